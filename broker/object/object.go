@@ -10,6 +10,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/tenant"
 )
 
@@ -106,10 +107,6 @@ type Store interface {
 	// Apply makes all the changes in one transaction or none of them. A change whose Revision is not
 	// one more than what is stored (or 1 for a new object) answers ErrConflict. If any change narrows, the tenant's
 	// version is raised once, under the lock that the ledger shares; the new version is returned (0: not raised).
-	// The events are appended to the audit log in the same transaction, by the function given.
-	Apply(ctx context.Context, t tenant.UID, changes []Change, record Recorder) (version int64, err error)
+	// The events are appended to the audit log in the same transaction.
+	Apply(ctx context.Context, t tenant.UID, changes []Change, events []audit.Event) (version int64, err error)
 }
-
-// Recorder appends what was changed to the audit log within the transaction of a change.
-// Implementations are the ledger's; nil records nothing and is for tests only.
-type Recorder any

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Installs what the tests need and the machine lacks.
+#
+#   install-tools.sh             everything
+#   install-tools.sh postgres    PostgreSQL 15 or newer, through apt-get (root or sudo)
+#   install-tools.sh cc          a C compiler, which the race detector needs (same way)
+#   install-tools.sh lint        golangci-lint, pinned, into the tool cache
+#
+# Prints nothing when there is nothing to do.
+set -euo pipefail
+# shellcheck source=deploy/ci/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+as_root() {
+  if [[ $EUID -eq 0 ]]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo -n "$@"
+  else
+    die "root or sudo is needed to run: $*"
+  fi
+}
+
+install_postgres() {
+  if postgres_bin >/dev/null; then
+    return
+  fi
+  command -v apt-get >/dev/null ||
+    die "no initdb found and no apt-get here: install PostgreSQL 15 or newer, or point PG_BIN at its bin folder"
+  echo "installing PostgreSQL"
+  local -x DEBIAN_FRONTEND=noninteractive
+  as_root apt-get update -qq
+  # Without a main cluster: the tests make one of their own and throw it away.
+  as_root apt-get install -y -qq --no-install-recommends postgresql-common >/dev/null
+  as_root sed -i 's/^#\?create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
+  as_root apt-get install -y -qq --no-install-recommends postgresql >/dev/null
+  postgres_bin >/dev/null || die "PostgreSQL was installed, but no initdb of version 15 or newer was found"
+}
+
+install_cc() {
+  if command -v "$(go env CC)" >/dev/null; then
+    return
+  fi
+  command -v apt-get >/dev/null || die "no C compiler found and no apt-get here: the race detector needs one"
+  echo "installing gcc"
+  local -x DEBIAN_FRONTEND=noninteractive
+  as_root apt-get update -qq
+  as_root apt-get install -y -qq --no-install-recommends gcc libc6-dev >/dev/null
+}
+
+install_lint() {
+  if [[ -x "$GOLANGCI_LINT" ]]; then
+    return
+  fi
+  echo "installing golangci-lint $GOLANGCI_VERSION"
+  GOBIN="$(dirname "$GOLANGCI_LINT")" GOFLAGS='' go install \
+    "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$GOLANGCI_VERSION"
+}
+
+case "${1:-all}" in
+all)
+  install_postgres
+  install_cc
+  install_lint
+  ;;
+postgres) install_postgres ;;
+cc) install_cc ;;
+lint) install_lint ;;
+*) die "usage: install-tools.sh [postgres|cc|lint]" ;;
+esac

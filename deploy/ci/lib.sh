@@ -1,0 +1,30 @@
+# Shared by the scripts beside it; sourced, never run.
+# shellcheck shell=bash
+
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
+cd "$ROOT" || exit
+
+GOLANGCI_VERSION=v2.15.0
+# The folder names the version, so that a new pin installs beside the old one.
+GOLANGCI_LINT="${XDG_CACHE_HOME:-$HOME/.cache}/chancery/tools/golangci-lint-$GOLANGCI_VERSION/golangci-lint"
+export GOLANGCI_VERSION GOLANGCI_LINT
+
+die() {
+  echo "$(basename "$0"): $*" >&2
+  exit 1
+}
+
+# postgres_bin prints the folder with the newest initdb of version 15 or newer.
+# Debian keeps it out of PATH. PG_BIN wins when it is set.
+postgres_bin() {
+  local dir version best='' newest=0
+  for dir in ${PG_BIN:+"$PG_BIN"} /usr/lib/postgresql/*/bin "$(dirname "$(command -v initdb || echo /nowhere/initdb)")"; do
+    [[ -x "$dir/initdb" && -x "$dir/pg_ctl" ]] || continue
+    version="$("$dir/initdb" --version | sed -E 's/[^0-9]*([0-9]+).*/\1/')"
+    if ((version >= 15 && version > newest)); then
+      best="$dir" newest="$version"
+      [[ "$dir" == "${PG_BIN:-}" ]] && break
+    fi
+  done
+  [[ -n "$best" ]] && echo "$best"
+}

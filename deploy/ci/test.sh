@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Everything that must hold: lint, then every test once, on SQLite and on a real
+# PostgreSQL. Packages whose correctness is about concurrency run under the race
+# detector instead of without it, so each test runs, and counts, once.
+set -euo pipefail
+# shellcheck source=deploy/ci/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# One import path each, relative to the module; a missing one is not an error.
+RACE='broker/ledger broker/snapshot broker/keys broker/audit broker/client federation/jwks federation/fetch policy'
+
+if [[ "${1:-}" != --with-postgres ]]; then
+  deploy/ci/install-tools.sh
+  lint=passed
+  deploy/ci/lint.sh ./... || lint=failed
+  exec env CHANCERY_LINT="$lint" deploy/ci/postgres.sh run -- deploy/ci/test.sh --with-postgres
+fi
+
+packages="$(go list ./...)"
+module="$(go list -m)"
+race=() plain=()
+while read -r package; do
+  if [[ " $RACE " == *" ${package#"$module"/} "* ]]; then
+    race+=("$package")
+  else
+    plain+=("$package")
+  fi
+done <<<"$packages"
+
+# Built before the pipe: a summary that does not compile must not swallow results.
+summary="$(mktemp -d)/testsummary"
+trap 'rm -rf "$(dirname "$summary")"' EXIT
+CGO_ENABLED=0 go build -o "$summary" ./deploy/ci/testsummary
+
+run_tests() {
+  local status=0
+  CGO_ENABLED=0 go test -json -count=1 -shuffle=on -timeout 20m "${plain[@]}" || status=$?
+  if ((${#race[@]} > 0)); then
+    CGO_ENABLED=1 go test -json -count=1 -shuffle=on -timeout 20m -race "${race[@]}" || status=$?
+  fi
+  return "$status"
+}
+
+run_tests | "$summary" -lint "${CHANCERY_LINT:-passed}"

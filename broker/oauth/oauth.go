@@ -1,0 +1,27 @@
+// Package oauth is the protocol's vocabulary: parameter and grant names, the
+// strict form, scopes, resource identifiers, and the one table that says how
+// each refusal looks on the wire. It depends on nothing else of the broker, so
+// that every part of it can refuse in the same words.
+package oauth
+
+//go:generate go run ./cataloguegen catalogue.yaml codes_gen.go ../../docs/errors
+
+// Grant types (RFC 7523 §2.1 and the rest as they come).
+const GrantTypeJWTBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+
+// ProfileIDJAG is announced in authorization_grant_profiles_supported (ID-JAG §6).
+const ProfileIDJAG = "urn:ietf:params:oauth:grant-profile:id-jag"
+
+// AssertionTypeJWT is the client_assertion_type of RFC 7523 §2.2.
+const AssertionTypeJWT = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+// Error values of the standards.
+const (
+	ErrorAccessDenied = "access_denied" // RFC 6749 §4.1.2.1, at the token endpoint by ID-JAG-06
+)
+
+// Token types (RFC 6750, RFC 9449 §5).
+const (
+	TokenTypeBearer = "Bearer"
+	TokenTypeDPoP   = "DPoP"
+)

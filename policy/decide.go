@@ -1,0 +1,92 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/topdown"
+)
+
+// Decide implements Evaluator.
+func (e *InProcess) Decide(ctx context.Context, set *Set, in *Input) Decision {
+	return decide(ctx, set, in, e.approvals, func(ctx context.Context) (context.Context, context.CancelFunc) {
+		return context.WithTimeout(ctx, e.budget)
+	}, func(ctx context.Context, c *Compiled, input ast.Value) (ast.Value, error) {
+		return c.evaluate(ctx, input, e.budget)
+	})
+}
+
+// evaluateFunc asks one policy.
+type evaluateFunc func(ctx context.Context, c *Compiled, input ast.Value) (ast.Value, error)
+
+func decide(ctx context.Context, set *Set, in *Input, approvals bool,
+	bound func(context.Context) (context.Context, context.CancelFunc), evaluate evaluateFunc,
+) Decision {
+	// 1. Who is asked.
+	var resource string
+	if in.Resource != nil {
+		resource = in.Resource.Name
+	}
+	p := set.lookup(resource, in.Action)
+	if p.grant == nil {
+		return none(resource, in.Action)
+	}
+
+	// 2. What they see.
+	input, err := in.Value()
+	if err != nil {
+		return Decision{Code: CodeError, Reasons: []Reason{{Code: CodeError, Detail: oneLine(err)}}}
+	}
+
+	// 3. Ask each, the grant first, within one budget.
+	ctx, cancel := bound(ctx)
+	defer cancel()
+	m := combination{in: in}
+	ask := func(c *Compiled) bool {
+		m.d.Policies = append(m.d.Policies, c.Ref())
+		value, err := evaluate(ctx, c, input)
+		if err != nil {
+			m.fail(c, codeOf(err), oneLine(err))
+			return false
+		}
+		r, err := decode(value)
+		if err == nil {
+			err = m.known(r)
+		}
+		if err != nil {
+			m.fail(c, CodeResultInvalid, oneLine(err))
+			return false
+		}
+		m.add(c, r)
+		return true
+	}
+	if ask(p.grant) {
+		for _, g := range p.guards {
+			if !ask(g) {
+				break
+			}
+		}
+	}
+
+	// 4. Put together what they said.
+	return m.decision(approvals)
+}
+
+func none(resource string, action Action) Decision {
+	what := fmt.Sprintf("no policy grants for resource %q and action %s", resource, action)
+	return Decision{Code: CodeNone, Reasons: []Reason{{Code: CodeNone, Detail: what}}}
+}
+
+func codeOf(err error) string {
+	switch {
+	case errors.Is(err, errUndefined):
+		return CodeUndefined
+	case errors.Is(err, errTimeout), topdown.IsCancel(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return CodeTimeout
+	case errors.Is(err, ErrMemory):
+		return CodeMemory
+	}
+	return CodeError
+}

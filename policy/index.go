@@ -1,0 +1,78 @@
+package policy
+
+import (
+	"context"
+	"errors"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// indexPackage is evaluated once, when the policy is compiled, and its document
+// takes the place of its modules.
+//
+// A decision may not walk a hundred thousand entries of data, and OPA keeps nothing
+// between decisions. A policy therefore brings a package chancery.authz.index that
+// turns data.policy into lookups. In tests, and under "opa test", the package is
+// evaluated like any other, so data can be replaced with "with data.policy as …".
+var indexPackage = ast.MustParseRef("data.chancery.authz.index")
+
+// index splits the modules: the index package becomes data.
+func (c *Compiled) index(ctx context.Context) (map[string]*ast.Module, ast.Object, error) {
+	indexing, deciding := map[string]*ast.Module{}, map[string]*ast.Module{}
+	for name, m := range c.plain {
+		if m.Package.Path.HasPrefix(indexPackage) {
+			indexing[name] = m
+			continue
+		}
+		deciding[name] = m
+	}
+	if len(indexing) == 0 {
+		return deciding, c.data, nil
+	}
+	if err := refuseInput(indexing); err != nil {
+		return nil, nil, err
+	}
+	q, err := newQuery(ctx, indexing, c.data, indexPackage.String())
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, indexBudget)
+	defer cancel()
+	document, err := q.eval(ctx, nil)
+	if err != nil && !errors.Is(err, errUndefined) {
+		return nil, nil, refuse("modules", "index_failed", "package chancery.authz.index: %s", err)
+	}
+	index := ast.ObjectTerm()
+	if document != nil {
+		index = ast.NewTerm(document)
+	}
+	data := ast.NewObject()
+	c.data.Foreach(data.Insert)
+	data.Insert(ast.StringTerm("chancery"), ast.ObjectTerm([2]*ast.Term{
+		ast.StringTerm("authz"), ast.ObjectTerm([2]*ast.Term{ast.StringTerm("index"), index}),
+	}))
+	return deciding, data, nil
+}
+
+// refuseInput keeps the index a function of the policy's own data.
+func refuseInput(modules map[string]*ast.Module) error {
+	var errs CompileErrors
+	for _, name := range sortedKeys(modules) {
+		ast.WalkRefs(modules[name], func(r ast.Ref) bool {
+			if r.HasPrefix(ast.InputRootRef) {
+				errs = append(errs, located(name, r[0].Location, "index_input", "package chancery.authz.index is evaluated once, without input")...)
+			}
+			return false
+		})
+		ast.WalkVars(modules[name], func(v ast.Var) bool {
+			if v.Equal(ast.InputRootDocument.Value) && len(errs) == 0 {
+				errs = append(errs, refuse(name, "index_input", "package chancery.authz.index is evaluated once, without input")...)
+			}
+			return false
+		})
+	}
+	if len(errs) > 0 {
+		return errs
+	}
+	return nil
+}

@@ -1,0 +1,3 @@
+package chancery.authz_test
+
+import data.chancery.authz

@@ -3,7 +3,6 @@ package jwks
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -108,6 +107,18 @@ func (c *Cache) Keys(ctx context.Context, owner string, src Source, wantKID stri
 	return e.remote(ctx, c, src, now, wantKID)
 }
 
+// Renew is for a caller whose token did not verify with tried, the keys that
+// Keys gave it: the issuer may have changed a key and kept its kid, or sign
+// without one. It fetches as Keys does for an unknown kid, and returns other
+// keys with true, or the same with false.
+func (c *Cache) Renew(ctx context.Context, owner string, src Source, tried []Key) ([]Key, bool, error) {
+	if len(src.Inline) > 0 { // what is configured does not renew itself
+		return tried, false, nil
+	}
+	now := c.now()
+	return c.entry(entryKey{owner, src.Issuer}, now).renew(ctx, c, src, now, tried)
+}
+
 // Forget drops what is known of an issuer.
 func (c *Cache) Forget(owner, issuer string) {
 	c.mu.Lock()
@@ -146,113 +157,4 @@ func (c *Cache) evict() {
 		}
 	}
 	delete(c.entries, oldest)
-}
-
-// keySet is what one document gave. It never changes.
-type keySet struct {
-	source Source
-	keys   []Key
-	ids    map[string]struct{}
-	loaded time.Time
-	fresh  time.Time // until then nobody asks again
-	until  time.Time // until then it may be used
-}
-
-func newKeySet(src Source, keys Set, loaded time.Time, maxAge, maxStale time.Duration) *keySet {
-	ids := make(map[string]struct{}, len(keys))
-	for _, key := range keys {
-		if key.ID != "" {
-			ids[key.ID] = struct{}{}
-		}
-	}
-	return &keySet{source: src, keys: keys, ids: ids, loaded: loaded, fresh: loaded.Add(maxAge), until: loaded.Add(maxStale)}
-}
-
-// serves: the hot path. Nothing is allocated or locked.
-func (s *keySet) serves(src Source, now time.Time, kid string) bool {
-	return now.Before(s.fresh) && !now.Before(s.loaded) && s.has(kid) && s.source.equal(src)
-}
-
-func (s *keySet) has(kid string) bool {
-	if kid == "" {
-		return true
-	}
-	_, found := s.ids[kid]
-	return found
-}
-
-// entry is one issuer's keys and the attempts to get them.
-type entry struct {
-	key     entryKey
-	current atomic.Pointer[keySet]
-	used    atomic.Int64 // unix seconds, in steps of idleResolution
-
-	mu         sync.Mutex
-	source     Source
-	attempted  time.Time // start of the last attempt; zero when there was none
-	failure    error     // of the last attempt, nil when it succeeded
-	flight     *flight   // under way, or nil
-	location   string    // jwks_uri that discovery gave when it last led to keys
-	rediscover bool      // location failed: ask the metadata again
-}
-
-// flight is one attempt that several requests may wait for.
-type flight struct {
-	source Source
-	done   chan struct{}
-}
-
-func (e *entry) touch(now time.Time) {
-	seconds := now.Unix()
-	if used := e.used.Load(); seconds-used >= int64(idleResolution/time.Second) || seconds < used {
-		e.used.Store(seconds)
-	}
-}
-
-// inline serves keys of the configuration. There is no fetch on this path.
-func (e *entry) inline(src Source, now time.Time, kid string) ([]Key, error) {
-	if !src.NotAfter.IsZero() && now.After(src.NotAfter) {
-		return nil, fmt.Errorf("%w: not_after is %s", ErrExpired, src.NotAfter.UTC().Format(time.RFC3339))
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.adopt(src)
-	set := e.current.Load()
-	if set == nil {
-		keys, _, err := Parse(src.Inline)
-		if err != nil {
-			return nil, fmt.Errorf("%w: inline keys: %w", ErrUnavailable, err)
-		}
-		// Fresh up to NotAfter: a check of the clock on the hot path refuses
-		// them when they end.
-		forever := time.Duration(math.MaxInt64)
-		set = newKeySet(src, keys, time.Time{}, 0, forever)
-		set.fresh = now.Add(MaxMaxAge)
-		if !src.NotAfter.IsZero() {
-			set.fresh = earlier(set.fresh, src.NotAfter)
-		}
-		e.current.Store(set)
-	}
-	if !set.has(kid) {
-		return nil, fmt.Errorf("%w: kid %q", ErrUnknownKey, kid)
-	}
-	return set.keys, nil
-}
-
-// adopt starts afresh when the source changed.
-func (e *entry) adopt(src Source) {
-	if e.source.equal(src) {
-		return
-	}
-	e.source = src
-	e.current.Store(nil)
-	e.attempted, e.failure = time.Time{}, nil
-	e.flight, e.location, e.rediscover = nil, "", false
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
 }

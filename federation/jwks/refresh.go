@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/chancery-dev/chancery/federation/fetch"
 )
 
 // Event tells of one attempt to fetch an issuer's keys.

@@ -8,6 +8,7 @@ import (
 )
 
 // Tx is the store's own transaction, handed through unopened.
+// It is a *sql.Tx on both engines, with chancery.tenant set on PostgreSQL.
 type Tx any
 
 // Change is a change of configuration or state whose events belong in the same
@@ -15,7 +16,7 @@ type Tx any
 type Change struct {
 	Tenant tenant.UID
 	// Raise tells that the change can take something away or alter a decision:
-	// the tenant's version is raised under the exclusive lock before Write runs.
+	// the tenant's version is raised under the exclusive lock around Write.
 	Raise []ChangedObject
 	// Write makes the rows. An error rolls everything back and is returned as it is.
 	Write  func(ctx context.Context, tx Tx) error

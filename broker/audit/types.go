@@ -1,0 +1,47 @@
+package audit
+
+// Registered types of event. A name once given keeps its meaning for ever.
+const (
+	TypeTokenIssued       Type = "token.issued"
+	TypeTokenRefused      Type = "token.refused"
+	TypeTokenRevoked      Type = "token.revoked"
+	TypeRequestRefused    Type = "request.refused"         // before a client was authenticated
+	TypeRefusalsCounted   Type = "request.refused.counted" // the rest of a flood, by key and minute
+	TypeObjectCreated     Type = "object.created"
+	TypeObjectChanged     Type = "object.changed"
+	TypeObjectDeleted     Type = "object.deleted"
+	TypeSecretCreated     Type = "secret.created"
+	TypeSecretRevoked     Type = "secret.revoked"
+	TypeKeyPrepared       Type = "key.prepared"
+	TypeKeyActivated      Type = "key.activated"
+	TypeKeyRetired        Type = "key.retired"
+	TypeKeyRevoked        Type = "key.revoked"
+	TypeCheckpointKeyMade Type = "checkpoint_key.created"
+	TypeAdminRefused      Type = "admin.refused"
+	TypeAuditExported     Type = "audit.exported"
+	TypeStarted           Type = "process.started"
+	TypeStopped           Type = "process.stopped"
+)
+
+// Types lists the registered types.
+func Types() []Type {
+	return []Type{
+		TypeTokenIssued, TypeTokenRefused, TypeTokenRevoked, TypeRequestRefused, TypeRefusalsCounted,
+		TypeObjectCreated, TypeObjectChanged, TypeObjectDeleted, TypeSecretCreated, TypeSecretRevoked,
+		TypeKeyPrepared, TypeKeyActivated, TypeKeyRetired, TypeKeyRevoked, TypeCheckpointKeyMade,
+		TypeAdminRefused, TypeAuditExported, TypeStarted, TypeStopped,
+	}
+}
+
+// Registered tells whether events of the type may be written.
+func (t Type) Registered() bool {
+	switch t {
+	case TypeTokenIssued, TypeTokenRefused, TypeTokenRevoked, TypeRequestRefused, TypeRefusalsCounted,
+		TypeObjectCreated, TypeObjectChanged, TypeObjectDeleted, TypeSecretCreated, TypeSecretRevoked,
+		TypeKeyPrepared, TypeKeyActivated, TypeKeyRetired, TypeKeyRevoked, TypeCheckpointKeyMade,
+		TypeAdminRefused, TypeAuditExported, TypeStarted, TypeStopped:
+		return true
+	default:
+		return false
+	}
+}

@@ -19,16 +19,16 @@ RUN go mod download
 COPY . .
 RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/usr/bin/chancery ./cmd/chancery
 # What a scratch image lacks: CA certificates, a user, a folder it may write, a /tmp.
-RUN mkdir -p /out/etc/ssl/certs /out/etc/chancery /out/var/lib/chancery /out/usr/share/licenses/chancery \
+RUN mkdir -p /out/etc/ssl/certs /out/etc/chancery /out/var/lib /out/usr/share/licenses/chancery /state \
  && cp /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ \
  && echo 'nonroot:x:65532:65532:nonroot:/var/lib/chancery:/sbin/nologin' > /out/etc/passwd \
  && echo 'nonroot:x:65532:' > /out/etc/group \
  && cp LICENSE NOTICE /out/usr/share/licenses/chancery/ \
- && mkdir -m 1777 /out/tmp \
- && chmod 0700 /out/var/lib/chancery && chown -R 65532:65532 /out/var/lib/chancery
+ && mkdir -m 1777 /out/tmp && chmod 0700 /state
 
 FROM ${FINAL}
 COPY --from=build /out /
+COPY --from=build --chown=65532:65532 /state /var/lib/chancery
 ENV CHANCERY_CONFIG=/etc/chancery/chancery.yaml
 USER 65532:65532
 WORKDIR /var/lib/chancery

@@ -109,3 +109,24 @@ type ClaimRules struct {
 
 // Allows tells whether the entry lists the profile.
 func (r AssertionRules) Allows(p Profile) bool { return slices.Contains(r.Profiles, p) }
+
+// ReadsClaim tells whether groups may come from the assertion's own claim.
+func (r ClaimRules) ReadsClaim() bool {
+	return r.Groups != "" && slices.Contains(r.GroupsFrom, GroupsFromClaim)
+}
+
+// ReadsDirectory tells whether groups may come from the user's own record.
+func (r ClaimRules) ReadsDirectory() bool { return slices.Contains(r.GroupsFrom, GroupsFromDirectory) }
+
+// Names gives groups the names that the entry's aliases give them; one without an
+// alias keeps its own.
+func (r ClaimRules) Names(groups []string) []string {
+	names := make([]string, len(groups))
+	for i, group := range groups {
+		names[i] = group
+		if alias, found := r.GroupAliases[group]; found {
+			names[i] = alias
+		}
+	}
+	return names
+}

@@ -86,7 +86,7 @@ func TestStrangers(t *testing.T) {
 	bad := []string{
 		"see /ho" + "me/alice/notes", "cd /ro" + "ot/go", "(/wo" + "rk/main)", "/Us" + "ers/bob/x",
 		"GO" + "PROXY=https://mirror", "--index" + "-url https://mirror", "regis" + "try=https://mirror",
-		`"resolved": "https://mirror.corp/react"`,
+		`"resol` + `ved": "https://mirror.corp/react"`,
 		"-----BEGIN PRIVATE" + " KEY-----",
 	}
 	for _, text := range bad {

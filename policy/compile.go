@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
@@ -21,13 +20,13 @@ var root = ast.MustParseRef("data.chancery.authz")
 // Compiled is a policy that passed every check, prepared once and evaluated many
 // times. It does not change and may be used by many goroutines.
 type Compiled struct {
-	src   Source
-	data  ast.Object             // the whole of data: policy, and an index if there is one
-	tests map[string]*ast.Module // parsed tests member
-	plain map[string]*ast.Module // modules as parsed, for tests
-	query *query                 // data.chancery.authz.decision
-	state *atomic.Int32          // evaluations in flight
-	stuck *atomic.Int32          // abandoned and not yet ended
+	src    Source
+	data   ast.Object             // the whole of data: policy, and an index if there is one
+	tests  map[string]*ast.Module // parsed tests member
+	plain  map[string]*ast.Module // modules as parsed, for tests
+	query  *query                 // data.chancery.authz.decision
+	wants  wanted                 // what the modules read of input
+	flight *flight
 }
 
 // Ref names the revision that was compiled.
@@ -63,7 +62,7 @@ func Compile(ctx context.Context, src Source) (*Compiled, error) {
 	if err := checkTests(modules, tests); err != nil {
 		return nil, err
 	}
-	c := &Compiled{src: src, tests: tests, plain: modules, state: new(atomic.Int32), stuck: new(atomic.Int32)}
+	c := &Compiled{src: src, tests: tests, plain: modules, flight: newFlight()}
 	c.data = ast.NewObject([2]*ast.Term{ast.StringTerm("policy"), data})
 	if err := c.prepare(ctx); err != nil {
 		return nil, err
@@ -234,6 +233,7 @@ func (c *Compiled) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.wants = wantedBy(c.query.compiler)
 	if !definesDecision(modules) {
 		return refuse("modules", "decision_absent", "no module defines decision in package chancery.authz")
 	}

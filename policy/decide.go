@@ -9,21 +9,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
-// Decide implements Evaluator.
-func (e *InProcess) Decide(ctx context.Context, set *Set, in *Input) Decision {
-	return decide(ctx, set, in, e.approvals, func(ctx context.Context) (context.Context, context.CancelFunc) {
-		return context.WithTimeout(ctx, e.budget)
-	}, func(ctx context.Context, c *Compiled, input ast.Value) (ast.Value, error) {
-		return c.evaluate(ctx, input, e.budget)
-	})
-}
-
-// evaluateFunc asks one policy.
-type evaluateFunc func(ctx context.Context, c *Compiled, input ast.Value) (ast.Value, error)
-
-func decide(ctx context.Context, set *Set, in *Input, approvals bool,
-	bound func(context.Context) (context.Context, context.CancelFunc), evaluate evaluateFunc,
-) Decision {
+// decide asks every policy that matches, by way of evaluate, and combines.
+func decide(set *Set, in *Input, approvals bool, evaluate func(*Compiled, ast.Value) (ast.Value, error)) Decision {
 	// 1. Who is asked.
 	var resource string
 	if in.Resource != nil {
@@ -35,18 +22,16 @@ func decide(ctx context.Context, set *Set, in *Input, approvals bool,
 	}
 
 	// 2. What they see.
-	input, err := in.Value()
+	input, err := in.value(p.wants)
 	if err != nil {
 		return Decision{Code: CodeError, Reasons: []Reason{{Code: CodeError, Detail: oneLine(err)}}}
 	}
 
 	// 3. Ask each, the grant first, within one budget.
-	ctx, cancel := bound(ctx)
-	defer cancel()
 	m := combination{in: in}
 	ask := func(c *Compiled) bool {
 		m.d.Policies = append(m.d.Policies, c.Ref())
-		value, err := evaluate(ctx, c, input)
+		value, err := evaluate(c, input)
 		if err != nil {
 			m.fail(c, codeOf(err), oneLine(err))
 			return false
@@ -83,7 +68,7 @@ func codeOf(err error) string {
 	switch {
 	case errors.Is(err, errUndefined):
 		return CodeUndefined
-	case errors.Is(err, errTimeout), topdown.IsCancel(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, errTimeout), errors.Is(err, errStuck), topdown.IsCancel(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return CodeTimeout
 	case errors.Is(err, ErrMemory):
 		return CodeMemory

@@ -2,7 +2,10 @@ package policy
 
 import (
 	"context"
+	"sync"
 	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
 )
 
 // Evaluator decides. It is safe for concurrent use.
@@ -23,17 +26,33 @@ func WithApprovals() Option { return func(e *InProcess) { e.approvals = true } }
 type InProcess struct {
 	budget    time.Duration
 	approvals bool
+	workers   *workers
+	close     func()
 }
 
-// NewInProcess makes an Evaluator whose decisions take no longer than budget;
-// DefaultBudget when it is zero or less.
+// NewInProcess makes an Evaluator whose decisions take no longer than budget, or
+// DefaultBudget when it is zero or less. A policy that cannot be interrupted is left
+// behind after five budgets.
 func NewInProcess(budget time.Duration, options ...Option) *InProcess {
 	if budget <= 0 {
 		budget = DefaultBudget
 	}
-	e := &InProcess{budget: budget}
+	w := newWorkers()
+	e := &InProcess{budget: budget, workers: w, close: sync.OnceFunc(func() { close(w.closed) })}
 	for _, o := range options {
 		o(e)
 	}
 	return e
+}
+
+// Close lets the evaluator's idle goroutines end. Decide may still be called.
+func (e *InProcess) Close() { e.close() }
+
+// Decide implements Evaluator.
+func (e *InProcess) Decide(ctx context.Context, set *Set, in *Input) Decision {
+	b := newBudget(e.budget)
+	defer b.soft.Stop()
+	return decide(set, in, e.approvals, func(c *Compiled, input ast.Value) (ast.Value, error) {
+		return e.evaluate(ctx, c, input, b)
+	})
 }

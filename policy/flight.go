@@ -3,22 +3,152 @@ package policy
 import (
 	"context"
 	"errors"
+	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
 var (
 	errTimeout = errors.New("the time budget is spent")
+	errStuck   = errors.New("an evaluation of this policy has not ended since its time budget was spent")
+
 	// ErrMemory is an evaluation that reached its memory limit; only an evaluator
 	// that evaluates in another process can tell.
 	ErrMemory = errors.New("the memory limit is reached")
 )
 
-// evaluate asks the policy within ctx.
-func (c *Compiled) evaluate(ctx context.Context, input ast.Value, _ time.Duration) (ast.Value, error) {
+// budget is the time that one decision has left, shared by its evaluations.
+type budget struct {
+	soft *time.Timer   // evaluation is cancelled
+	hard time.Duration // and, this much later, left behind
+}
+
+func newBudget(d time.Duration) budget {
+	return budget{soft: time.NewTimer(d), hard: d * (abandonAfter - 1)}
+}
+
+// flight is the evaluations of one policy that are under way.
+//
+// A policy has a few slots, for which a decision waits within its budget. One that
+// ran out of time has only one slot until an evaluation ends in time again, and none
+// while an evaluation that could not be cancelled still runs: a bomb of one tenant
+// must not take the cores of all.
+type flight struct {
+	slots   chan struct{}
+	alone   chan struct{}
+	suspect atomic.Bool
+	stuck   atomic.Int32
+}
+
+func newFlight() *flight {
+	return &flight{slots: make(chan struct{}, slotsPerCore*runtime.GOMAXPROCS(0)), alone: make(chan struct{}, 1)}
+}
+
+// enter takes a slot; leave gives it back.
+func (f *flight) enter(ctx context.Context, b budget) (leave func(), err error) {
 	if err := ctx.Err(); err != nil {
+		return nil, errTimeout
+	}
+	if f.stuck.Load() > 0 {
+		return nil, errStuck
+	}
+	slots := f.slots
+	if f.suspect.Load() {
+		slots = f.alone
+	}
+	select {
+	case slots <- struct{}{}:
+		return func() { <-slots }, nil
+	default:
+	}
+	select {
+	case slots <- struct{}{}:
+		return func() { <-slots }, nil
+	case <-ctx.Done():
+	case <-b.soft.C:
+	}
+	return nil, errTimeout
+}
+
+type answer struct {
+	value ast.Value
+	err   error
+}
+
+// evaluate asks one policy, on a worker: OPA heeds a cancellation only between
+// steps, and a step may be long. What does not end is left behind with its slot.
+func (e *InProcess) evaluate(ctx context.Context, c *Compiled, input ast.Value, b budget) (ast.Value, error) {
+	f := c.flight
+	leave, err := f.enter(ctx, b)
+	if err != nil {
 		return nil, err
 	}
-	return c.query.eval(ctx, input)
+	cancel := topdown.NewCancel()
+	done := make(chan answer, 1)
+	e.workers.do(func() {
+		value, err := c.query.run(context.WithoutCancel(ctx), input, cancel)
+		leave()
+		done <- answer{value, err}
+	})
+
+	select {
+	case a := <-done:
+		f.suspect.Store(false)
+		return a.value, a.err
+	case <-ctx.Done():
+	case <-b.soft.C:
+		f.suspect.Store(true)
+	}
+	cancel.Cancel()
+	late := time.NewTimer(b.hard)
+	defer late.Stop()
+	select {
+	case <-done: // also when it just made it: the budget is the budget
+	case <-late.C:
+		f.stuck.Add(1)
+		go func() {
+			<-done
+			f.stuck.Add(-1)
+		}()
+	}
+	return nil, errTimeout
+}
+
+// workers run evaluations. They are kept because a new goroutine would first have
+// to grow its stack, which takes longer than most decisions.
+type workers struct {
+	jobs   chan func()
+	idle   atomic.Int32
+	closed chan struct{}
+}
+
+func newWorkers() *workers {
+	return &workers{jobs: make(chan func()), closed: make(chan struct{})}
+}
+
+func (w *workers) do(job func()) {
+	select {
+	case w.jobs <- job:
+	default:
+		go w.work(job)
+	}
+}
+
+func (w *workers) work(job func()) {
+	for {
+		job()
+		if w.idle.Add(1) > maxIdleWorkers {
+			w.idle.Add(-1)
+			return
+		}
+		select {
+		case job = <-w.jobs:
+			w.idle.Add(-1)
+		case <-w.closed:
+			return
+		}
+	}
 }

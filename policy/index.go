@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/chancery-dev/chancery/rego"
 )
 
 // indexPackage is evaluated once, when the policy is compiled, and its document
@@ -29,29 +31,45 @@ func (c *Compiled) index(ctx context.Context) (map[string]*ast.Module, ast.Objec
 	if len(indexing) == 0 {
 		return deciding, c.data, nil
 	}
-	if err := refuseInput(indexing); err != nil {
-		return nil, nil, err
-	}
-	q, err := newQuery(ctx, indexing, c.data, indexPackage.String())
+	document, err := c.document(ctx, indexing)
 	if err != nil {
 		return nil, nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, indexBudget)
-	defer cancel()
-	document, err := q.eval(ctx, nil)
-	if err != nil && !errors.Is(err, errUndefined) {
-		return nil, nil, refuse("modules", "index_failed", "package chancery.authz.index: %s", err)
-	}
-	index := ast.ObjectTerm()
-	if document != nil {
-		index = ast.NewTerm(document)
 	}
 	data := ast.NewObject()
 	c.data.Foreach(data.Insert)
 	data.Insert(ast.StringTerm("chancery"), ast.ObjectTerm([2]*ast.Term{
-		ast.StringTerm("authz"), ast.ObjectTerm([2]*ast.Term{ast.StringTerm("index"), index}),
+		ast.StringTerm("authz"), ast.ObjectTerm([2]*ast.Term{ast.StringTerm("index"), document}),
 	}))
 	return deciding, data, nil
+}
+
+// document is what the index package says of the policy's data.
+func (c *Compiled) document(ctx context.Context, modules map[string]*ast.Module) (*ast.Term, error) {
+	if t, ok := rego.Lookup(c.src.Template); ok && t.Index != nil {
+		conv := &converter{room: 4 * MaxDataSize}
+		document := conv.object(t.Index(c.src.Data), 1)
+		if conv.err != nil {
+			return nil, refuse("data", "data_refused", "%s", conv.err)
+		}
+		return document, nil
+	}
+	if err := refuseInput(modules); err != nil {
+		return nil, err
+	}
+	q, err := newQuery(ctx, modules, c.data, indexPackage.String())
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, indexBudget)
+	defer cancel()
+	value, err := q.eval(ctx, nil)
+	switch {
+	case errors.Is(err, errUndefined):
+		return ast.ObjectTerm(), nil
+	case err != nil:
+		return nil, refuse("modules", "index_failed", "package chancery.authz.index: %s", oneLine(err))
+	}
+	return ast.NewTerm(value), nil
 }
 
 // refuseInput keeps the index a function of the policy's own data.

@@ -28,34 +28,51 @@ var keys = func() map[string]*ast.Term {
 // fields builds one object of input, leaving out what is absent.
 type fields struct {
 	c     *converter
+	only  map[string]bool // members to make; nil is all
 	pairs [][2]*ast.Term
 }
 
-func (c *converter) fields(n int) fields {
-	return fields{c: c, pairs: make([][2]*ast.Term, 0, n)}
+func (c *converter) fields(n int, only map[string]bool) fields {
+	if only != nil {
+		n = min(n, len(only))
+	}
+	return fields{c: c, only: only, pairs: make([][2]*ast.Term, 0, n)}
 }
+
+func (f *fields) skip(key string) bool { return f.only != nil && !f.only[key] }
 
 func (f *fields) put(key string, t *ast.Term) {
 	f.pairs = append(f.pairs, [2]*ast.Term{keys[key], t})
 }
 
-func (f *fields) must(key, s string) { f.put(key, f.c.str(s)) }
+func (f *fields) must(key, s string) {
+	if !f.skip(key) {
+		f.put(key, f.c.str(s))
+	}
+}
 
 func (f *fields) str(key, s string) {
-	if s != "" {
+	if s != "" && !f.skip(key) {
 		f.put(key, f.c.str(s))
 	}
 }
 
 func (f *fields) strs(key string, list []string) {
-	if list != nil {
+	if list != nil && !f.skip(key) {
 		f.put(key, f.c.strs(list))
 	}
 }
 
-func (f *fields) bool(key string, b bool) { f.put(key, ast.InternedTerm(b)) }
+func (f *fields) bool(key string, b bool) {
+	if !f.skip(key) {
+		f.put(key, ast.InternedTerm(b))
+	}
+}
 
 func (f *fields) int(key string, n int64) {
+	if f.skip(key) {
+		return
+	}
 	f.put(key, ast.NumberTerm(json.Number(strconv.FormatInt(n, 10))))
 }
 
@@ -66,7 +83,7 @@ func (f *fields) seconds(key string, n int64) {
 }
 
 func (f *fields) object(key string, m map[string]any) {
-	if m != nil {
+	if m != nil && !f.skip(key) {
 		f.put(key, f.c.object(m, 2))
 	}
 }
@@ -75,70 +92,77 @@ func (f *fields) term() *ast.Term { return ast.ObjectTerm(f.pairs...) }
 
 // Value is the input as OPA evaluates it, built by hand: this is the hot path. It
 // fails when a value has no JSON form or the whole is too large or too deep.
-func (in *Input) Value() (ast.Value, error) {
+func (in *Input) Value() (ast.Value, error) { return in.value(nil) }
+
+// value is the part of input that w says is read.
+func (in *Input) value(w wanted) (ast.Value, error) {
 	c := &converter{room: MaxInputSize}
-	f := c.fields(16)
+	f := c.fields(16, nil)
 	f.put("version", ast.InternedTerm(InputVersion))
 	f.must("action", string(in.Action))
-
-	tenant := c.fields(2)
-	tenant.must("id", in.Tenant.ID)
-	tenant.str("plan", in.Tenant.Plan)
-	f.put("tenant", tenant.term())
-
+	if w.has("tenant") {
+		tenant := c.fields(2, w["tenant"])
+		tenant.must("id", in.Tenant.ID)
+		tenant.str("plan", in.Tenant.Plan)
+		f.put("tenant", tenant.term())
+	}
 	f.str("grant_type", in.GrantType)
-	if in.Issuer != nil {
-		f.put("issuer", in.Issuer.term(c))
+	if in.Issuer != nil && w.has("issuer") {
+		f.put("issuer", in.Issuer.term(c, w["issuer"]))
 	}
-	if in.Assertion != nil {
-		f.put("assertion", in.Assertion.term(c))
+	if in.Assertion != nil && w.has("assertion") {
+		f.put("assertion", in.Assertion.term(c, w["assertion"]))
 	}
-	if in.User != nil {
-		f.put("user", in.User.term(c))
+	if in.User != nil && w.has("user") {
+		f.put("user", in.User.term(c, w["user"]))
 	}
-	if in.Actor != nil {
-		f.put("actor", in.Actor.term(c))
+	if in.Actor != nil && w.has("actor") {
+		f.put("actor", in.Actor.term(c, w["actor"]))
 	}
-	if in.Client != nil {
-		f.put("client", in.Client.term(c))
+	if in.Client != nil && w.has("client") {
+		f.put("client", in.Client.term(c, w["client"]))
 	}
-	if in.Resource != nil {
-		f.put("resource", in.Resource.term(c))
+	if in.Resource != nil && w.has("resource") {
+		f.put("resource", in.Resource.term(c, w["resource"]))
 	}
-	if in.Requested != nil {
-		f.put("requested", in.Requested.term(c))
+	if in.Requested != nil && w.has("requested") {
+		f.put("requested", in.Requested.term(c, w["requested"]))
 	}
-	if in.Asserted != nil {
-		asserted := c.fields(1)
+	if in.Asserted != nil && w.has("asserted") {
+		asserted := c.fields(1, w["asserted"])
 		asserted.strs("scopes", in.Asserted.Scopes)
 		f.put("asserted", asserted.term())
 	}
-	f.strs("available_scopes", in.Available)
-	if in.Connection != nil {
-		f.put("connection", in.Connection.term(c))
+	if w.has("available_scopes") {
+		f.strs("available_scopes", in.Available)
 	}
-	if in.Network != nil {
-		network := c.fields(1)
+	if in.Connection != nil && w.has("connection") {
+		f.put("connection", in.Connection.term(c, w["connection"]))
+	}
+	if in.Network != nil && w.has("network") {
+		network := c.fields(1, w["network"])
 		network.str("ip", in.Network.IP)
 		f.put("network", network.term())
 	}
-	f.put("time", in.Time.term(c))
+	if w.has("time") {
+		f.put("time", in.Time.term(c, w["time"]))
+	}
 	if c.err != nil {
 		return nil, fmt.Errorf("policy input: %w", c.err)
 	}
 	return ast.NewObject(f.pairs...), nil
 }
 
-func (i *Issuer) term(c *converter) *ast.Term {
-	f := c.fields(3)
+func (i *Issuer) term(c *converter, only map[string]bool) *ast.Term {
+	f := c.fields(3, only)
 	f.must("id", i.ID)
 	f.str("name", i.Name)
 	f.str("preset", i.Preset)
 	return f.term()
 }
 
-func (a *Assertion) term(c *converter) *ast.Term {
-	f := c.fields(8)
+func (a *Assertion) term(c *converter, only map[string]bool) *ast.Term {
+	f := c.fields(8, only)
 	f.str("profile", a.Profile)
 	f.str("typ", a.Type)
 	f.seconds("iat", a.IssuedAt)
@@ -150,8 +174,8 @@ func (a *Assertion) term(c *converter) *ast.Term {
 	return f.term()
 }
 
-func (u *User) term(c *converter) *ast.Term {
-	f := c.fields(13)
+func (u *User) term(c *converter, only map[string]bool) *ast.Term {
+	f := c.fields(13, only)
 	f.must("id", u.ID)
 	f.str("sub", u.Sub)
 	f.str("email", u.Email)
@@ -168,13 +192,13 @@ func (u *User) term(c *converter) *ast.Term {
 	return f.term()
 }
 
-func (a *Actor) term(c *converter) *ast.Term {
-	f := c.fields(3)
+func (a *Actor) term(c *converter, only map[string]bool) *ast.Term {
+	f := c.fields(3, only)
 	f.str("kind", a.Kind)
-	if a.Chain != nil {
+	if a.Chain != nil && !f.skip("chain") {
 		links := make([]*ast.Term, len(a.Chain))
 		for i, l := range a.Chain {
-			link := c.fields(3)
+			link := c.fields(3, nil)
 			link.must("sub", l.Sub)
 			link.str("iss", l.Issuer)
 			link.str("client_id", l.ClientID)
@@ -186,8 +210,8 @@ func (a *Actor) term(c *converter) *ast.Term {
 	return f.term()
 }
 
-func (cl *Client) term(c *converter) *ast.Term {
-	f := c.fields(8)
+func (cl *Client) term(c *converter, only map[string]bool) *ast.Term {
+	f := c.fields(8, only)
 	f.must("id", cl.ID)
 	f.str("name", cl.Name)
 	f.str("type", cl.Type)
@@ -199,36 +223,36 @@ func (cl *Client) term(c *converter) *ast.Term {
 	return f.term()
 }
 
-func (r *Resource) term(c *converter) *ast.Term {
-	f := c.fields(4)
+func (r *Resource) term(c *converter, only map[string]bool) *ast.Term {
+	f := c.fields(4, only)
 	f.must("name", r.Name)
 	f.str("uri", r.URI)
 	f.strs("scopes", r.Scopes)
-	if r.Risk != nil {
+	if r.Risk != nil && !f.skip("risk") {
 		f.put("risk", c.stringMap(r.Risk))
 	}
 	return f.term()
 }
 
-func (r *Requested) term(c *converter) *ast.Term {
-	f := c.fields(2)
+func (r *Requested) term(c *converter, only map[string]bool) *ast.Term {
+	f := c.fields(2, only)
 	f.strs("scopes", r.Scopes)
-	if r.AuthorizationDetails != nil {
+	if r.AuthorizationDetails != nil && !f.skip("authorization_details") {
 		f.put("authorization_details", c.any(r.AuthorizationDetails, 2))
 	}
 	return f.term()
 }
 
-func (cn *Connection) term(c *converter) *ast.Term {
-	f := c.fields(3)
+func (cn *Connection) term(c *converter, only map[string]bool) *ast.Term {
+	f := c.fields(3, only)
 	f.must("provider", cn.Provider)
 	f.str("account", cn.Account)
 	f.strs("scopes", cn.Scopes)
 	return f.term()
 }
 
-func (t Time) term(c *converter) *ast.Term {
-	f := c.fields(4)
+func (t Time) term(c *converter, only map[string]bool) *ast.Term {
+	f := c.fields(4, only)
 	f.int("unix", t.Unix)
 	f.must("rfc3339", t.RFC3339)
 	f.must("weekday", t.Weekday)

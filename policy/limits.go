@@ -42,8 +42,10 @@ const (
 	// abandonAfter is how many budgets pass before an evaluation that did not
 	// heed its cancellation is left behind.
 	abandonAfter = 5
-	// maxInFlight bounds the evaluations of one policy at a time.
-	maxInFlight = 256
+	// slotsPerCore is how many evaluations of one policy run at a time, for each core.
+	slotsPerCore = 2
+	// maxIdleWorkers bounds the goroutines kept to evaluate.
+	maxIdleWorkers = 64
 	// testBudget bounds one test of the tests member, indexBudget the evaluation
 	// of an index package.
 	testBudget  = time.Second

@@ -16,6 +16,7 @@ type Set struct {
 type plan struct {
 	grant  *Compiled
 	guards []*Compiled
+	wants  wanted // what any of them reads of input
 }
 
 // NewSet makes the Set of a tenant's own policies and of those that it inherits:
@@ -56,6 +57,10 @@ func fill(resource string, plans *[len(actions)]plan, c *Compiled) error {
 			continue
 		}
 		p := &plans[i]
+		if p.grant == nil && p.guards == nil {
+			p.wants = wanted{}
+		}
+		p.wants = p.wants.and(c.wants)
 		switch {
 		case c.src.Role == RoleGuard:
 			p.guards = append(p.guards, c)

@@ -26,6 +26,9 @@ type Template struct {
 	Tests      map[string]string // Rego tests by file name
 	DataSchema map[string]any    // JSON Schema of the object's data
 	README     string            // when to use it, in Markdown
+
+	// Index is the document of package chancery.authz.index for some data.
+	Index func(data map[string]any) map[string]any
 }
 
 var load = sync.OnceValue(func() map[string]Template {
@@ -45,7 +48,7 @@ var load = sync.OnceValue(func() map[string]Template {
 })
 
 func read(name string) (Template, error) {
-	t := Template{Name: name, Modules: map[string]string{}, Tests: map[string]string{}}
+	t := Template{Name: name, Modules: map[string]string{}, Tests: map[string]string{}, Index: indexes[name]}
 	folder := "templates/" + name
 	entries, err := fs.ReadDir(files, folder)
 	if err != nil {

@@ -1,22 +1,25 @@
 package chancery.authz.index
 
-# {resource: {client}}, and the scopes of those entries that name any.
-clients[resource] contains client if {
+# {resource: {client: {limited, scopes}}}: a decision is a lookup or four, however
+# many clients there are. An entry without scopes lifts the limit.
+clients[resource][client] := {"limited": limited(resource, client), "scopes": scopes(resource, client)} if {
 	some entry in data.policy.allow
 	resource := entry.resource
 	some client in entry.clients
 }
 
-unlimited[resource] contains client if {
+default limited(_, _) := true
+
+limited(resource, client) := false if {
 	some entry in data.policy.allow
+	entry.resource == resource
+	client in entry.clients
 	not entry.scopes
-	resource := entry.resource
-	some client in entry.clients
 }
 
-scopes[resource][client] contains scope if {
+scopes(resource, client) := {scope |
 	some entry in data.policy.allow
-	resource := entry.resource
-	some client in entry.clients
+	entry.resource == resource
+	client in entry.clients
 	some scope in entry.scopes
 }

@@ -1,51 +1,31 @@
 package chancery.authz
 
-import data.chancery.authz.index
+clients := data.chancery.authz.index.clients
 
-# A client goes by its name and by its client_id.
-names contains input.client.name
+# An entry for every resource (*) counts as well as one for this resource, and a
+# client goes by its name and by its client_id.
+entries contains clients[input.resource.name][input.client.name]
 
-names contains input.client.id
+entries contains clients[input.resource.name][input.client.id]
 
-# The entries for every resource count as well as those for this one.
-places contains "*"
+entries contains clients["*"][input.client.name]
 
-places contains input.resource.name
+entries contains clients["*"][input.client.id]
 
-listed if {
-	some place in places
-	some name in names
-	name in index.clients[place]
-}
-
-unlimited if {
-	some place in places
-	some name in names
-	name in index.unlimited[place]
-}
-
-scopes contains scope if {
-	some place in places
-	some name in names
-	some scope in index.scopes[place][name]
-}
-
-reason := {
+listed := {
 	"code": "client_listed",
-	"detail": "the client is on the list",
+	"detail": sprintf("%s is on the list", [input.client.id]),
 }
 
-decision := {
-	"allow": true,
-	"reasons": [reason],
-} if {
-	unlimited
+decision := {"allow": true, "reasons": [listed]} if {
+	some entry in entries
+	not entry.limited
 } else := {
 	"allow": true,
-	"scopes": scopes,
-	"reasons": [reason],
+	"scopes": {scope | scope := entries[_].scopes[_]},
+	"reasons": [listed],
 } if {
-	listed
+	count(entries) > 0
 } else := {
 	"allow": false,
 	"reasons": [{

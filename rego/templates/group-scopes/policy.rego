@@ -2,45 +2,35 @@ package chancery.authz
 
 import data.chancery.authz.index
 
-# A grant may name a group as the identity provider does or by its alias.
-groups contains group if some group in input.user.groups
-
-groups contains group if some group in input.user.group_names
-
-granted[group] := scopes if {
-	some group in groups
-	scopes := index.grants[input.resource.name][group]
+default decision := {
+	"allow": false,
+	"reasons": [{
+		"code": "no_group_grants_scope",
+		"detail": "none of the user's groups is granted a scope of this resource",
+	}],
 }
 
-scopes contains scope if {
-	some group
-	some scope in granted[group]
-}
-
-grants contains {
-	"code": "group_grants_scope",
-	"detail": sprintf("%s grants %s", [group, concat(" ", scopes_of)]),
+# A grant names a group as the identity provider does, or by its alias.
+decision := {
+	"allow": true,
+	"scopes": {scope | scope := matches[_].scopes[_]},
+	"reasons": {reason | reason := matches[_].reason},
 } if {
-	some group, scopes_of in granted
+	grants := index.grants[input.resource.name]
+	by_id := [grant | grant := grants[input.user.groups[_]]]
+	by_name := [grant | grant := grants[input.user.group_names[_]]]
+	matches := array.concat(by_id, by_name)
+	count(matches) > 0
 }
 
 decision := {
-	"allow": true,
-	"scopes": scopes,
-	"reasons": grants,
-} if {
-	count(scopes) > 0
-} else := {
 	"allow": false,
-	"reasons": [refusal],
-}
-
-refusal := {
-	"code": "groups_absent",
-	"detail": "the user's groups are not known: neither the assertion nor the directory carries them",
+	"reasons": [{
+		"code": "groups_absent",
+		"detail": "the user's groups are not known: neither the assertion nor the directory carries them",
+	}],
 } if {
-	count(groups) == 0
-} else := {
-	"code": "no_group_grants_scope",
-	"detail": sprintf("none of the user's %d groups is granted a scope of this resource", [count(groups)]),
+	input.user.groups_state == "absent"
+	not input.user.groups
+	not input.user.group_names
 }

@@ -24,7 +24,7 @@ RUN mkdir -p /out/etc/ssl/certs /out/etc/chancery /out/var/lib /out/usr/share/li
  && echo 'nonroot:x:65532:65532:nonroot:/var/lib/chancery:/sbin/nologin' > /out/etc/passwd \
  && echo 'nonroot:x:65532:' > /out/etc/group \
  && cp LICENSE NOTICE /out/usr/share/licenses/chancery/ \
- && mkdir -m 1777 /out/tmp && chmod 0700 /state
+ && mkdir -m 1777 /out/tmp
 
 FROM ${FINAL}
 COPY --from=build /out /

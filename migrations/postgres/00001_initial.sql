@@ -158,8 +158,11 @@ create table audit_writers (
   seq        bigint not null,
   link       bytea  not null,
   seen_at    bigint not null,
-  sealed_at  bigint
+  sealed_at  bigint,
+  sealed_in  bigint -- the checkpoint that named the writer sealed
 );
+
+create index audit_writers_open on audit_writers (id) where sealed_in is null;
 
 create table audit_events (
   writer     text   not null,
@@ -234,7 +237,52 @@ begin
 end $$;
 -- +goose StatementEnd
 
+-- Removes what ended before the given time: whole months, and rows of the default partition. The runtime role may call it
+-- for these two tables only, and never for the last day; it cannot delete from them itself, and the audit log is not among them.
+-- +goose StatementBegin
+create function chancery_drop_expired(parent text, before_micros bigint) returns bigint
+language plpgsql security definer set search_path from current as $$
+declare
+  of_time text; child record; gone bigint := 0; some bigint;
+begin
+  of_time := case parent when 'decisions' then 'at' when 'issued_tokens' then 'issued_at' end;
+  if of_time is null then
+    raise exception 'nothing is dropped from %', parent;
+  end if;
+  if before_micros > (extract(epoch from clock_timestamp() - interval '1 day') * 1000000)::bigint then
+    raise exception 'the last day stays';
+  end if;
+  for child in
+    select c.relname, substring(pg_get_expr(c.relpartbound, c.oid) from 'TO \(''?(-?\d+)''?\)')::bigint as high
+    from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = parent::regclass
+  loop
+    if child.high is null then
+      execute format('delete from %I where %I < $1', child.relname, of_time) using before_micros;
+      get diagnostics some = row_count;
+      gone := gone + some;
+    elsif child.high <= before_micros then
+      execute format('drop table %I', child.relname);
+      gone := gone + 1;
+    end if;
+  end loop;
+  return gone;
+end $$;
+-- +goose StatementEnd
+
+-- A caller's temporary tables must not stand in for ours (pg_temp is searched first unless named), and nobody calls by default.
+-- +goose StatementBegin
+do $$
+declare f text;
+begin
+  foreach f in array array['chancery_prepare_partitions(bigint)', 'chancery_drop_expired(text, bigint)'] loop
+    execute format('alter function %s set search_path = %I, pg_temp', f, current_schema());
+    execute format('revoke all on function %s from public', f);
+  end loop;
+end $$;
+-- +goose StatementEnd
+
 -- +goose Down
+drop function chancery_drop_expired(text, bigint);
 drop function chancery_prepare_partitions(bigint);
 drop table checkpoint_keys, audit_checkpoints, audit_events, audit_writers, issued_tokens, decisions, redemptions,
   signing_keys, client_secrets, object_keys, object_revisions, objects, tenant_changes, tenant_versions, tenants;

@@ -156,8 +156,11 @@ create table audit_writers (
   seq        integer not null,
   link       blob  not null,
   seen_at    integer not null,
-  sealed_at  integer
+  sealed_at  integer,
+  sealed_in  integer -- the checkpoint that named the writer sealed
 );
+
+create index audit_writers_open on audit_writers (id) where sealed_in is null;
 
 create table audit_events (
   writer     text   not null,

@@ -53,3 +53,21 @@ func TestNoVagueFolder(t *testing.T) {
 		}
 	}
 }
+
+// The table in docs/architecture.md names every room, so that a reader finds what is
+// there; generators and commands under a room are named by it.
+func TestArchitectureNamesEveryRoom(t *testing.T) {
+	dir, err := root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := read(t, dir, "docs/architecture.md")
+	for _, p := range packages(t) {
+		if in(p.room(), "docs", "deploy", "e2e", "sdk", "examples", "broker/oauth/cataloguegen") || p.room() == "" {
+			continue
+		}
+		if !strings.Contains(page, "`"+p.room()+"`") {
+			t.Errorf("docs/architecture.md does not name %s", p.room())
+		}
+	}
+}

@@ -258,8 +258,8 @@ begin
   loop
     if child.high is null then
       execute format('delete from %I where %I < $1', child.relname, of_time) using before_micros;
-      get diagnostics some = row_count;
-      gone := gone + some;
+      get diagnostics removed = row_count;
+      gone := gone + removed;
     elsif child.high <= before_micros then
       execute format('drop table %I', child.relname);
       gone := gone + 1;

@@ -243,7 +243,7 @@ end $$;
 create function chancery_drop_expired(parent text, before_micros bigint) returns bigint
 language plpgsql security definer set search_path from current as $$
 declare
-  of_time text; child record; gone bigint := 0; some bigint;
+  of_time text; child record; gone bigint := 0; removed bigint;
 begin
   of_time := case parent when 'decisions' then 'at' when 'issued_tokens' then 'issued_at' end;
   if of_time is null then

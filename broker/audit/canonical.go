@@ -1,9 +1,11 @@
 package audit
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -24,10 +26,7 @@ func Canonical(e Event) []byte {
 	w.open()
 	w.text("assertion_iss", e.AssertionBy)
 	w.text("assertion_jti", e.AssertionID)
-	w.name("at")
-	w.out = append(w.out, '"')
-	w.out = e.At.UTC().AppendFormat(w.out, timeForm)
-	w.out = append(w.out, '"')
+	w.time("at", e.At)
 	w.checks(e.Checks)
 	w.text("client", e.Client)
 	w.text("code", e.Code)
@@ -90,6 +89,13 @@ func (w *canonical) text(name, value string) {
 	w.out = appendText(w.out, Clean(value))
 }
 
+func (w *canonical) time(name string, t time.Time) {
+	w.name(name)
+	w.out = append(w.out, '"')
+	w.out = t.UTC().AppendFormat(w.out, timeForm)
+	w.out = append(w.out, '"')
+}
+
 func (w *canonical) checks(checks []Check) {
 	if len(checks) == 0 {
 		return
@@ -114,19 +120,15 @@ func (w *canonical) checks(checks []Check) {
 // detail sorts by UTF-16 code units (RFC 8785 §3.2.3), which is not the order of the bytes.
 func (w *canonical) detail(detail map[string]string) {
 	cleaned := make(map[string]string, len(detail))
-	for name, value := range detail {
-		if name != "" && value != "" {
-			cleaned[Clean(name)] = Clean(value)
+	for _, name := range slices.Sorted(maps.Keys(detail)) { // sorted: of two names that clean alike the last counts
+		if name != "" && detail[name] != "" {
+			cleaned[Clean(name)] = Clean(detail[name])
 		}
 	}
 	if len(cleaned) == 0 {
 		return
 	}
-	names := make([]string, 0, len(cleaned))
-	for name := range cleaned {
-		names = append(names, name)
-	}
-	slices.SortFunc(names, compareUTF16)
+	names := slices.SortedFunc(maps.Keys(cleaned), compareUTF16)
 	w.name("detail")
 	w.open()
 	for _, name := range names[:min(len(names), maxMembers)] {

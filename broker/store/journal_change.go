@@ -1,0 +1,130 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/chancery-dev/chancery/broker/ledger"
+)
+
+// errNoTx says that something else than the journal's transaction was handed back.
+var errNoTx = errors.New("this is no transaction of the store")
+
+// SQLTx unwraps the transaction that a ledger.Change hands to its Write.
+func SQLTx(tx ledger.Tx) (*sql.Tx, error) {
+	t, ok := tx.(*sql.Tx)
+	if !ok || t == nil {
+		return nil, errNoTx
+	}
+	return t, nil
+}
+
+// Change implements ledger.Journal. Two changes of a tenant run one after the
+// other for all of their length; the lock that commits share is taken only for
+// the end, so that a long change does not hold up the other replicas' grants.
+func (j *postgresJournal) Change(ctx context.Context, c ledger.Change, p ledger.Page) (int64, error) {
+	tx, err := j.write.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, withoutURL(err)
+	}
+	defer func() { _ = tx.Rollback() }() // says so when it is committed
+	uid := c.Tenant.String()
+	for _, step := range []struct{ sql, arg string }{
+		{"select pg_advisory_xact_lock(hashtextextended('chancery/change/' || $1, 0))", uid},
+		{"select set_config('chancery.tenant', $1, true)", uid},
+	} {
+		if _, err := tx.ExecContext(ctx, step.sql, step.arg); err != nil {
+			return 0, classify(err, false)
+		}
+	}
+	if err := c.Write(ctx, tx); err != nil {
+		return 0, contended(err)
+	}
+	version, err := j.raise(ctx, tx, c)
+	if err != nil {
+		return 0, classify(err, false)
+	}
+	for _, step := range []struct {
+		sql  string
+		args []any
+	}{
+		{insertEventsPostgres, eventColumns(p.From.Writer, p.Rows)},
+		{moveHeadPostgres, []any{p.From.Writer, p.To.Seq, p.To.Link[:], p.From.Seq, p.From.Link[:]}},
+	} {
+		if _, err := tx.ExecContext(ctx, step.sql, step.args...); err != nil {
+			return 0, classify(err, false)
+		}
+	}
+	return version, classify(tx.Commit(), true)
+}
+
+// raise takes the exclusive lock, so that every commit decided on the old version is done, and moves
+// the version, so that every later one is decided anew.
+func (j *postgresJournal) raise(ctx context.Context, tx *sql.Tx, c ledger.Change) (int64, error) {
+	if len(c.Raise) == 0 {
+		return 0, nil
+	}
+	const lock = "select pg_advisory_xact_lock(hashtextextended('chancery/tenant/' || $1, 0))"
+	if _, err := tx.ExecContext(ctx, lock, c.Tenant.String()); err != nil {
+		return 0, err
+	}
+	return j.insertVersion(ctx, tx, c)
+}
+
+func (s *Store) insertVersion(ctx context.Context, tx *sql.Tx, c ledger.Change) (int64, error) {
+	var version int64
+	uid := c.Tenant.String()
+	err := tx.QueryRowContext(ctx, "insert into tenant_versions (tenant_uid, version) values ($1, 1) "+
+		"on conflict (tenant_uid) do update set version = tenant_versions.version + 1 returning version", uid).Scan(&version)
+	if err != nil {
+		return 0, err
+	}
+	for _, o := range c.Raise {
+		_, err := tx.ExecContext(ctx, "insert into tenant_changes (tenant_uid, version, kind, uid, at) values ($1, $2, $3, $4, "+
+			s.clock()+") on conflict do nothing", uid, version, o.Kind, o.UID)
+		if err != nil {
+			return 0, err
+		}
+	}
+	return version, nil
+}
+
+// contended marks a lock conflict inside a change's own rows; any other error is its writer's own.
+func contended(err error) error {
+	if class := classify(err, false); errors.Is(class, ledger.ErrContended) {
+		return fmt.Errorf("%w: %w", ledger.ErrContended, err)
+	}
+	return err
+}
+
+// Change implements ledger.Journal.
+func (j *sqliteJournal) Change(ctx context.Context, c ledger.Change, p ledger.Page) (int64, error) {
+	conn, err := j.write.Conn(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer closeConn(conn)
+	tx, err := conn.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = tx.Rollback() }()
+	if err := c.Write(ctx, tx); err != nil {
+		return 0, err
+	}
+	var version int64
+	if len(c.Raise) > 0 {
+		if version, err = j.insertVersion(ctx, tx, c); err != nil {
+			return 0, classifySQLite(err)
+		}
+	}
+	if err := writePage(ctx, tx, p); err != nil {
+		return 0, classifySQLite(err)
+	}
+	if err := tx.Commit(); err != nil {
+		return 0, unknownSQLite(err)
+	}
+	return version, nil
+}

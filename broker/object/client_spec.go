@@ -1,0 +1,84 @@
+package object
+
+// ClientSpec is an OAuth client: an agent, an MCP host, a program.
+type ClientSpec struct {
+	ClientID     string            `json:"client_id,omitempty"`
+	DisplayName  string            `json:"display_name,omitempty"`
+	Owner        string            `json:"owner,omitempty"`
+	Type         string            `json:"type,omitempty"`
+	Disabled     bool              `json:"disabled,omitempty"`
+	ExpiresAt    string            `json:"expires_at,omitempty"`
+	Auth         ClientAuth        `json:"auth,omitzero"`
+	RedirectURIs []string          `json:"redirect_uris,omitempty"`
+	GrantTypes   []string          `json:"grant_types,omitempty"`
+	Scopes       []string          `json:"scopes,omitempty"`
+	Resources    []string          `json:"resources,omitempty"`
+	DPoP         string            `json:"dpop,omitempty"`
+	Plan         string            `json:"plan,omitempty"`
+	Environment  string            `json:"environment,omitempty"`
+	Exchange     ClientExchange    `json:"exchange,omitzero"`
+	IdPClientIDs map[string]string `json:"idp_client_ids,omitempty"` // for people's help only
+}
+
+// ClientAuth is how the client authenticates.
+type ClientAuth struct {
+	Method   string         `json:"method,omitempty"`
+	Audience string         `json:"audience,omitempty"`
+	JWKSURI  string         `json:"jwks_uri,omitempty"`
+	JWKS     map[string]any `json:"jwks,omitempty"`
+	Secret   SecretRef      `json:"secret,omitzero"`
+}
+
+// ClientExchange bounds delegation.
+type ClientExchange struct {
+	SubjectClients []string `json:"subject_clients,omitempty"`
+	MaxDepth       *int     `json:"max_depth,omitempty"`
+}
+
+// The values of a client's members.
+const (
+	TypeConfidential = "confidential"
+	TypePublic       = "public"
+
+	AuthPrivateKeyJWT = "private_key_jwt"
+	AuthSecretBasic   = "client_secret_basic"
+	AuthSecretPost    = "client_secret_post"
+	AuthTLS           = "tls_client_auth"
+	AuthNone          = "none"
+
+	AudienceIssuer        = "issuer"
+	AudienceIssuerOrToken = "issuer_or_token_endpoint"
+
+	DPoPOptional = "optional"
+	DPoPRequired = "required"
+
+	GrantJWTBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+
+	// DefaultMaxDepth bounds the actors in a delegation chain.
+	DefaultMaxDepth = 4
+)
+
+// HasInlineKeys tells whether a key set is written into the object; `{keys: []}` is none.
+func (a ClientAuth) HasInlineKeys() bool { return hasKeys(a.JWKS) }
+
+// UsesSecret tells whether the method is a shared secret.
+func (a ClientAuth) UsesSecret() bool {
+	return a.Method == AuthSecretBasic || a.Method == AuthSecretPost
+}
+
+// WithDefaults returns a copy in which what is absent says what it means. The
+// method has no default for a confidential client: how a client authenticates is said.
+func (s *ClientSpec) WithDefaults() *ClientSpec {
+	filled := *s
+	filled.Type = or(s.Type, TypeConfidential)
+	if filled.Type == TypePublic {
+		filled.Auth.Method = or(s.Auth.Method, AuthNone)
+	}
+	filled.Auth.Audience = or(s.Auth.Audience, AudienceIssuer)
+	filled.DPoP = or(s.DPoP, DPoPOptional)
+	if s.Exchange.MaxDepth == nil {
+		depth := DefaultMaxDepth
+		filled.Exchange.MaxDepth = &depth
+	}
+	return &filled
+}

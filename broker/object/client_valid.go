@@ -1,0 +1,135 @@
+package object
+
+import (
+	"slices"
+	"strings"
+)
+
+// grantTypes are those of contract section 2.
+func grantTypes() []string {
+	return []string{
+		"authorization_code", "refresh_token", "client_credentials", GrantJWTBearer,
+		"urn:ietf:params:oauth:grant-type:saml2-bearer", "urn:ietf:params:oauth:grant-type:token-exchange",
+		"urn:ietf:params:oauth:grant-type:device_code",
+	}
+}
+
+// Validate implements Spec.
+func (s *ClientSpec) Validate() error {
+	var f findings
+	f.value("spec.client_id", s.ClientID, clientIDProblem)
+	f.text("spec.display_name", s.DisplayName)
+	f.text("spec.owner", s.Owner)
+	f.oneOf("spec.type", s.Type, TypeConfidential, TypePublic)
+	f.value("spec.expires_at", s.ExpiresAt, timeProblem)
+	s.checkAuth(&f)
+	f.each("spec.redirect_uris", s.RedirectURIs, redirectProblem)
+	f.eachOf("spec.grant_types", s.GrantTypes, grantTypes()...)
+	f.each("spec.scopes", s.Scopes, scopeProblem)
+	f.each("spec.resources", s.Resources, nameProblem)
+	f.oneOf("spec.dpop", s.DPoP, DPoPOptional, DPoPRequired)
+	f.text("spec.plan", s.Plan)
+	f.text("spec.environment", s.Environment)
+	f.each("spec.exchange.subject_clients", s.Exchange.SubjectClients, clientNameProblem)
+	if d := s.Exchange.MaxDepth; d != nil && (*d < 0 || *d > DefaultMaxDepth) {
+		f.add("spec.exchange.max_depth", "%d is out of bounds: expected 0 to %d", *d, DefaultMaxDepth)
+	}
+	for idp, id := range s.IdPClientIDs {
+		f.value("spec.idp_client_ids", idp, nameProblem)
+		f.text("spec.idp_client_ids", id)
+	}
+	return f.err()
+}
+
+// clientIDProblem: RFC 6749 §A.1 printable ASCII; what looks like a URL is the
+// address of a metadata document.
+func clientIDProblem(s string) string {
+	if len(s) > 255 {
+		return "is longer than 255 bytes"
+	}
+	if strings.ContainsFunc(s, func(r rune) bool { return r <= 0x20 || r > 0x7e }) {
+		return "holds characters besides printable ASCII (RFC 6749 §A.1)"
+	}
+	if strings.HasPrefix(strings.ToLower(s), "http") && strings.Contains(s, "://") {
+		return httpsProblem(s)
+	}
+	return ""
+}
+
+func (s *ClientSpec) checkAuth(f *findings) {
+	a := s.Auth
+	f.oneOf("spec.auth.method", a.Method, AuthPrivateKeyJWT, AuthSecretBasic, AuthSecretPost, AuthTLS, AuthNone)
+	f.oneOf("spec.auth.audience", a.Audience, AudienceIssuer, AudienceIssuerOrToken)
+	f.value("spec.auth.jwks_uri", a.JWKSURI, httpsProblem)
+	f.secretRef("spec.auth.secret", a.Secret)
+	if a.HasInlineKeys() {
+		checkKeySet(f, "spec.auth.jwks", a.JWKS)
+		if a.JWKSURI != "" {
+			f.add("spec.auth", "names both jwks and jwks_uri: expected one (RFC 7591 §2)")
+		}
+	}
+	hasKeys := a.HasInlineKeys() || a.JWKSURI != ""
+	switch {
+	case s.Type == TypePublic:
+		s.checkPublic(f)
+		return
+	case a.Method == "":
+		f.add("spec.auth.method", "is required for a confidential client: expected %s", alternatives([]string{AuthPrivateKeyJWT, AuthSecretBasic, AuthSecretPost}))
+	case a.Method == AuthNone:
+		f.add("spec.auth.method", "none is for a client of type public")
+	case a.Method == AuthPrivateKeyJWT && !hasKeys:
+		f.add("spec.auth", "private_key_jwt needs jwks or jwks_uri: without keys the check would be empty")
+	}
+	if !a.Secret.IsZero() && !a.UsesSecret() {
+		f.add("spec.auth.secret", "is for client_secret_basic and client_secret_post")
+	}
+}
+
+// checkPublic: a client that cannot keep a credential has none (RFC 6749 §2.1).
+func (s *ClientSpec) checkPublic(f *findings) {
+	if s.Auth.Method != "" && s.Auth.Method != AuthNone {
+		f.add("spec.auth.method", "a client of type public does not authenticate: expected none")
+	}
+	if !s.Auth.Secret.IsZero() {
+		f.add("spec.auth.secret", "a client of type public has no secret")
+	}
+}
+
+// Warnings says what has no effect yet and what denies.
+func (s *ClientSpec) Warnings() []Problem {
+	var f findings
+	if s.Auth.HasInlineKeys() {
+		keyWarnings(&f, "spec.auth.jwks", s.Auth.JWKS)
+	}
+	if s.Auth.Method == AuthTLS {
+		f.notServed("spec.auth.method", "tls_client_auth (the client cannot authenticate)")
+	}
+	if strings.HasPrefix(s.ClientID, "https://") {
+		f.notServed("spec.client_id", "reading a client ID metadata document (what the object says counts)")
+	}
+	if len(s.RedirectURIs) > 0 {
+		f.notServed("spec.redirect_uris", "the authorization code flow")
+	}
+	for _, g := range s.GrantTypes {
+		if g != GrantJWTBearer {
+			f.notServed("spec.grant_types", "the grant type "+g)
+		}
+	}
+	if len(s.Exchange.SubjectClients) > 0 || s.Exchange.MaxDepth != nil {
+		f.notServed("spec.exchange", "token exchange")
+	}
+	f.denies("spec.grant_types", s.GrantTypes, "the client can use no grant")
+	if slices.Contains(s.GrantTypes, GrantJWTBearer) {
+		f.denies("spec.resources", s.Resources, "the client gets tokens for no resource")
+		f.denies("spec.scopes", s.Scopes, "the client gets no scope")
+	}
+	return f.problems
+}
+
+// Keys implements Spec.
+func (s *ClientSpec) Keys() []Key {
+	if s.ClientID == "" {
+		return nil
+	}
+	return []Key{{Space: SpaceClientID, Value: s.ClientID, Exclusive: true}}
+}

@@ -1,0 +1,274 @@
+package object
+
+import (
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/chancery-dev/chancery/federation"
+	"github.com/chancery-dev/chancery/federation/jwks"
+	"github.com/chancery-dev/chancery/federation/jws"
+)
+
+// Bounds of what an IdentityProvider's entry can say.
+const (
+	MaxClockSkew         = 60 * time.Second // contract section 8
+	MinAssertionLifetime = 10 * time.Second
+	MaxAssertionLifetime = time.Hour
+)
+
+// Validate implements Spec.
+func (s *IdentityProviderSpec) Validate() error {
+	var f findings
+	s.checkPreset(&f)
+	if s.Issuer == "" {
+		f.add("spec.issuer", "is required: an issuer is trusted by exact match")
+	}
+	f.value("spec.issuer", s.Issuer, issuerProblem)
+	f.value("spec.issuer", s.Issuer, pinnedProblem)
+	s.JWKS.check(&f)
+	s.Network.check(&f)
+	s.checkSignIn(&f)
+	f.each("spec.domains", s.Domains, hostProblem)
+	s.Assertions.check(&f)
+	s.Subject.check(&f)
+	s.Claims.check(&f)
+	return f.err()
+}
+
+func (s *IdentityProviderSpec) checkPreset(f *findings) {
+	p, known := findPreset(s.Preset)
+	switch {
+	case !known:
+		f.add("spec.preset", "unknown value %s: expected %s", quote(s.Preset), alternatives(Presets()))
+	case p.later != "":
+		// Its checks would be missing, so the entry is not taken for a generic one.
+		f.addCode("not_served", "spec.preset", "%s is not served yet: expected %s", p.later, alternatives(Presets()))
+	}
+}
+
+// pinnedProblem: an issuer that stands for every tenant of a cloud is no trust anchor.
+func pinnedProblem(s string) string {
+	for _, shared := range []string{"/common", "/organizations", "/consumers"} {
+		if rest, found := strings.CutPrefix(s, "https://login.microsoftonline.com"+shared); found && (rest == "" || rest[0] == '/') {
+			return "stands for every tenant of Entra: expected the issuer of one tenant"
+		}
+	}
+	if strings.Contains(s, "{") {
+		return "holds a placeholder"
+	}
+	return ""
+}
+
+func (k IdPKeys) check(f *findings) {
+	f.value("spec.jwks.uri", k.URI, httpsProblem)
+	f.value("spec.jwks.not_after", k.NotAfter, timeProblem)
+	if !k.HasInlineKeys() {
+		if k.NotAfter != "" {
+			f.add("spec.jwks.not_after", "is for inline keys, and there are none")
+		}
+		return
+	}
+	if k.URI != "" {
+		f.add("spec.jwks", "names both uri and inline keys: expected one")
+	}
+	checkKeySet(f, "spec.jwks.inline", k.Inline)
+}
+
+// checkKeySet parses a set by the rules by which it will be used.
+func checkKeySet(f *findings, path string, set map[string]any) {
+	b, err := json.Marshal(set)
+	if err != nil {
+		f.add(path, "cannot be read")
+		return
+	}
+	if _, _, err := jwks.Parse(b); err != nil {
+		f.add(path, "%s", err)
+	}
+}
+
+// keyWarnings says which keys of a set are dropped.
+func keyWarnings(f *findings, path string, set map[string]any) {
+	b, err := json.Marshal(set)
+	if err != nil {
+		return
+	}
+	_, dropped, err := jwks.Parse(b)
+	if err != nil {
+		return
+	}
+	for _, w := range dropped {
+		f.add(path, "%s", w)
+	}
+}
+
+func (n IdPNetwork) check(f *findings) {
+	if n.CABundle != "" && !strings.Contains(n.CABundle, "-----BEGIN") {
+		f.value("spec.network.ca_bundle", n.CABundle, pathProblem)
+	} else if n.CABundle != "" {
+		checkBundle(f, "spec.network.ca_bundle", []byte(n.CABundle))
+	}
+	if n.Proxy != "" {
+		if wrong := proxyProblem(n.Proxy); wrong != "" {
+			f.add("spec.network.proxy", "%s", wrong)
+		}
+	}
+}
+
+// checkBundle: every block is a certificate that can be read. A pool would skip
+// the others in silence.
+func checkBundle(f *findings, path string, text []byte) {
+	count := 0
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			f.add(path, "holds a block that is no certificate")
+			return
+		}
+		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+			f.add(path, "holds a certificate that cannot be read")
+			return
+		}
+		count++
+		text = rest
+	}
+	if count == 0 || strings.TrimSpace(string(text)) != "" {
+		f.add(path, "is neither a path nor PEM certificates alone")
+	}
+}
+
+func (s *IdentityProviderSpec) checkSignIn(f *findings) {
+	f.text("spec.oidc.client_id", s.OIDC.ClientID)
+	f.secretRef("spec.oidc.client_secret", s.OIDC.ClientSecret)
+	f.each("spec.oidc.scopes", s.OIDC.Scopes, scopeProblem)
+	f.value("spec.saml.metadata_url", s.SAML.MetadataURL, httpsProblem)
+	f.text("spec.saml.idp_entity_id", s.SAML.IDPEntityID)
+	f.text("spec.saml.sp_entity_id", s.SAML.SPEntityID)
+}
+
+func (a AssertionTrust) check(f *findings) {
+	profiles := []string{
+		string(federation.ProfileIDJAG), string(federation.ProfileJWTBearer),
+		string(federation.ProfileWorkload), string(federation.ProfileSAML2Bearer),
+	}
+	f.eachOf("spec.assertions.profiles", a.Profiles, profiles...)
+	if slices.Contains(a.Profiles, profiles[1]) && slices.Contains(a.Profiles, profiles[2]) {
+		f.add("spec.assertions.profiles", "jwt-bearer and workload exclude each other: one token would have two meanings")
+	}
+	// RFC 8725 §3.1: what is allowed is listed; no symmetric algorithm and no none among them.
+	f.eachOf("spec.assertions.algorithms", a.Algorithms, jws.Algorithms()...)
+	f.span("spec.assertions.max_lifetime", a.MaxLifetime, MinAssertionLifetime, MaxAssertionLifetime)
+	f.span("spec.assertions.clock_skew", a.ClockSkew, 0, MaxClockSkew)
+	f.each("spec.assertions.clients", a.Clients, clientNameProblem)
+	f.each("spec.assertions.resources", a.Resources, nameProblem)
+	f.each("spec.assertions.scopes", a.Scopes, scopeProblem)
+	f.oneOf("spec.assertions.absent_scope", a.AbsentScope, AbsentScopeRefuse, AbsentScopeDefault)
+	f.oneOf("spec.assertions.reuse", a.Reuse, ReuseSingle, ReuseClientBound)
+	f.oneOf("spec.assertions.error_profile", a.ErrorProfile, ErrorsEMA04, ErrorsIDJAG06)
+	f.each("spec.assertions.tenants", a.Tenants, subjectProblem)
+	f.each("spec.assertions.saml_entity_ids", a.SAMLEntityIDs, textProblem)
+}
+
+func (s SubjectMatching) check(f *findings) {
+	f.eachOf("spec.subject.match", s.Match, string(federation.MatchSubjectID), string(federation.MatchAudSub),
+		string(federation.MatchSubject), string(federation.MatchEmail))
+	byEmail := slices.Contains(s.Match, string(federation.MatchEmail))
+	if byEmail && len(s.EmailDomains) == 0 {
+		f.add("spec.subject.email_domains", "is required where match lists email: without it an IdP could speak for any address")
+	}
+	f.oneOf("spec.subject.provision", s.Provision, ProvisionNever, ProvisionJustInTime)
+	f.each("spec.subject.email_domains", s.EmailDomains, domainProblem)
+	f.oneOf("spec.subject.guests", s.Guests, GuestsDeny, GuestsAllow)
+}
+
+func domainProblem(s string) string {
+	if canonical, ok := federation.CanonicalDomain(s); !ok || canonical != s {
+		return "is no lower-case mail domain"
+	}
+	return ""
+}
+
+func (c ClaimTranslations) check(f *findings) {
+	f.text("spec.claims.groups", c.Groups)
+	f.eachOf("spec.claims.groups_from", c.GroupsFrom, string(federation.GroupsFromClaim), string(federation.GroupsFromDirectory))
+	f.oneOf("spec.claims.groups_overage", c.GroupsOverage, OverageDeny, OverageFetch)
+	for group, alias := range c.GroupAliases {
+		f.text("spec.claims.group_aliases", group)
+		if wrong := textProblem(alias); wrong != "" {
+			f.add("spec.claims.group_aliases", "%s %s", quote(alias), wrong)
+		}
+	}
+}
+
+// Warnings says what has no effect yet, what denies and what is likely a mistake.
+func (s *IdentityProviderSpec) Warnings() []Problem {
+	var f findings
+	if p, known := findPreset(s.Preset); known && p.warn != nil {
+		if code, text := p.warn(s.Issuer); code != "" {
+			f.addCode(code, "spec.issuer", "%s", text)
+		}
+	}
+	if strings.HasSuffix(s.Issuer, "/") {
+		f.addCode("iss_mismatch", "spec.issuer", "ends in a slash; it is compared byte for byte with what the IdP publishes")
+	}
+	if s.JWKS.HasInlineKeys() {
+		keyWarnings(&f, "spec.jwks.inline", s.JWKS.Inline)
+	}
+	if s.OIDC.ClientID != "" || !s.OIDC.ClientSecret.IsZero() || len(s.OIDC.Scopes) > 0 {
+		f.notServed("spec.oidc", "sign-in by OpenID Connect")
+	}
+	if s.SAML != (IdPSAML{}) {
+		f.notServed("spec.saml", "sign-in by SAML")
+	}
+	if len(s.Domains) > 0 {
+		f.notServed("spec.domains", "home-realm discovery")
+	}
+	for _, profile := range s.Assertions.Profiles {
+		if profile != string(federation.ProfileIDJAG) {
+			f.notServed("spec.assertions.profiles", "the profile "+profile)
+		}
+	}
+	if len(s.Assertions.Profiles) > 0 {
+		f.denies("spec.assertions.clients", s.Assertions.Clients, "no client may present its assertions")
+		f.denies("spec.assertions.resources", s.Assertions.Resources, "its assertions are good for no resource")
+		f.denies("spec.assertions.scopes", s.Assertions.Scopes, "its assertions are good for no scope")
+	}
+	if s.Claims.GroupsOverage == OverageFetch {
+		f.notServed("spec.claims.groups_overage", "fetching groups (an overage denies)")
+	}
+	return f.problems
+}
+
+// Keys implements Spec.
+func (s *IdentityProviderSpec) Keys() []Key {
+	if s.Issuer == "" {
+		return nil
+	}
+	return []Key{{Space: SpaceIssuer, Value: s.Issuer, Exclusive: true}}
+}
+
+// denies warns of an absent list.
+func (f *findings) denies(path string, list []string, what string) {
+	if len(list) == 0 {
+		f.addCode("absent_denies", path, "absent: %s", what)
+	}
+}
+
+// eachOf accepts the listed values, each once.
+func (f *findings) eachOf(path string, list []string, allowed ...string) {
+	f.each(path, list, func(s string) string {
+		if slices.Contains(allowed, s) {
+			return ""
+		}
+		return "is unknown: expected " + alternatives(allowed)
+	})
+}
+
+// span checks a duration that may be absent.
+func (f *findings) span(path string, d Duration, least, most time.Duration) {
+	if d != 0 && (time.Duration(d) < least || time.Duration(d) > most) {
+		f.add(path, "%s is out of bounds: expected %s to %s", d, Duration(least), Duration(most))
+	}
+}

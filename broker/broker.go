@@ -1,0 +1,131 @@
+// Package broker is the HTTP face of the authorization server: it decodes a
+// request once into a value, hands it on, and writes the answer in one place.
+// What is granted is decided in broker/grant; which policy, key or user counts
+// is in the snapshot that travels with the request. No handler reaches a
+// database, and *gin.Context stays in the files that register routes.
+package broker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/chancery-dev/chancery/broker/grant"
+	"github.com/chancery-dev/chancery/broker/snapshot"
+	"github.com/chancery-dev/chancery/broker/tenant"
+)
+
+// Config is what the public listener needs. Everything but TrustedProxies and CORSOrigins is required.
+type Config struct {
+	PublicURL      string // the default tenant's issuer
+	Pictures       Pictures
+	Tokens         Tokens
+	JWKS           KeySets
+	Ready          func(context.Context) error
+	Observer       Observer
+	TrustedProxies []string // CIDRs; none by default
+	CORSOrigins    []string // exact origins for the token endpoint
+	InFlight       int      // requests served at a time; more are answered 503
+	Log            *slog.Logger
+	Now            func() time.Time
+}
+
+// Pictures gives the current picture of a tenant; ok is false where there is no such tenant.
+type Pictures interface {
+	Get(ctx context.Context, name string) (*snapshot.Tenant, error)
+}
+
+// Tokens answers token requests.
+type Tokens interface {
+	Token(ctx context.Context, r grant.Request) (grant.Response, error)
+}
+
+// KeySets gives a tenant's public keys as prepared bytes.
+type KeySets interface {
+	JWKS(ctx context.Context, t tenant.UID) ([]byte, error)
+}
+
+// Observer counts what the outside asked for.
+type Observer interface {
+	Request(endpoint string, status int, took time.Duration)
+}
+
+// Validate refuses a configuration with which a check would be empty.
+func (c Config) Validate() error {
+	u, err := url.Parse(c.PublicURL)
+	if err != nil || u.Host == "" || strings.HasSuffix(c.PublicURL, "/") {
+		return errors.New("public URL: an absolute URL without a trailing slash is needed")
+	}
+	if c.Pictures == nil || c.Tokens == nil || c.JWKS == nil || c.Ready == nil || c.Observer == nil || c.Log == nil || c.Now == nil {
+		return errors.New("broker: a part is missing")
+	}
+	if c.InFlight < 1 {
+		return errors.New("limits.in_flight: at least 1 is needed")
+	}
+	return nil
+}
+
+// Server is the public listener's handler.
+type Server struct {
+	Config
+	engine    *gin.Engine
+	draining  atomic.Bool
+	slots     chan struct{}
+	documents documents
+}
+
+// New builds the routes.
+func New(c Config) (*Server, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	gin.SetMode(gin.ReleaseMode)
+	s := &Server{Config: c, engine: gin.New(), slots: limiter(c.InFlight)}
+	// gin trusts every proxy unless told otherwise.
+	if err := s.engine.SetTrustedProxies(c.TrustedProxies); err != nil {
+		return nil, err
+	}
+	s.engine.RedirectTrailingSlash = false
+	s.engine.HandleMethodNotAllowed = true
+	s.routes()
+	return s, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
+
+// Drain makes readiness fail, so that no new work is sent here.
+func (s *Server) Drain() { s.draining.Store(true) }
+
+func (s *Server) routes() {
+	e := s.engine
+	e.Use(s.trace, s.recover)
+	e.GET("/livez", s.live)
+	e.GET("/readyz", s.ready)
+	e.NoRoute(s.notFound)
+	e.NoMethod(s.methodNotAllowed)
+
+	open := e.Group("/", s.headers, s.limit)
+	s.tenantRoutes(open)
+	s.tenantRoutes(open.Group("/t/:tenant"))
+	// RFC 8414 §3.1 and OpenID Connect Discovery put the well-known part before or behind an issuer's path.
+	open.GET("/.well-known/oauth-authorization-server/t/:tenant", s.metadata)
+	open.GET("/.well-known/openid-configuration/t/:tenant", s.metadata)
+}
+
+func (s *Server) tenantRoutes(g *gin.RouterGroup) {
+	g.GET("/.well-known/oauth-authorization-server", s.metadata)
+	g.GET("/.well-known/openid-configuration", s.metadata)
+	g.GET("/.well-known/oauth-protected-resource/:resource", s.protectedResource)
+	g.GET("/.well-known/jwks.json", s.jwks)
+	g.POST("/token", s.token)
+	g.OPTIONS("/token", s.tokenPreflight)
+	g.GET("/errors/:code", s.errorPage)
+}

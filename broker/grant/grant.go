@@ -1,0 +1,195 @@
+// Package grant decides what a token request gets: one straight-line flow per
+// grant type, and one outer shell that authenticates, records and retries the
+// same way for all of them. Nothing leaves before the ledger has it. The package
+// knows no HTTP and no database; what it needs comes in as values and through
+// the interfaces below.
+package grant
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/chancery-dev/chancery/broker/audit"
+	"github.com/chancery-dev/chancery/broker/client"
+	"github.com/chancery-dev/chancery/broker/keys"
+	"github.com/chancery-dev/chancery/broker/ledger"
+	"github.com/chancery-dev/chancery/broker/oauth"
+	"github.com/chancery-dev/chancery/broker/snapshot"
+	"github.com/chancery-dev/chancery/broker/tenant"
+	"github.com/chancery-dev/chancery/federation"
+	"github.com/chancery-dev/chancery/federation/assertion"
+	"github.com/chancery-dev/chancery/policy"
+)
+
+// Request is a token request, decoded once.
+type Request struct {
+	Tenant        *snapshot.Tenant
+	Trace         string
+	Remote        string
+	Form          oauth.Form
+	Authorization []string // header values
+	Proofs        []string // DPoP header values
+}
+
+// Response is a granted token.
+type Response struct {
+	AccessToken string
+	TokenType   string
+	ExpiresIn   time.Duration
+	Scope       string
+	Resource    string
+}
+
+// Clients authenticates callers.
+type Clients interface {
+	Authenticate(ctx context.Context, r client.Request) (client.Authentication, error)
+}
+
+// Directories gives the users of a tenant.
+type Directories interface {
+	Directory(t *snapshot.Tenant) federation.Directory
+}
+
+// Signers gives the key that a tenant signs with at this moment.
+type Signers interface {
+	Signer(ctx context.Context, t tenant.UID, algorithm string) (keys.Signer, error)
+}
+
+// Journal records a request's facts, all or none of them.
+type Journal interface {
+	Commit(ctx context.Context, e ledger.Entry) error
+}
+
+// Lane takes the refusals of callers who are not authenticated.
+type Lane interface {
+	Add(e audit.Event, source string)
+}
+
+// Pictures brings a tenant's picture up to date.
+type Pictures interface {
+	Refresh(ctx context.Context, t *snapshot.Tenant) (*snapshot.Tenant, error)
+}
+
+// Observer counts what was decided.
+type Observer interface {
+	Granted(grantType, issuer string, code oauth.Code)
+	Decided(took time.Duration, code string)
+}
+
+// Config is what the grants need; every part is required.
+type Config struct {
+	Clients     Clients
+	Assertions  *assertion.Verifier
+	Directories Directories
+	Policy      policy.Evaluator
+	Signers     Signers
+	Journal     Journal
+	Lane        Lane
+	Pictures    Pictures
+	Observer    Observer
+	Now         func() time.Time
+}
+
+// Grants answers token requests.
+type Grants struct{ Config }
+
+// New refuses a configuration in which a part is missing.
+func New(c Config) (*Grants, error) {
+	if c.Clients == nil || c.Assertions == nil || c.Directories == nil || c.Policy == nil || c.Signers == nil ||
+		c.Journal == nil || c.Lane == nil || c.Pictures == nil || c.Observer == nil || c.Now == nil {
+		return nil, errors.New("grant: a part is missing")
+	}
+	return &Grants{Config: c}, nil
+}
+
+const (
+	maxDecisions = 4 // how often a request is decided again because its tenant changed meanwhile
+	retryAfter   = time.Second
+)
+
+// Token answers a token request. A request that was decided on an older picture of its tenant is decided again, from
+// the client's authentication on, so that no token commits after a revocation has.
+func (g *Grants) Token(ctx context.Context, r Request) (Response, error) {
+	for range maxDecisions {
+		response, err := g.answer(ctx, r)
+		if !errors.Is(err, ledger.ErrStale) {
+			return response, err
+		}
+		r.Tenant, err = g.Pictures.Refresh(ctx, r.Tenant)
+		if err != nil {
+			return Response{}, &oauth.Error{Code: oauth.CodeTenantUnavailable, Cause: err, RetryAfter: retryAfter}
+		}
+	}
+	return Response{}, &oauth.Error{Code: oauth.CodeTenantUnavailable, Cause: ledger.ErrStale, RetryAfter: retryAfter}
+}
+
+// TurnAway records the refusal of a request that never became one: an unreadable form, a wrong content type.
+func (g *Grants) TurnAway(r Request, err error) {
+	g.turnAway(newCall(r, g.Now()), oauth.AsError(err))
+}
+
+// flow is one grant: what it returns is recorded by the shell, refusals as well.
+type flow func(ctx context.Context, c *call) (granted, error)
+
+// granted is what a flow came to: the answer, and the facts that must be durable before it leaves.
+type granted struct {
+	response    Response
+	token       *ledger.IssuedToken
+	redemptions []ledger.Redemption
+}
+
+func (g *Grants) flowOf(grantType string) (flow, error) {
+	switch grantType {
+	case "":
+		return nil, oauth.Refuse(oauth.CodeParameterMissing, "no grant_type", "grant_type")
+	case oauth.GrantTypeJWTBearer:
+		return g.jwtBearer, nil
+	default:
+		return nil, oauth.Refuse(oauth.CodeGrantTypeUnsupported, grantType, oauth.GrantTypeJWTBearer)
+	}
+}
+
+// answer is the outer shell of every grant.
+func (g *Grants) answer(ctx context.Context, r Request) (Response, error) {
+	c := newCall(r, g.Now())
+
+	// 1. Which grant.
+	run, err := g.flowOf(r.Form.Get("grant_type"))
+	if err != nil {
+		return Response{}, g.turnAway(c, oauth.AsError(err))
+	}
+
+	// 2. Who asks (specs: before anything of the assertion is looked at).
+	c.authentication, err = g.Clients.Authenticate(ctx, client.Request{
+		Tenant:        r.Tenant.UID,
+		Issuer:        r.Tenant.Issuer,
+		TokenEndpoint: r.Tenant.Issuer + "/token",
+		Authorization: r.Authorization,
+		ClientID:      r.Form.Get("client_id"),
+		ClientSecret:  r.Form.Get("client_secret"),
+		Assertion:     r.Form.Get("client_assertion"),
+		AssertionType: r.Form.Get("client_assertion_type"),
+	})
+	if err != nil {
+		return Response{}, g.turnAway(c, oauth.AsError(err))
+	}
+	if c.client() == nil { // ID-JAG §4.4, EMA 7.7: the grant enforces client authentication
+		return Response{}, g.turnAway(c, oauth.Refuse(oauth.CodeClientAuthenticationRequired, "no client", "client authentication"))
+	}
+	c.passed("client", c.client().Name+" by "+string(c.authentication.Method()), "")
+
+	// 3. Which key the caller holds, if it shows one (RFC 9449 §5).
+	if err := c.verifyProof(); err != nil {
+		return Response{}, g.recordRefusal(ctx, c, oauth.AsError(err))
+	}
+
+	// 4. The grant itself.
+	result, err := run(ctx, c)
+	if err != nil {
+		return Response{}, g.recordRefusal(ctx, c, oauth.AsError(err))
+	}
+
+	// 5. Durable before a byte of it leaves.
+	return g.recordGrant(ctx, c, result)
+}

@@ -1,0 +1,159 @@
+package grant
+
+import (
+	"context"
+	"errors"
+
+	"github.com/chancery-dev/chancery/broker/audit"
+	"github.com/chancery-dev/chancery/broker/id"
+	"github.com/chancery-dev/chancery/broker/ledger"
+	"github.com/chancery-dev/chancery/broker/oauth"
+)
+
+// recordGrant commits what was granted; only then is there an answer.
+func (g *Grants) recordGrant(ctx context.Context, c *call, result granted) (Response, error) {
+	event := c.event(audit.TypeTokenIssued, audit.Allowed)
+	event.TokenID, event.Scope = result.token.ID, result.token.Scope
+	err := g.Journal.Commit(ctx, ledger.Entry{
+		Tenant:      c.Tenant.UID,
+		Pictures:    c.Tenant.Pictures(),
+		Redemptions: append(c.used(), result.redemptions...),
+		Decision:    c.decision,
+		Token:       result.token,
+		Event:       event,
+		Conflict:    c.conflict,
+	})
+	if err != nil {
+		return Response{}, g.notRecorded(c, err)
+	}
+	g.Observer.Granted(c.Form.Get("grant_type"), c.issuerName(), "")
+	return result.response, nil
+}
+
+// recordRefusal commits a refusal. What proves the caller (client assertion, DPoP proof) is used up by it; the assertion
+// is not, so that a step-up or a mended policy can still redeem it.
+func (g *Grants) recordRefusal(ctx context.Context, c *call, refusal *oauth.Error) error {
+	if !c.authentication.Proved() { // a flood of those must not fill the disk
+		return g.turnAway(c, refusal)
+	}
+	outcome := audit.Refused
+	if refusal.Code == oauth.CodeStepUpRequired {
+		outcome = audit.Challenged
+	}
+	event := c.event(audit.TypeTokenRefused, outcome)
+	event.Code = string(refusal.Code)
+	event.Detail = detail(refusal)
+	err := g.Journal.Commit(ctx, ledger.Entry{
+		Tenant:      c.Tenant.UID,
+		Pictures:    c.Tenant.Pictures(),
+		Redemptions: c.used(),
+		Decision:    c.decision,
+		Event:       event,
+		Conflict:    c.conflict,
+	})
+	if err != nil {
+		return g.notRecorded(c, err)
+	}
+	g.Observer.Granted(c.Form.Get("grant_type"), c.issuerName(), refusal.Code)
+	return refusal
+}
+
+// notRecorded says why there is no record, and so no token: the caller lost a race for something that can be used once,
+// the tenant changed, or the ledger cannot be written.
+func (g *Grants) notRecorded(c *call, err error) error {
+	if errors.Is(err, ledger.ErrStale) {
+		return ledger.ErrStale
+	}
+	if conflict, ok := errors.AsType[*ledger.Conflict](err); ok {
+		code := oauth.Code(conflict.Lost.Code)
+		g.Observer.Granted(c.Form.Get("grant_type"), c.issuerName(), code)
+		return oauth.Refuse(code, "used before", "something fresh")
+	}
+	return &oauth.Error{Code: oauth.CodeLedgerUnavailable, Cause: err, RetryAfter: retryAfter}
+}
+
+// turnAway records a refusal before the client is authenticated, in the bounded lane, and returns it.
+func (g *Grants) turnAway(c *call, refusal *oauth.Error) error {
+	event := c.event(audit.TypeRequestRefused, audit.Refused)
+	event.Code = string(refusal.Code)
+	event.Detail = detail(refusal)
+	event.Principal = audit.Principal{Kind: "anonymous", Name: c.Form.Get("client_id")}
+	g.Lane.Add(event, c.Remote)
+	g.Observer.Granted(c.Form.Get("grant_type"), "", refusal.Code)
+	return refusal
+}
+
+// used are the things that a request uses up however it ends.
+func (c *call) used() []ledger.Redemption {
+	var used []ledger.Redemption
+	if r := c.authentication.Redemption(); r != nil {
+		used = append(used, *r)
+	}
+	if !c.proof.IsZero() {
+		used = append(used, c.proof.Redemption())
+	}
+	return used
+}
+
+func (c *call) conflict(lost ledger.Redemption) audit.Event {
+	event := c.event(audit.TypeTokenRefused, audit.Refused)
+	event.Code = lost.Code
+	event.Checks = append(event.Checks, audit.Check{Name: "once", Received: "used before", Expected: "used once"})
+	return event
+}
+
+// event is what every record of this call has in common.
+func (c *call) event(kind audit.Type, outcome audit.Outcome) audit.Event {
+	e := audit.Event{
+		ID:        id.New(id.Event, c.now),
+		At:        c.now,
+		Tenant:    c.Tenant.UID,
+		Trace:     c.Trace,
+		Type:      kind,
+		Outcome:   outcome,
+		GrantType: c.Form.Get("grant_type"),
+		Checks:    c.checks,
+		Remote:    c.Remote,
+	}
+	if client := c.client(); client != nil {
+		e.Principal = audit.Principal{Kind: "client", ID: client.UID, Name: client.Name}
+		e.Client = client.ClientID
+	}
+	if c.assertion != nil {
+		e.IdP = c.assertion.Provider().Name
+		e.AssertionID, e.AssertionBy = c.assertion.ID(), c.assertion.Issuer()
+	}
+	e.OnBehalf = c.account.UID
+	if c.resource != nil {
+		e.Resource = c.resource.Name
+	}
+	if c.decision != nil {
+		e.Decision, e.Policies = c.decision.ID, c.decision.Policies
+		e.InputHash = c.inputHash
+	}
+	return e
+}
+
+func (c *call) issuerName() string {
+	if c.assertion == nil {
+		return ""
+	}
+	return c.assertion.Provider().Name
+}
+
+func detail(refusal *oauth.Error) map[string]string {
+	d := map[string]string{}
+	if refusal.Received != "" {
+		d["received"] = refusal.Received
+	}
+	if refusal.Expected != "" {
+		d["expected"] = refusal.Expected
+	}
+	if refusal.Cause != nil {
+		d["cause"] = refusal.Cause.Error()
+	}
+	if len(d) == 0 {
+		return nil
+	}
+	return d
+}

@@ -1,0 +1,84 @@
+package grant
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/chancery-dev/chancery/broker/oauth"
+	"github.com/chancery-dev/chancery/broker/snapshot"
+)
+
+// settleResource finds the one resource that the token is for. claimed are the assertion's; nil where the claim is absent.
+func (c *call) settleResource(claimed []string) (*snapshot.Resource, error) {
+	requested, err := c.requestedResource()
+	if err != nil {
+		return nil, err
+	}
+	candidates, err := c.claimedResources(claimed)
+	if err != nil {
+		return nil, err
+	}
+	if claimed == nil {
+		candidates = c.reachable()
+	}
+	if requested == "" {
+		if len(candidates) != 1 {
+			return nil, c.refuse(oauth.CodeResourceUnsettled, "resource", fmt.Sprintf("%d resources to choose from", len(candidates)), "one, or a resource parameter")
+		}
+		c.passed("resource", candidates[0].URI, "")
+		return candidates[0], nil
+	}
+	for _, r := range candidates {
+		if r.Canonical == requested {
+			c.passed("resource", r.URI, "")
+			return r, nil
+		}
+	}
+	if claimed == nil {
+		return nil, c.refuse(oauth.CodeResourceNotAllowed, "resource", requested, "a resource of the client and of the IdP")
+	}
+	return nil, c.refuse(oauth.CodeResourceOutsideClaim, "resource", requested, strings.Join(claimed, " "))
+}
+
+// requestedResource reads the request's resource parameter; two different ones settle nothing (RFC 8707 §2.2).
+func (c *call) requestedResource() (string, error) {
+	var requested string
+	for _, raw := range c.Form.Resources() {
+		canonical, err := oauth.CanonicalResource(raw)
+		if err != nil {
+			return "", c.refuse(oauth.CodeResourceNotAllowed, "resource", raw, "an absolute URI without fragment")
+		}
+		if requested != "" && canonical != requested {
+			return "", c.refuse(oauth.CodeResourceUnsettled, "resource", "several resources in the request", "one")
+		}
+		requested = canonical
+	}
+	return requested, nil
+}
+
+// claimedResources requires that every asserted resource is one that we govern and that client and issuer may reach (EMA 7.6.2).
+func (c *call) claimedResources(claimed []string) ([]*snapshot.Resource, error) {
+	found := make([]*snapshot.Resource, 0, len(claimed))
+	for _, raw := range claimed {
+		r, ok := c.Tenant.ResourceByURI(raw)
+		if !ok || !c.mayReach(r) {
+			return nil, c.refuse(oauth.CodeResourceUnknown, "resource", raw, "a resource of the client and of the IdP")
+		}
+		if !slices.Contains(found, r) {
+			found = append(found, r)
+		}
+	}
+	return found, nil
+}
+
+// reachable are the resources inside client ∩ IdP entry. An absent list holds nothing.
+func (c *call) reachable() []*snapshot.Resource {
+	return slices.DeleteFunc(c.Tenant.ActiveResources(), func(r *snapshot.Resource) bool { return !c.mayReach(r) })
+}
+
+func (c *call) mayReach(r *snapshot.Resource) bool {
+	return !r.Disabled &&
+		slices.Contains(c.client().Resources, r.Name) &&
+		slices.Contains(c.assertion.Provider().Assertions.Resources, r.Name)
+}

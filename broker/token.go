@@ -1,0 +1,86 @@
+package broker
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/chancery-dev/chancery/broker/grant"
+	"github.com/chancery-dev/chancery/broker/oauth"
+)
+
+func (s *Server) token(c *gin.Context) {
+	s.allowOrigin(c)
+	request, err := s.decodeTokenRequest(c)
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	response, err := s.Tokens.Token(c.Request.Context(), request)
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	s.writeToken(c, response)
+}
+
+// decodeTokenRequest reads the request once into a value. No grant reaches back into the form.
+func (s *Server) decodeTokenRequest(c *gin.Context) (grant.Request, error) {
+	picture, err := s.picture(c)
+	if err != nil {
+		return grant.Request{}, err
+	}
+	form, err := readForm(c)
+	if err != nil {
+		return grant.Request{}, err
+	}
+	return grant.Request{
+		Tenant:        picture,
+		Trace:         traceOf(c),
+		Remote:        c.ClientIP(),
+		Form:          form,
+		Authorization: c.Request.Header.Values("Authorization"),
+		Proofs:        c.Request.Header.Values("DPoP"),
+	}, nil
+}
+
+// readForm takes form encoding only (RFC 6749 §4), and nothing from the query (§3.2: no credentials in a URL).
+func readForm(c *gin.Context) (oauth.Form, error) {
+	media, _, err := mime.ParseMediaType(c.GetHeader("Content-Type"))
+	if err != nil || media != "application/x-www-form-urlencoded" {
+		return oauth.Form{}, oauth.Refuse(oauth.CodeContentTypeUnsupported, c.GetHeader("Content-Type"), "application/x-www-form-urlencoded")
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, oauth.MaxBody))
+	if err != nil {
+		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+			return oauth.Form{}, oauth.Refuse(oauth.CodeBodyTooLarge, "more than 64 KiB", "at most 64 KiB")
+		}
+		return oauth.Form{}, &oauth.Error{Code: oauth.CodeRequestMalformed, Received: "a body that ended early", Cause: err}
+	}
+	return oauth.ParseForm(body)
+}
+
+// allowOrigin lets listed browser origins read the token endpoint's answers; there is no wildcard.
+func (s *Server) allowOrigin(c *gin.Context) bool {
+	origin := c.GetHeader("Origin")
+	c.Header("Vary", "Origin")
+	if origin == "" || !slices.Contains(s.CORSOrigins, origin) {
+		return false
+	}
+	c.Header("Access-Control-Allow-Origin", origin)
+	c.Header("Access-Control-Expose-Headers", "DPoP-Nonce, Retry-After, WWW-Authenticate")
+	return true
+}
+
+func (s *Server) tokenPreflight(c *gin.Context) {
+	if s.allowOrigin(c) {
+		c.Header("Access-Control-Allow-Methods", "POST")
+		c.Header("Access-Control-Allow-Headers", "Authorization, Content-Type, DPoP")
+		c.Header("Access-Control-Max-Age", "600")
+	}
+	c.Status(http.StatusNoContent)
+}

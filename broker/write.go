@@ -1,0 +1,78 @@
+package broker
+
+import (
+	"errors"
+	"maps"
+	"net/http"
+	"strconv"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/chancery-dev/chancery/broker/grant"
+	"github.com/chancery-dev/chancery/broker/oauth"
+	"github.com/chancery-dev/chancery/broker/snapshot"
+)
+
+// tokenAnswer is RFC 6749 §5.1 with the granted resource (ID-JAG-05 §4.4).
+type tokenAnswer struct {
+	AccessToken string `json:"access_token"`
+	TokenType   string `json:"token_type"`
+	ExpiresIn   int64  `json:"expires_in"`
+	Scope       string `json:"scope"`
+	Resource    string `json:"resource,omitempty"`
+}
+
+func (s *Server) writeToken(c *gin.Context, r grant.Response) {
+	noStore(c)
+	c.JSON(http.StatusOK, tokenAnswer{
+		AccessToken: r.AccessToken, TokenType: r.TokenType, ExpiresIn: int64(r.ExpiresIn.Seconds()), Scope: r.Scope, Resource: r.Resource,
+	})
+}
+
+func noStore(c *gin.Context) {
+	c.Header("Cache-Control", "no-store")
+	c.Header("Pragma", "no-cache")
+}
+
+// refuse writes every refusal there is: RFC 6749 §5.2. What is unknown says server_error and nothing else.
+func (s *Server) refuse(c *gin.Context, err error) {
+	refusal := oauth.AsError(err)
+	w := refusal.Wire(s.issuerOf(c), traceOf(c))
+	if w.Status >= http.StatusInternalServerError {
+		s.Log.Error("request failed", "trace_id", traceOf(c), "code", refusal.Code, "error", refusal.Error())
+	}
+	noStore(c)
+	if refusal.TriedBasic && w.Status == http.StatusUnauthorized {
+		c.Header("WWW-Authenticate", `Basic realm="chancery", charset="UTF-8"`)
+	}
+	if refusal.RetryAfter > 0 {
+		c.Header("Retry-After", strconv.FormatInt(max(1, int64(refusal.RetryAfter.Seconds())), 10))
+	}
+	body := map[string]any{}
+	maps.Copy(body, w.Members)
+	body["error"], body["error_description"], body["error_uri"] = w.Error, w.Description, w.URI
+	c.JSON(w.Status, body)
+}
+
+// issuerOf gives the issuer whose error pages apply; an unknown tenant's are the root's.
+func (s *Server) issuerOf(c *gin.Context) string {
+	if c.Param("tenant") == "" {
+		return s.PublicURL
+	}
+	if t, err := s.Pictures.Get(c.Request.Context(), tenantName(c)); err == nil {
+		return t.Issuer
+	}
+	return s.PublicURL
+}
+
+// picture finds the tenant's picture for a request, or the refusal that says why not.
+func (s *Server) picture(c *gin.Context) (*snapshot.Tenant, error) {
+	t, err := s.Pictures.Get(c.Request.Context(), tenantName(c))
+	switch {
+	case errors.Is(err, snapshot.ErrUnknownTenant):
+		return nil, oauth.Refuse(oauth.CodeTenantUnknown, tenantName(c), "a tenant's name")
+	case err != nil:
+		return nil, &oauth.Error{Code: oauth.CodeTenantUnavailable, Cause: err, RetryAfter: retryAfter}
+	}
+	return t, nil
+}

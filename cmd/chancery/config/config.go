@@ -1,0 +1,197 @@
+// Package config reads the one configuration file, its environment variables and
+// flags into a value that has been checked. It is strict: an unknown key is an
+// error that names the nearest known one, and a setting whose feature is not
+// served is refused instead of ignored. It imports nothing of the service, so
+// that what a setting means is written where it is used.
+package config
+
+import (
+	"time"
+)
+
+// Profile chooses defaults; it never hides a choice.
+type Profile string
+
+// The profiles.
+const (
+	Dev        Profile = "dev"
+	Production Profile = "production"
+	Regulated  Profile = "regulated"
+)
+
+// Config is the whole configuration. Tags: key is the name in the file, doc explains it.
+type Config struct {
+	Profile   Profile   `key:"profile" doc:"dev, production or regulated: sets defaults, never hides a choice"`
+	Server    Server    `key:"server"`
+	Admin     Admin     `key:"admin"`
+	Database  Database  `key:"database"`
+	Keys      Keys      `key:"keys"`
+	Policy    Policy    `key:"policy"`
+	Refresh   Refresh   `key:"refresh"`
+	Limits    Limits    `key:"limits"`
+	Vault     Vault     `key:"vault"`
+	Egress    Egress    `key:"egress"`
+	Audit     Audit     `key:"audit"`
+	Decisions Decisions `key:"decisions"`
+	Objects   []string  `key:"objects" doc:"files or folders applied at start, before the listener opens; a bad one stops the start"`
+	Log       Log       `key:"log"`
+	Telemetry Telemetry `key:"telemetry"`
+}
+
+// Server is the public listener.
+type Server struct {
+	PublicURL      string   `key:"public_url" doc:"the issuer, without a trailing slash; http only for loopback"`
+	Listen         string   `key:"listen" doc:"host:port of the public listener"`
+	TLS            TLS      `key:"tls"`
+	TrustedProxies []string `key:"trusted_proxies" doc:"CIDRs whose X-Forwarded-For counts; none unless listed"`
+	CORSOrigins    []string `key:"cors_origins" doc:"exact origins of browser clients that may read the token endpoint's answers"`
+}
+
+// TLS names a listener's certificate.
+type TLS struct {
+	Cert     string `key:"cert" doc:"PEM file of the certificate chain; empty: plain HTTP, behind a proxy or on loopback"`
+	Key      string `key:"key" doc:"PEM file of the private key"`
+	ClientCA string `key:"client_ca" doc:"PEM file of authorities for client certificates"`
+}
+
+// Admin is the admin listener.
+type Admin struct {
+	Listen    string `key:"listen" doc:"host:port of the admin listener; never the public one"`
+	PublicURL string `key:"public_url" doc:"how people reach the admin listener, if not by its address"`
+	Token     Ref    `key:"token" doc:"bearer credential of a program, by reference; at least 32 characters; refused in regulated"`
+	TokenRole string `key:"token_role" doc:"the role of that credential"`
+}
+
+// Database is where everything is kept.
+type Database struct {
+	URL      Text   `key:"url" doc:"sqlite:///path or postgres://…, or a reference to it"`
+	OwnerURL Text   `key:"owner_url" doc:"postgres://… of the role that owns the schema, for migrations; empty: the same as url"`
+	Migrate  string `key:"migrate" doc:"auto: bring the schema up at start; check: refuse to start on an older one"`
+}
+
+// Keys are the keys that sign tokens.
+type Keys struct {
+	Backend     string        `key:"backend" doc:"local: sealed by the keyring"`
+	Algorithm   string        `key:"algorithm" doc:"ES256, RS256 or EdDSA: what each tenant signs with unless a resource says otherwise"`
+	RotateEvery time.Duration `key:"rotate_every" doc:"how long a key signs before its successor takes over"`
+}
+
+// Policy bounds evaluation.
+type Policy struct {
+	Isolation  string        `key:"isolation" doc:"in_process, or process: a child with hard limits"`
+	TimeBudget time.Duration `key:"time_budget" doc:"longest evaluation of one request's policies; past it the request is denied"`
+	Memory     string        `key:"memory" doc:"most that a child may use"`
+}
+
+// Refresh bounds refresh tokens.
+type Refresh struct {
+	Grace    time.Duration `key:"grace" doc:"how long a used refresh token still answers with its successor"`
+	Idle     time.Duration `key:"idle" doc:"longest pause between two uses"`
+	Absolute time.Duration `key:"absolute" doc:"longest life of a family of refresh tokens"`
+}
+
+// Limits bound what one caller can take.
+type Limits struct {
+	InFlight   int    `key:"in_flight" doc:"requests served at a time; more are answered 503 with Retry-After"`
+	PerClient  string `key:"per_client" doc:"rate for each client"`
+	PerAddress string `key:"per_address" doc:"rate for each network address"`
+}
+
+// Vault is what seals secrets at rest.
+type Vault struct {
+	Backend string       `key:"backend" doc:"keyring: a local file"`
+	Keyring VaultKeyring `key:"keyring"`
+	Transit VaultTransit `key:"transit"`
+}
+
+// VaultKeyring is the local keyring.
+type VaultKeyring struct {
+	File string `key:"file" doc:"the keyring, mode 0600; made by init, and by serve in dev"`
+}
+
+// VaultTransit names a Vault Transit mount.
+type VaultTransit struct {
+	Address   string      `key:"address" doc:"URL of the Vault server"`
+	Mount     string      `key:"mount" doc:"path of the transit mount"`
+	Key       string      `key:"key" doc:"name of the transit key"`
+	Namespace string      `key:"namespace" doc:"Vault namespace"`
+	CABundle  string      `key:"ca_bundle" doc:"PEM file of the authorities that the server's certificate may have"`
+	Auth      TransitAuth `key:"auth"`
+}
+
+// TransitAuth is how we authenticate to Vault.
+type TransitAuth struct {
+	Method string `key:"method" doc:"token, approle or kubernetes"`
+}
+
+// Egress is what may leave.
+type Egress struct {
+	Mode  string   `key:"mode" doc:"allow, or deny: nothing leaves but what is listed"`
+	Allow []string `key:"allow" doc:"hosts and CIDRs that may be reached under deny"`
+}
+
+// Audit is the audit log.
+type Audit struct {
+	CheckpointEvery time.Duration `key:"checkpoint_every" doc:"time between signed checkpoints"`
+	Retain          string        `key:"retain" doc:"how long event bodies are kept; empty: for ever"`
+	Sinks           []string      `key:"sinks" doc:"names of AuditSink objects"`
+}
+
+// Decisions are recorded policy evaluations.
+type Decisions struct {
+	Retain time.Duration `key:"retain" doc:"how long recorded inputs and results are kept"`
+	Redact []string      `key:"redact" doc:"paths of input that are not recorded"`
+}
+
+// Log is the process's log.
+type Log struct {
+	Level  string `key:"level" doc:"debug, info, warn or error"`
+	Format string `key:"format" doc:"json or text"`
+}
+
+// Telemetry is what the process says about itself.
+type Telemetry struct {
+	OTLPEndpoint string `key:"otlp_endpoint" doc:"where traces go; empty: nowhere"`
+	Metrics      bool   `key:"metrics" doc:"serve /metrics on the admin listener"`
+}
+
+// defaults are the values before file, environment and flags.
+func defaults(p Profile) map[string]any {
+	d := map[string]any{
+		"profile":                string(p),
+		"server.public_url":      "http://127.0.0.1:8080",
+		"server.listen":          "127.0.0.1:8080",
+		"admin.listen":           "127.0.0.1:8081",
+		"admin.token_role":       "owner",
+		"database.url":           "sqlite:///var/lib/chancery/chancery.db",
+		"database.migrate":       "auto",
+		"keys.backend":           "local",
+		"keys.algorithm":         "ES256",
+		"keys.rotate_every":      "720h",
+		"policy.isolation":       "in_process",
+		"policy.time_budget":     "50ms",
+		"policy.memory":          "256MiB",
+		"refresh.grace":          "10s",
+		"refresh.idle":           "720h",
+		"refresh.absolute":       "2160h",
+		"limits.in_flight":       1024,
+		"vault.backend":          "keyring",
+		"vault.keyring.file":     "/var/lib/chancery/keyring",
+		"vault.transit.mount":    "transit",
+		"vault.transit.key":      "chancery",
+		"egress.mode":            "allow",
+		"audit.checkpoint_every": "10s",
+		"decisions.retain":       "720h",
+		"log.level":              "info",
+		"log.format":             "json",
+		"telemetry.metrics":      true,
+	}
+	if p != Dev {
+		d["database.migrate"] = "check"
+	}
+	if p == Regulated {
+		d["policy.isolation"] = "process"
+		d["egress.mode"] = "deny"
+	}
+	return d
+}

@@ -1,0 +1,172 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Validate refuses what contradicts itself, what would leave a check empty, and what is not served.
+func (c *Config) Validate() error {
+	return errors.Join(
+		c.Server.validate(),
+		c.Admin.validate(c.Profile, c.Server.Listen),
+		c.Database.validate(),
+		c.Keys.validate(),
+		c.Policy.validate(),
+		c.Limits.validate(),
+		c.Vault.validate(),
+		oneOf("egress.mode", c.Egress.Mode, "allow", "deny"),
+		atLeast("audit.checkpoint_every", c.Audit.CheckpointEvery, time.Second),
+		unserved("audit.retain", c.Audit.Retain),
+		unserved("audit.sinks", strings.Join(c.Audit.Sinks, ",")),
+		atLeast("decisions.retain", c.Decisions.Retain, time.Hour),
+		unserved("decisions.redact", strings.Join(c.Decisions.Redact, ",")),
+		oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error"),
+		oneOf("log.format", c.Log.Format, "json", "text"),
+		unserved("telemetry.otlp_endpoint", c.Telemetry.OTLPEndpoint),
+	)
+}
+
+func (s Server) validate() error {
+	err := errors.Join(validIssuer(s.PublicURL), listenAddress("server.listen", s.Listen), s.TLS.validate())
+	for _, cidr := range s.TrustedProxies {
+		if _, parseErr := netip.ParsePrefix(cidr); parseErr != nil {
+			err = errors.Join(err, fmt.Errorf("server.trusted_proxies: %q is no CIDR", cidr))
+		}
+	}
+	for _, origin := range s.CORSOrigins {
+		u, parseErr := url.Parse(origin)
+		if parseErr != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || strings.Contains(origin, "*") {
+			err = errors.Join(err, fmt.Errorf("server.cors_origins: %q is no exact origin (https://host[:port])", origin))
+		}
+	}
+	return err
+}
+
+// validIssuer: RFC 8414 §2, an https URL without query and fragment; http only on loopback.
+func validIssuer(raw string) error {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Host == "" || u.User != nil:
+		return fmt.Errorf("server.public_url: %q is no absolute URL", raw)
+	case strings.HasSuffix(raw, "/"):
+		return fmt.Errorf("server.public_url: %q ends in a slash; the issuer is this string, byte for byte, everywhere", raw)
+	case strings.ContainsAny(raw, "?#"):
+		return fmt.Errorf("server.public_url: %q has a query or fragment (RFC 8414 §2)", raw)
+	case u.Path != "":
+		return fmt.Errorf("server.public_url: %q has a path; tenants have paths, the root has none", raw)
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		return fmt.Errorf("server.public_url: %q: http is for loopback only", raw)
+	case u.Scheme != "http" && u.Scheme != "https":
+		return fmt.Errorf("server.public_url: %q: https is expected", raw)
+	}
+	return nil
+}
+
+func (t TLS) validate() error {
+	if (t.Cert == "") != (t.Key == "") {
+		return errors.New("server.tls: cert and key go together")
+	}
+	return unserved("server.tls.client_ca", t.ClientCA)
+}
+
+func (a Admin) validate(p Profile, public string) error {
+	err := listenAddress("admin.listen", a.Listen)
+	if err == nil && a.Listen == public && !strings.HasSuffix(public, ":0") {
+		err = errors.New("admin.listen: the admin listener is never the public one")
+	}
+	if host, _, splitErr := net.SplitHostPort(a.Listen); splitErr == nil && !isLoopback(host) {
+		err = errors.Join(err, fmt.Errorf("admin.listen: %q is not loopback; put the admin listener behind a TLS proxy on this machine", a.Listen))
+	}
+	if p == Regulated && !a.Token.IsZero() {
+		err = errors.Join(err, errors.New("admin.token: refused in profile regulated; people sign in through the IdP"))
+	}
+	if !a.Token.IsZero() && a.TokenRole == "" {
+		err = errors.Join(err, errors.New("admin.token_role: a credential without a role may do nothing; name one"))
+	}
+	return err
+}
+
+func (d Database) validate() error {
+	if d.URL.IsZero() {
+		return errors.New("database.url: required")
+	}
+	if d.URL.Ref.IsZero() && !strings.HasPrefix(d.URL.Plain, "sqlite://") && !strings.HasPrefix(d.URL.Plain, "postgres://") && !strings.HasPrefix(d.URL.Plain, "postgresql://") {
+		return errors.New("database.url: sqlite:///path or postgres://… is expected")
+	}
+	return oneOf("database.migrate", d.Migrate, "auto", "check")
+}
+
+func (k Keys) validate() error {
+	return errors.Join(
+		oneOf("keys.backend", k.Backend, "local"),
+		oneOf("keys.algorithm", k.Algorithm, "ES256", "RS256", "EdDSA"),
+		atLeast("keys.rotate_every", k.RotateEvery, time.Hour),
+	)
+}
+
+func (p Policy) validate() error {
+	return errors.Join(
+		oneOf("policy.isolation", p.Isolation, "in_process", "process"),
+		atLeast("policy.time_budget", p.TimeBudget, time.Millisecond),
+	)
+}
+
+func (l Limits) validate() error {
+	var err error
+	if l.InFlight < 1 {
+		err = errors.New("limits.in_flight: at least 1 is expected")
+	}
+	return errors.Join(err, unserved("limits.per_client", l.PerClient), unserved("limits.per_address", l.PerAddress))
+}
+
+func (v Vault) validate() error {
+	err := oneOf("vault.backend", v.Backend, "keyring")
+	if v.Keyring.File == "" {
+		err = errors.Join(err, errors.New("vault.keyring.file: required"))
+	}
+	return errors.Join(err, unserved("vault.transit.address", v.Transit.Address))
+}
+
+func oneOf(key, value string, allowed ...string) error {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	return fmt.Errorf("%s: %q: %s is expected", key, value, strings.Join(allowed, " or "))
+}
+
+func atLeast(key string, value, least time.Duration) error {
+	if value < least {
+		return fmt.Errorf("%s: %s: at least %s is expected", key, value, least)
+	}
+	return nil
+}
+
+// unserved refuses a setting whose feature does not exist yet: ignoring it would promise what does not happen.
+func unserved(key, value string) error {
+	if value == "" {
+		return nil
+	}
+	return fmt.Errorf("%s: not served by this version; remove it", key)
+}
+
+func listenAddress(key, address string) error {
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		return fmt.Errorf("%s: %q: host:port is expected", key, address)
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}

@@ -101,16 +101,13 @@ func (w *walk) parse() (*jws.Message, error) {
 	size := strconv.Itoa(len(w.request.Compact)) + " bytes"
 	message, err := jws.Parse(w.request.Compact)
 	if err != nil {
-		received, expected := size, "one compact JWS of at most 16 KiB"
-		code := federation.CodeAssertionMalformed
-		if e, ok := errors.AsType[*jws.Error](err); ok && e.Name != "" {
-			received, expected = e.Name+" "+e.Received, e.Expected
-		}
+		code, received, expected := federation.CodeAssertionMalformed, size, "one compact JWS of at most 16 KiB"
+		e, ok := errors.AsType[*jws.Error](err)
 		switch {
 		case errors.Is(err, jws.ErrTooLarge):
 			code = federation.CodeAssertionTooLarge
-		case errors.Is(err, jws.ErrHeader):
-			code = federation.CodeHeaderUnsupported
+		case ok && errors.Is(err, jws.ErrHeader) && e.Name != "": // RFC 7515 §4.1.11 and the like
+			code, received, expected = federation.CodeHeaderUnsupported, e.Name+" "+e.Received, e.Expected
 		}
 		return nil, w.trail.Refuse(code, "shape", received, expected, err)
 	}

@@ -14,8 +14,11 @@ import (
 // entrypoint is the one document that is asked for.
 const entrypoint = "data.chancery.authz.decision"
 
-// root is the package that modules live in or below.
-var root = ast.MustParseRef("data.chancery.authz")
+// Packages that modules live in or below, and those that tests may live in besides.
+var (
+	root     = ast.MustParseRef("data.chancery.authz")
+	testRoot = ast.MustParseRef("data.chancery.authz_test")
+)
 
 // Compiled is a policy that passed every check, prepared once and evaluated many
 // times. It does not change and may be used by many goroutines.
@@ -51,11 +54,11 @@ func Compile(ctx context.Context, src Source) (*Compiled, error) {
 	if err != nil {
 		return nil, err
 	}
-	modules, err := parse(src.Modules)
+	modules, err := parse(src.Modules, root)
 	if err != nil {
 		return nil, err
 	}
-	tests, err := parse(src.Tests)
+	tests, err := parse(src.Tests, root, testRoot)
 	if err != nil {
 		return nil, err
 	}
@@ -144,14 +147,14 @@ func policyData(src Source) (*ast.Term, error) {
 }
 
 // parse reads modules as Rego v1 and holds them to their package and limits.
-func parse(files map[string]string) (map[string]*ast.Module, error) {
+func parse(files map[string]string, packages ...ast.Ref) (map[string]*ast.Module, error) {
 	if len(files) > MaxModules {
 		return nil, refuse("modules", "modules_too_many", "%d modules; at most %d", len(files), MaxModules)
 	}
 	var errs CompileErrors
 	modules := make(map[string]*ast.Module, len(files))
 	for _, name := range sortedKeys(files) {
-		m, err := parseModule(name, files[name])
+		m, err := parseModule(name, files[name], packages)
 		if err != nil {
 			errs = append(errs, compileErrors(name, err)...)
 			continue
@@ -164,7 +167,7 @@ func parse(files map[string]string) (map[string]*ast.Module, error) {
 	return modules, nil
 }
 
-func parseModule(name, text string) (*ast.Module, error) {
+func parseModule(name, text string, packages []ast.Ref) (*ast.Module, error) {
 	if len(text) > MaxModuleSize {
 		return nil, refuse(name, "module_too_large", "%d bytes; at most %d", len(text), MaxModuleSize)
 	}
@@ -180,7 +183,7 @@ func parseModule(name, text string) (*ast.Module, error) {
 	if m == nil {
 		return nil, refuse(name, "module_empty", "the module is empty")
 	}
-	if !m.Package.Path.HasPrefix(root) {
+	if !slices.ContainsFunc(packages, m.Package.Path.HasPrefix) {
 		return nil, located(name, m.Package.Location, "package_refused", "package is %s; it must be chancery.authz or below it", strings.TrimPrefix(m.Package.Path.String(), "data."))
 	}
 	return m, checkLiterals(name, m)

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -48,8 +49,13 @@ func NewInProcess(budget time.Duration, options ...Option) *InProcess {
 // Close lets the evaluator's idle goroutines end. Decide may still be called.
 func (e *InProcess) Close() { e.close() }
 
-// Decide implements Evaluator.
-func (e *InProcess) Decide(ctx context.Context, set *Set, in *Input) Decision {
+// Decide implements Evaluator. A panic denies.
+func (e *InProcess) Decide(ctx context.Context, set *Set, in *Input) (d Decision) {
+	defer func() {
+		if r := recover(); r != nil {
+			d = Decision{Code: CodeError, Reasons: []Reason{{Code: CodeError, Detail: clip(fmt.Sprintf("%s: %v", errPanicked, r), maxText)}}}
+		}
+	}()
 	b := newBudget(e.budget)
 	defer b.soft.Stop()
 	return decide(set, in, e.approvals, func(c *Compiled, input ast.Value) (ast.Value, error) {

@@ -32,7 +32,10 @@ var (
 // newQuery compiles modules strictly, with nothing but the reviewed capabilities,
 // and one query over them. The modules stay as they were parsed.
 func newQuery(ctx context.Context, modules map[string]*ast.Module, data ast.Object, text string) (*query, error) {
-	compiler := ast.NewCompiler().WithCapabilities(capabilities()).WithStrict(true).WithDefaultRegoVersion(ast.RegoV1)
+	// Print statements are enabled so that they are refused, not dropped: what they
+	// are rewritten to is no capability.
+	compiler := ast.NewCompiler().WithCapabilities(capabilities()).WithStrict(true).
+		WithDefaultRegoVersion(ast.RegoV1).WithEnablePrintStatements(true)
 	copies := make(map[string]*ast.Module, len(modules))
 	for name, m := range modules {
 		copies[name] = m.Copy()

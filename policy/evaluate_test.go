@@ -1,0 +1,236 @@
+package policy_test
+
+import (
+	"context"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chancery-dev/chancery/policy"
+)
+
+// T60: whatever is not exactly a decision that allows denies, and says why.
+func TestWhatIsNotADecisionDenies(t *testing.T) {
+	for name, tc := range map[string]struct{ body, code, says string }{
+		"undefined":            {yes + " if input.user.guest", policy.CodeUndefined, "undefined"},
+		"undefined member":     {`decision := {"allow": input.nothing}`, policy.CodeUndefined, "undefined"},
+		"two values":           {"decision := {\"allow\": true} if input.user.id\n\ndecision := {\"allow\": false} if input.client.id", policy.CodeError, "conflict"},
+		"partial set":          {`decision contains "allow"`, policy.CodeResultInvalid, "not an object"},
+		"partial object":       {`decision["allow"] := "true"`, policy.CodeResultInvalid, "allow is not a boolean"},
+		"empty object":         {"decision := {}", policy.CodeResultInvalid, "allow is missing"},
+		"true":                 {"decision := true", policy.CodeResultInvalid, "not an object"},
+		"allow is text":        {`decision := {"allow": "true"}`, policy.CodeResultInvalid, "not a boolean"},
+		"allow is one":         {`decision := {"allow": 1}`, policy.CodeResultInvalid, "not a boolean"},
+		"allow is null":        {`decision := {"allow": null}`, policy.CodeResultInvalid, "not a boolean"},
+		"allow is an object":   {`decision := {"allow": {"allow": true}}`, policy.CodeResultInvalid, "not a boolean"},
+		"allow is false":       {`decision := {"allow": false}`, policy.CodeDenied, ""},
+		"division by zero":     {`decision := {"allow": 1 / (input.time.hour - 12) > 0}`, policy.CodeError, "divide by zero"},
+		"error in passing":     {`decision := {"allow": true} if not to_number(input.user.id) == 1`, policy.CodeError, "to_number"},
+		"unknown member":       {`decision := {"allow": true, "scope": []}`, policy.CodeResultInvalid, `"scope"`},
+		"member is a number":   {`decision := {"allow": true, 1: true}`, policy.CodeResultInvalid, "not a string"},
+		"scopes are numbers":   {`decision := {"allow": true, "scopes": [1]}`, policy.CodeResultInvalid, "scopes"},
+		"scopes are text":      {`decision := {"allow": true, "scopes": "notes:read"}`, policy.CodeResultInvalid, "scopes"},
+		"lifetime zero":        {`decision := {"allow": true, "lifetime": 0}`, policy.CodeResultInvalid, "lifetime"},
+		"lifetime of a half":   {`decision := {"allow": true, "lifetime": 1.5}`, policy.CodeResultInvalid, "lifetime"},
+		"step-up of nothing":   {`decision := {"allow": true, "step_up": {}}`, policy.CodeResultInvalid, "step_up"},
+		"claims without end":   {`decision := {"allow": true, "claims": {"x": ` + "x9}}\n\nx0 := [1, 1]\n\n" + doubled(9, "[%s, %s]"), policy.CodeResultInvalid, "claims"},
+		"claims of many":       {`decision := {"allow": true, "claims": {"x": [x | some x in input.user.groups]}}`, policy.CodeResultInvalid, "claims"},
+		"a function undefined": {"f(x) := 1 if x == 2\n\ndecision := {\"allow\": f(input.time.hour) == 1}", policy.CodeUndefined, "undefined"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := alice()
+			if name == "claims of many" {
+				in.User.Groups = make([]string, 600)
+			}
+			d := decide(t, in, grant(tc.body))
+			if d.Allow || d.Code != tc.code {
+				t.Fatalf("%+v", d)
+			}
+			if tc.says == "" {
+				return
+			}
+			if len(d.Reasons) == 0 || !strings.Contains(d.Reasons[0].Detail, tc.says) || d.Reasons[0].Code != tc.code || d.Reasons[0].Policy != "notes" {
+				t.Errorf("reasons %+v do not say %q", d.Reasons, tc.says)
+			}
+		})
+	}
+}
+
+// doubled defines x1 … xn, each made of two of the one before.
+func doubled(n int, form string) string {
+	var b strings.Builder
+	for i := 1; i <= n; i++ {
+		name, before := "x"+itoa(i), "x"+itoa(i-1)
+		b.WriteString(name + " := " + strings.ReplaceAll(form, "%s", before) + "\n\n")
+	}
+	return b.String()
+}
+
+func itoa(i int) string {
+	if i < 10 {
+		return string(rune('0' + i))
+	}
+	return itoa(i/10) + itoa(i%10)
+}
+
+func TestCancelledContextDenies(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	e := policy.NewInProcess(0)
+	defer e.Close()
+	d := e.Decide(ctx, set(t, groupScopes(2)), alice())
+	if d.Allow || d.Code != policy.CodeTimeout {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestTimedOutContextDenies(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	e := policy.NewInProcess(10 * time.Second)
+	defer e.Close()
+	start := time.Now()
+	d := e.Decide(ctx, set(t, grant(loop)), alice())
+	if d.Allow || d.Code != policy.CodeTimeout || time.Since(start) > 5*time.Second {
+		t.Errorf("%+v after %s", d, time.Since(start))
+	}
+}
+
+// loop takes hours and heeds its cancellation.
+const loop = `decision := {"allow": true} if {
+	digits := [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+	count([1 | digits[_]; digits[_]; digits[_]; digits[_]; digits[_]; digits[_]; digits[_]; digits[_]; digits[_]; digits[_]; digits[_]; digits[_]]) > 0
+}`
+
+// unfold compares two values of 2^60 members, in one step that heeds nothing.
+var unfold = "decision := {\"allow\": true} if a.y60 == b.z60\n\n" + shared("a", "y") + shared("b", "z")
+
+// shared is a document of 60 members, each made of two of the one before.
+func shared(name, letter string) string {
+	var b strings.Builder
+	b.WriteString(name + " := {\"" + letter + "60\": " + letter + "60} if {\n\t" + letter + "0 := [input.user.id]\n")
+	for i := 1; i <= 60; i++ {
+		b.WriteString("\t" + letter + itoa(i) + " := [" + letter + itoa(i-1) + ", " + letter + itoa(i-1) + "]\n")
+	}
+	b.WriteString("}\n\n")
+	return b.String()
+}
+
+// T59, M6: what would eat the machine is denied, soon and in little memory.
+func TestBombsAreStopped(t *testing.T) {
+	for name, tc := range map[string]struct{ body, code string }{
+		"loop":              {loop, policy.CodeTimeout},
+		"set that grows":    {"decision := {\"allow\": count(grown) > 0}\n\ndigits := [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]\n\ngrown contains [a, b, c, d, e, f, g, h] if {\n\ta := digits[_]\n\tb := digits[_]\n\tc := digits[_]\n\td := digits[_]\n\te := digits[_]\n\tf := digits[_]\n\tg := digits[_]\n\th := digits[_]\n}", policy.CodeTimeout},
+		"string":            {"decision := {\"allow\": count(x40) > 0}\n\nx0 := input.user.id\n\n" + doubled(40, `concat("", [%s, %s])`), policy.CodeError},
+		"sprintf":           {"decision := {\"allow\": count(x40) > 0}\n\nx0 := input.user.id\n\n" + doubled(40, `sprintf("%%s%%s", [%s, %s])`), policy.CodeError},
+		"width":             {`decision := {"allow": sprintf("%999999d", [1]) != ""}`, policy.CodeError},
+		"width of one":      {`decision := {"allow": sprintf("%*d", [999999999, 1]) != ""}`, policy.CodeError},
+		"repeated":          {"decision := {\"allow\": sprintf(x12, [concat(\"\", [input.user.id, input.user.id])]) != \"\"}\n\nx0 := \"%[1]999s\"\n\n" + doubled(12, `concat("", [%s, %s])`), policy.CodeError},
+		"written out":       {"decision := {\"allow\": sprintf(\"%v\", [x40]) != \"\"}\n\nx0 := [input.user.id]\n\n" + doubled(40, "[%s, %s]"), policy.CodeError},
+		"replace":           {"decision := {\"allow\": count(x40) > 0}\n\nx0 := input.user.id\n\n" + doubled(40, `replace(%s, "u", concat("", [%s, "u", "u"]))`), policy.CodeError},
+		"replace empty":     {"decision := {\"allow\": count(x40) > 0}\n\nx0 := input.user.id\n\n" + doubled(40, `replace(%s, "", %s)`), policy.CodeError},
+		"array":             {"decision := {\"allow\": count(x40) > 0}\n\nx0 := [input.user.id]\n\n" + doubled(40, "array.concat(%s, %s)"), policy.CodeError},
+		"union":             {"decision := {\"allow\": count(object.union(x40, x40)) > 0}\n\nx0 := {\"id\": input.user.id}\n\n" + doubled(40, `{"a": %s, "b": %s}`), policy.CodeError},
+		"square":            {"decision := {\"allow\": x40 > 0}\n\nx0 := input.time.unix\n\n" + doubled(40, "%s * %s"), policy.CodeError},
+		"square of a float": {"decision := {\"allow\": x40 > 0}\n\nx0 := input.time.unix + 0.5\n\n" + doubled(40, "%s * %s"), policy.CodeError},
+		"huge sum":          {`decision := {"allow": to_number(concat("", ["1e", "999999999"])) + 1 > 0}`, policy.CodeError},
+		"huge rounding":     {`decision := {"allow": round(to_number(concat("", ["1e", "99999999"]))) > 0}`, policy.CodeError},
+		"pattern":           {`decision := {"allow": regex.match("((a{100}){10}){1}" , input.user.id)}`, policy.CodeDenied},
+		"large pattern":     {`decision := {"allow": regex.match(concat("", ["(\\pL{30}){30}", "{1}"]), input.user.id)}`, policy.CodeError},
+		"long pattern":      {"decision := {\"allow\": regex.match(x9, input.user.id)}\n\nx0 := input.user.id\n\n" + doubled(9, `concat("", [%s, %s])`), policy.CodeError},
+		"slow match":        {"decision := {\"allow\": regex.match(\"(a?){90}(b?){90}(c?){90}x\", x13)}\n\nx0 := input.user.id\n\n" + doubled(13, `concat("", [%s, %s])`), policy.CodeError},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := set(t, grant(tc.body))
+			e := policy.NewInProcess(100 * time.Millisecond)
+			defer e.Close()
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			start := time.Now()
+			d := e.Decide(t.Context(), s, alice())
+			took := time.Since(start)
+			runtime.ReadMemStats(&after)
+			if d.Allow || d.Code != tc.code {
+				t.Errorf("%+v", d)
+			}
+			if took > 2*time.Second {
+				t.Errorf("took %s", took)
+			}
+			if grown := (after.TotalAlloc - before.TotalAlloc) >> 20; grown > 512 {
+				t.Errorf("allocated %d MiB", grown)
+			}
+		})
+	}
+}
+
+// What cannot be interrupted is left behind: the caller is answered, the policy is
+// not asked again, and another policy is answered as ever.
+func TestUninterruptibleIsLeftBehind(t *testing.T) {
+	e := policy.NewInProcess(20 * time.Millisecond)
+	defer e.Close()
+	bomb, other := set(t, grant(unfold)), set(t, groupScopes(10))
+	start := time.Now()
+	if d := e.Decide(t.Context(), bomb, alice()); d.Allow || d.Code != policy.CodeTimeout {
+		t.Fatalf("%+v", d)
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("answered after %s", took)
+	}
+	for range 100 {
+		d := e.Decide(t.Context(), bomb, alice())
+		if d.Allow || d.Code != policy.CodeTimeout || !strings.Contains(d.Reasons[0].Detail, "not ended") {
+			t.Fatalf("%+v", d)
+		}
+	}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 50 {
+				// The machine may be busy: what is asked for is an answer, soon.
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				patient := policy.NewInProcess(10 * time.Second)
+				if d := patient.Decide(ctx, other, alice()); !d.Allow {
+					t.Errorf("%+v", d)
+				}
+				patient.Close()
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestConcurrentDecisions(t *testing.T) {
+	e := policy.NewInProcess(10 * time.Second)
+	defer e.Close()
+	s := set(
+		t, groupScopes(100),
+		guard("hours", `decision := {"allow": input.time.weekday in {"Monday", "Tuesday"}, "lifetime": 300}`),
+		guard("clients", `decision := {"allow": true, "scopes": {s | some s in input.available_scopes}} if input.client.name in data.policy.names`),
+	)
+	if d := e.Decide(t.Context(), s, alice()); d.Code != policy.CodeUndefined {
+		t.Fatalf("%+v", d)
+	}
+	clients := guard("clients", `decision := {"allow": true, "scopes": {s | some s in input.available_scopes}} if input.client.name in data.policy.names`)
+	clients.Data = map[string]any{"names": []any{"claude"}}
+	s = set(t, groupScopes(100), guard("hours", `decision := {"allow": input.time.weekday in {"Monday", "Tuesday"}, "lifetime": 300}`), clients)
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			for range 100 {
+				in := alice()
+				if i%2 == 1 {
+					in.User.Groups, in.User.GroupNames = []string{}, []string{}
+				}
+				d := e.Decide(t.Context(), s, in)
+				if d.Allow != (i%2 == 0) || (d.Allow && (len(d.Scopes) != 2 || d.Lifetime != 5*time.Minute)) {
+					t.Errorf("%+v", d)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}

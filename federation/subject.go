@@ -146,8 +146,8 @@ func (s *search) look(ctx context.Context, by MatchBy) error {
 }
 
 // isForeign: an IdP's own identifiers are linked to it by definition; the others
-// could name anybody (specs of the onboarding: a new IdP cannot assert another's
-// subjects).
+// could name anybody, and a new IdP must not assert the subjects of an old one
+// (T13, T32).
 func (s *search) isForeign(by MatchBy, found Account) bool {
 	return (by == MatchAudSub || by == MatchEmail) && len(found.IdPs) > 0 && !slices.Contains(found.IdPs, s.idp.Name)
 }

@@ -1,0 +1,229 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/chancery-dev/chancery/broker/audit"
+	"github.com/chancery-dev/chancery/broker/ledger"
+	"github.com/chancery-dev/chancery/broker/object"
+	"github.com/chancery-dev/chancery/broker/tenant"
+)
+
+// errMustRaise: a quiet change turned out to alter what a key finds.
+var errMustRaise = errors.New("the change alters what others find")
+
+// Apply implements object.Store. Rows, revisions, keys, the tenant's version and
+// the audit events are durable together or not at all.
+func (o *Objects) Apply(ctx context.Context, t tenant.UID, changes []object.Change, events []audit.Event) (int64, error) {
+	if err := t.Check(); err != nil {
+		return 0, err
+	}
+	if len(changes) == 0 {
+		return 0, fmt.Errorf("%w: no changes", errIncomplete)
+	}
+	for _, c := range changes {
+		if err := checkChange(t, c); err != nil {
+			return 0, err
+		}
+	}
+	raise := raised(changes)
+	version, err := o.apply(ctx, t, changes, events, raise)
+	if errors.Is(err, errMustRaise) {
+		version, err = o.apply(ctx, t, changes, events, touched(changes))
+	}
+	if err != nil {
+		return 0, err
+	}
+	for _, f := range o.after {
+		f(ctx, Applied{Tenant: t, Version: version, Changes: changes})
+	}
+	return version, nil
+}
+
+func (o *Objects) apply(ctx context.Context, t tenant.UID, changes []object.Change, events []audit.Event, raise []ledger.ChangedObject) (int64, error) {
+	return o.ledger.Apply(ctx, ledger.Change{
+		Tenant: t,
+		Raise:  raise,
+		Events: events,
+		Write: writeIn(o.db, func(tx *gorm.DB) error {
+			return writeChanges(tx, t, changes, len(raise) > 0)
+		}),
+	})
+}
+
+func checkChange(t tenant.UID, c object.Change) error {
+	switch {
+	case c.Tenant != t:
+		return fmt.Errorf("%s %s: %w: it belongs to another tenant", c.Kind, c.Name, tenant.ErrNoTenant)
+	case c.UID == "" || c.Kind == "" || c.Name == "" || c.Revision < 1 || c.UpdatedAt.IsZero() || c.CreatedAt.IsZero():
+		return fmt.Errorf("%w: %s %q needs a uid, a revision and times", errIncomplete, c.Kind, c.Name)
+	case c.Kind == object.KindTenant && c.UID != t.String():
+		return fmt.Errorf("%w: a tenant's uid is its own", errIncomplete)
+	case !json.Valid(c.Spec):
+		return fmt.Errorf("%w: %s %q has no spec", errIncomplete, c.Kind, c.Name)
+	}
+	return nil
+}
+
+// raised names what replicas must drop. Only what was not there before and is
+// read through a cache of its own can be quiet: a new client, a new user, and a
+// new tenant, of which nobody has a picture.
+func raised(changes []object.Change) []ledger.ChangedObject {
+	for _, c := range changes {
+		quiet := c.Kind == object.KindTenant || !c.Narrows && (c.Kind == object.KindClient || c.Kind == object.KindUser)
+		if c.Revision > 1 || c.Deleted || !quiet {
+			return touched(changes)
+		}
+	}
+	return nil
+}
+
+func touched(changes []object.Change) []ledger.ChangedObject {
+	all := make([]ledger.ChangedObject, len(changes))
+	for i, c := range changes {
+		all[i] = ledger.ChangedObject{Kind: string(c.Kind), UID: c.UID}
+	}
+	return all
+}
+
+// writeChanges runs under the lock that all changes of the tenant share, so that
+// what is read here stays true until the commit.
+func writeChanges(tx *gorm.DB, t tenant.UID, changes []object.Change, raises bool) error {
+	for _, c := range changes {
+		if err := writeObject(tx, c); err != nil {
+			return fmt.Errorf("%s %s: %w", c.Kind, c.Name, err)
+		}
+	}
+	// All old keys go before the first new one comes: two objects may swap theirs.
+	for _, c := range changes {
+		if err := tx.Where("tenant_uid = ? and object_uid = ?", t.String(), c.UID).Delete(&keyRow{}).Error; err != nil {
+			return err
+		}
+	}
+	shared := false
+	for _, c := range changes {
+		if c.Deleted || c.Kind == object.KindTenant {
+			continue
+		}
+		met, err := writeKeys(tx, c)
+		if err != nil {
+			return fmt.Errorf("%s %s: %w", c.Kind, c.Name, err)
+		}
+		shared = shared || met
+	}
+	if shared && !raises {
+		return errMustRaise
+	}
+	return nil
+}
+
+func writeObject(tx *gorm.DB, c object.Change) error {
+	row, err := newObjectRow(c.Stored)
+	if err != nil {
+		return err
+	}
+	switch {
+	case c.Kind == object.KindTenant:
+		return writeTenant(tx, c, row)
+	case c.Revision == 1 && !c.Deleted:
+		// Two that take one name, or one uid: the second changes nothing.
+		done := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&row)
+		if err := once(done); err != nil {
+			return err
+		}
+	default:
+		where := tx.Model(&objectRow{}).Where("tenant_uid = ? and uid = ? and kind = ? and name = ? and revision = ? and deleted_at is null",
+			row.TenantUID, row.UID, row.Kind, row.Name, row.Revision-1)
+		if err := once(where.UpdateColumns(columns(c, row))); err != nil {
+			return err
+		}
+	}
+	if c.Deleted && c.Kind == object.KindClient {
+		if err := revokeSecrets(tx, c.Tenant, c.UID, row.UpdatedAt); err != nil {
+			return err
+		}
+	}
+	return tx.Create(&revisionRow{
+		TenantUID: row.TenantUID, UID: row.UID, Revision: row.Revision, Spec: row.Spec,
+		ChangedBy: c.ChangedBy, At: row.UpdatedAt, Deleted: c.Deleted,
+	}).Error
+}
+
+// columns are what a change of an object writes; its uid, kind, name and first time stay.
+func columns(c object.Change, row objectRow) map[string]any {
+	set := map[string]any{
+		"revision": row.Revision, "managed_by": row.ManagedBy, "labels": row.Labels, "spec": row.Spec, "updated_at": row.UpdatedAt,
+	}
+	if c.Deleted {
+		set["deleted_at"] = row.UpdatedAt
+	}
+	return set
+}
+
+func writeTenant(tx *gorm.DB, c object.Change, row objectRow) error {
+	if c.Revision > 1 || c.Deleted {
+		where := tx.Model(&tenantRow{}).Where("uid = ? and name = ? and revision = ? and deleted_at is null", row.UID, row.Name, row.Revision-1)
+		return once(where.UpdateColumns(columns(c, row)))
+	}
+	made := tenantRow{
+		UID: row.UID, Name: row.Name, Revision: row.Revision, ManagedBy: row.ManagedBy, Labels: row.Labels, Spec: row.Spec,
+		CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
+	}
+	if err := once(tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&made)); err != nil {
+		return err
+	}
+	// The ledger compares versions: a tenant without one could record nothing.
+	return tx.Table("tenant_versions").Clauses(clause.OnConflict{DoNothing: true}).
+		Create(map[string]any{"tenant_uid": row.UID, "version": 1}).Error
+}
+
+// once: exactly one row was there to be written, else somebody else was first.
+func once(done *gorm.DB) error {
+	if done.Error != nil {
+		return done.Error
+	}
+	if done.RowsAffected != 1 {
+		return object.ErrConflict
+	}
+	return nil
+}
+
+// writeKeys inserts an object's keys. It tells whether another object holds one
+// of them too.
+func writeKeys(tx *gorm.DB, c object.Change) (shared bool, err error) {
+	for _, k := range c.Keys {
+		var others []keyRow
+		err := tx.Where("tenant_uid = ? and space = ? and key = ? and object_uid <> ?", c.Tenant.String(), k.Space, k.Value, c.UID).
+			Find(&others).Error
+		if err != nil {
+			return false, err
+		}
+		for _, other := range others {
+			if k.Exclusive || other.Exclusive {
+				return false, taken(tx, k, other)
+			}
+			shared = true
+		}
+		row := keyRow{TenantUID: c.Tenant.String(), Space: k.Space, Key: k.Value, ObjectUID: c.UID, Exclusive: k.Exclusive}
+		if err := once(tx.Create(&row)); err != nil {
+			return false, err
+		}
+	}
+	return shared, nil
+}
+
+// taken names the key and who holds it: the administrator has to change one of the two.
+func taken(tx *gorm.DB, k object.Key, holder keyRow) error {
+	var found objectRow
+	err := tx.Where("tenant_uid = ? and uid = ?", holder.TenantUID, holder.ObjectUID).Take(&found).Error
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: %s %q belongs to %s %s", object.ErrKeyTaken, k.Space, k.Value, found.Kind, found.Name)
+}

@@ -213,13 +213,15 @@ begin
 end $$;
 -- +goose StatementEnd
 
--- Makes the monthly partitions of this month and the next; the runtime role may call it, not create tables itself.
+-- Makes the monthly partitions of this month and the next; the runtime role may call it, not create tables itself. Rows that
+-- came before their month's partition are moved out of the default one, as they are: beside them it could not be attached.
 -- +goose StatementBegin
 create function chancery_prepare_partitions(now_micros bigint) returns integer
 language plpgsql security definer set search_path from current as $$
 declare
-  month timestamp; parent text; child text; low bigint; high bigint; made integer := 0;
+  month timestamp; parent text; child text; of_time text; low bigint; high bigint; made integer := 0;
 begin
+  perform pg_advisory_xact_lock(hashtextextended('chancery/partitions', 0));
   for i in 0..1 loop
     month := date_trunc('month', to_timestamp(now_micros / 1000000) at time zone 'UTC') + make_interval(months => i);
     low := (extract(epoch from month) * 1000000)::bigint;
@@ -227,7 +229,11 @@ begin
     foreach parent in array array['decisions', 'issued_tokens', 'audit_events'] loop
       child := parent || '_' || to_char(month, 'YYYYMM');
       if to_regclass(child) is null then
+        of_time := case parent when 'issued_tokens' then 'issued_at' else 'at' end;
+        execute format('lock table %I in access exclusive mode', parent || '_default');
         execute format('create table %I (like %I including defaults including constraints)', child, parent);
+        execute format('with early as (delete from %I where %I >= %s and %I < %s returning *) insert into %I select * from early',
+          parent || '_default', of_time, low, of_time, high, child);
         execute format('alter table %I attach partition %I for values from (%s) to (%s)', parent, child, low, high);
         made := made + 1;
       end if;
@@ -278,6 +284,7 @@ begin
     execute format('alter function %s set search_path = %I, pg_temp', f, current_schema());
     execute format('revoke all on function %s from public', f);
   end loop;
+  perform chancery_prepare_partitions((extract(epoch from clock_timestamp()) * 1000000)::bigint);
 end $$;
 -- +goose StatementEnd
 

@@ -1,0 +1,83 @@
+package storetest
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/chancery-dev/chancery/migrations"
+)
+
+// makePostgres makes a database with an owner and a runtime role of its own, the
+// way an installation is set up: the owner migrates and grants.
+func (d *Database) makePostgres(t testing.TB) {
+	t.Helper()
+	suffix := strings.ToLower(rand.Text()[:12])
+	name, owner, password := "test_"+suffix, "owner_"+suffix, rand.Text()
+	d.Role = "runtime_" + suffix
+
+	root, err := pgx.Connect(t.Context(), d.server)
+	must(t, err)
+	for _, statement := range []string{
+		"create role " + owner + " login password '" + password + "'",
+		"create role " + d.Role + " login password '" + password + "'",
+		"create database " + name + " owner " + owner,
+	} {
+		_, err := root.Exec(t.Context(), statement)
+		must(t, err)
+	}
+	must(t, root.Close(t.Context()))
+	t.Cleanup(func() { dropPostgres(t, d.server, name, owner, d.Role) })
+
+	d.URL = as(t, d.server, name, d.Role, password)
+	config, err := pgx.ParseConfig(as(t, d.server, name, owner, password))
+	must(t, err)
+	d.Owner = stdlib.OpenDB(*config)
+	t.Cleanup(func() { _ = d.Owner.Close() })
+	_, err = migrations.Up(t.Context(), d.Owner, migrations.Postgres)
+	must(t, err)
+	must(t, migrations.Grant(t.Context(), d.Owner, d.Role))
+}
+
+func dropPostgres(t testing.TB, server, database string, roles ...string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 20*time.Second)
+	defer cancel()
+	root, err := pgx.Connect(ctx, server)
+	if err != nil {
+		return // the server went first
+	}
+	defer func() { _ = root.Close(ctx) }()
+	if _, err := root.Exec(ctx, "drop database "+database+" with (force)"); err != nil {
+		t.Error(err)
+	}
+	for _, role := range roles {
+		if _, err := root.Exec(ctx, "drop role "+role); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func as(t testing.TB, server, database, role, password string) string {
+	t.Helper()
+	u, err := url.Parse(server)
+	must(t, err)
+	u.Path, u.User = "/"+database, url.UserPassword(role, password)
+	return u.String()
+}
+
+// Raw opens a plain connection as the runtime role, past every store.
+func (d *Database) Raw(t testing.TB) *sql.DB {
+	t.Helper()
+	config, err := pgx.ParseConfig(d.URL)
+	must(t, err)
+	db := stdlib.OpenDB(*config)
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}

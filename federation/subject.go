@@ -149,7 +149,8 @@ func (s *search) look(ctx context.Context, by MatchBy) error {
 // could name anybody, and a new IdP must not assert the subjects of an old one
 // (T13, T32).
 func (s *search) isForeign(by MatchBy, found Account) bool {
-	return (by == MatchAudSub || by == MatchEmail) && len(found.IdPs) > 0 && !slices.Contains(found.IdPs, s.idp.Name)
+	shared := by == MatchAudSub || by == MatchEmail || by == MatchSubjectID && s.ids.SubID.Format() == FormatEmail
+	return shared && len(found.IdPs) > 0 && !slices.Contains(found.IdPs, s.idp.Name)
 }
 
 // lookup returns what to ask the directory, or nil when the identifier is absent

@@ -199,6 +199,11 @@ func TestResolve(t *testing.T) {
 			ids.Subject, ids.Email = "unlinked", "carol@acme.com"
 			set(ids, t, map[string]any{"format": "email", "email": "Carol@acme.com"})
 		}, user: "usr_carol"},
+		{name: "sub_id email of another IdP's user", change: func(t *testing.T, _ *directory, p *federation.IdentityProvider, ids *federation.Identifiers) {
+			withEmail(p)
+			ids.Subject = "unlinked"
+			set(ids, t, map[string]any{"format": "email", "email": "mallory@acme.com"})
+		}, code: federation.CodeSubjectUnmatched},
 		{name: "sub_id email and email differ", change: func(t *testing.T, _ *directory, p *federation.IdentityProvider, ids *federation.Identifiers) {
 			withEmail(p)
 			ids.Subject, ids.Email = "unlinked", "bob@acme.com"

@@ -20,7 +20,7 @@ func normalise(raw string) (string, error) {
 		}
 	}
 	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || u.User != nil || u.Opaque != "" {
+	if err != nil || u.Hostname() == "" || u.User != nil || strings.ContainsFunc(u.Host, isNoHost) {
 		return "", errTarget
 	}
 	scheme := strings.ToLower(u.Scheme)
@@ -43,6 +43,12 @@ func normalise(raw string) (string, error) {
 		path = "/"
 	}
 	return scheme + "://" + strings.TrimSuffix(host, ":") + path, nil
+}
+
+// isNoHost: escapes and zones in a host have several spellings; no public URL
+// needs them.
+func isNoHost(r rune) bool {
+	return r > 0x7e || !isUnreserved(byte(r)) && !strings.ContainsRune(":[]", r) || r == '~' //nolint:gosec // ASCII here
 }
 
 // spell writes escapes in upper case, and unreserved characters without escape

@@ -1,0 +1,372 @@
+package object
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/chancery-dev/chancery/broker/audit"
+	"github.com/chancery-dev/chancery/broker/id"
+	"github.com/chancery-dev/chancery/broker/secret"
+	"github.com/chancery-dev/chancery/broker/tenant"
+)
+
+// Managers: who made an object.
+const (
+	ManagerConfig = "config" // the configuration file's `objects:`; read-only elsewhere
+	ManagerApply  = "apply"  // the command line, unless it says otherwise
+	ManagerAPI    = "api"
+	ManagerSystem = "system" // the tenant default
+)
+
+// What an apply is refused for, besides *Invalid and the store's errors.
+var (
+	ErrReadOnly      = errors.New("managed by the configuration file, and read-only elsewhere")
+	ErrPrecondition  = errors.New("the object is not what If-Match says")
+	ErrTenantUnknown = errors.New("no such tenant")
+	ErrInUse         = errors.New("still in use")
+)
+
+// Checker compiles a policy and runs its tests.
+type Checker interface {
+	// CheckPolicy returns every reason why the policy is refused.
+	CheckPolicy(ctx context.Context, name string, spec *PolicySpec) []Problem
+}
+
+// KeyFinder finds who holds a natural key, so that a plan can say so.
+type KeyFinder interface {
+	FindByKey(ctx context.Context, t tenant.UID, space, value string) ([]Stored, error)
+}
+
+// Config is what a Path needs. Every member but Resolve is required.
+type Config struct {
+	Store   Store
+	Keys    KeyFinder
+	Secrets Secrets
+	Checker Checker
+	Now     func() time.Time
+	// Resolve reads a secret that the configuration file refers to; nil refuses every reference.
+	Resolve func(SecretRef) (secret.Text, error)
+}
+
+// Validate refuses a path on which a check would be empty.
+func (c Config) Validate() error {
+	if c.Store == nil || c.Keys == nil || c.Secrets == nil || c.Checker == nil || c.Now == nil {
+		return errors.New("object path: Store, Keys, Secrets, Checker and Now are required")
+	}
+	return nil
+}
+
+// Path is the one way in which objects change.
+type Path struct{ c Config }
+
+// NewPath returns the path.
+func NewPath(c Config) (*Path, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	return &Path{c: c}, nil
+}
+
+// Request says who applies and how.
+type Request struct {
+	Manager string
+	By      audit.Principal
+	Trace   string
+	DryRun  bool
+	Prune   bool // delete what the same manager made and is not among the objects
+	// IfMatch, for one object: its revision, NotThere, or 0 for no condition.
+	IfMatch int64
+}
+
+// NotThere is the IfMatch of `If-None-Match: *`.
+const NotThere int64 = -1
+
+// Item is what an apply does, or would do, to one object.
+type Item struct {
+	Action   Action        `json:"action"`
+	Kind     Kind          `json:"kind"`
+	Tenant   string        `json:"tenant"`
+	Name     string        `json:"name"`
+	Revision int64         `json:"revision,omitempty"` // after it
+	Changes  []FieldChange `json:"changes,omitempty"`
+}
+
+// Plan is what an apply does, or would do.
+type Plan struct {
+	Items    []Item    `json:"items"`
+	Warnings []Problem `json:"warnings,omitempty"`
+	Applied  bool      `json:"applied"`
+}
+
+// Differs tells whether anything changes.
+func (p Plan) Differs() bool {
+	for _, i := range p.Items {
+		if i.Action != Unchanged {
+			return true
+		}
+	}
+	return false
+}
+
+// Apply makes one tenant's objects so, all or none. Objects without a tenant are
+// taken for that tenant's; one that names another is refused. It returns the plan
+// also where it fails, as far as it got.
+//
+//  1. every object is valid alone;
+//  2. it is compared with what is stored, and may be written by this manager;
+//  3. it fits with its neighbours, stored and new;
+//  4. everything is written in one transaction with its audit events;
+//  5. secrets that the configuration refers to are made so.
+func (p *Path) Apply(ctx context.Context, tenantName string, objects []Object, r Request) (Plan, error) {
+	d, err := p.draft(ctx, tenantName, objects, r)
+	if err != nil {
+		return d.plan, err
+	}
+	if r.DryRun {
+		return d.plan, nil
+	}
+	if changes, events := d.changes(); len(changes) > 0 {
+		if _, err := p.c.Store.Apply(ctx, d.uid, changes, events); err != nil {
+			return d.plan, err
+		}
+	}
+	if err := p.supply(ctx, d); err != nil {
+		return d.plan, err
+	}
+	d.plan.Applied = true
+	return d.plan, nil
+}
+
+// ApplyAll applies objects of several tenants. Everything is planned before
+// anything is written; each tenant is then all or none by itself, since tenants
+// do not share a transaction.
+func (p *Path) ApplyAll(ctx context.Context, objects []Object, r Request) (Plan, error) {
+	var names []string
+	byTenant := map[string][]Object{}
+	for _, o := range objects {
+		name := o.TenantName()
+		if _, seen := byTenant[name]; !seen {
+			names = append(names, name)
+		}
+		byTenant[name] = append(byTenant[name], o)
+	}
+	var all Plan
+	var wrong findings
+	for _, name := range names {
+		d, err := p.draft(ctx, name, byTenant[name], r)
+		all.Items = append(all.Items, d.plan.Items...)
+		all.Warnings = append(all.Warnings, d.plan.Warnings...)
+		if invalid, ok := errors.AsType[*Invalid](err); ok {
+			wrong.merge(invalid)
+		} else if err != nil {
+			return all, err
+		}
+	}
+	if err := wrong.err(); err != nil || r.DryRun {
+		return all, err
+	}
+	all = Plan{}
+	for _, name := range names {
+		done, err := p.Apply(ctx, name, byTenant[name], r)
+		all.Items = append(all.Items, done.Items...)
+		all.Warnings = append(all.Warnings, done.Warnings...)
+		if err != nil {
+			return all, fmt.Errorf("tenant %s: %w", name, err)
+		}
+	}
+	all.Applied = true
+	return all, nil
+}
+
+// Delete ends one object. What still names it keeps naming it, and gets nothing
+// by it: an absent client, resource or IdP is an unknown one. A tenant must be
+// empty first, and default stays.
+func (p *Path) Delete(ctx context.Context, tenantName string, kind Kind, name string, r Request) (Plan, error) {
+	owner, err := p.tenant(ctx, tenantName)
+	if err != nil {
+		return Plan{}, err
+	}
+	stored, err := p.c.Store.Get(ctx, owner.Tenant, kind, name)
+	if err != nil {
+		return Plan{}, err
+	}
+	if err := writable(stored, r); err != nil {
+		return Plan{}, err
+	}
+	if kind == KindTenant {
+		if err := p.emptied(ctx, stored); err != nil {
+			return Plan{}, err
+		}
+	}
+	d := p.newDraft(tenantName, owner.Tenant, r)
+	d.remove(stored)
+	d.describe()
+	d.plan.Warnings = p.stillNamed(ctx, stored)
+	if r.DryRun {
+		return d.plan, nil
+	}
+	changes, events := d.changes()
+	if _, err := p.c.Store.Apply(ctx, owner.Tenant, changes, events); err != nil {
+		return d.plan, err
+	}
+	d.plan.Applied = true
+	return d.plan, nil
+}
+
+// writable: may this manager write the object, and is it the one that was meant?
+func writable(stored Stored, r Request) error {
+	if r.IfMatch == NotThere || r.IfMatch > 0 && r.IfMatch != stored.Revision {
+		return fmt.Errorf("%s %s: %w: it has revision %d", stored.Kind, stored.Name, ErrPrecondition, stored.Revision)
+	}
+	if stored.ManagedBy == ManagerConfig && r.Manager != ManagerConfig {
+		return fmt.Errorf("%s %s: %w: change the file that the configuration's objects: names", stored.Kind, stored.Name, ErrReadOnly)
+	}
+	return nil
+}
+
+func (p *Path) emptied(ctx context.Context, stored Stored) error {
+	if stored.Name == tenant.DefaultName {
+		return fmt.Errorf("tenant default: %w: it lives at the root of the public listener", ErrInUse)
+	}
+	for _, kind := range Kinds() {
+		if kind == KindTenant {
+			continue
+		}
+		found, err := p.c.Store.List(ctx, stored.Tenant, kind, "", 1)
+		if err != nil {
+			return err
+		}
+		if len(found) > 0 {
+			return fmt.Errorf("tenant %s: %w: it holds %s %s; suspend it (status: suspended), or empty it first", stored.Name, ErrInUse, kind, found[0].Name)
+		}
+	}
+	return nil
+}
+
+// tenant finds a tenant by name.
+func (p *Path) tenant(ctx context.Context, name string) (Stored, error) {
+	s, err := p.c.Store.Tenant(ctx, name)
+	if errors.Is(err, ErrNotFound) {
+		return s, fmt.Errorf("%w: %s", ErrTenantUnknown, quote(name))
+	}
+	return s, err
+}
+
+// Bootstrap makes the tenant default if it is not there.
+func (p *Path) Bootstrap(ctx context.Context) error {
+	_, err := p.c.Store.Tenant(ctx, tenant.DefaultName)
+	if !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	o := Object{APIVersion: APIVersion, Kind: KindTenant, Metadata: Metadata{Name: tenant.DefaultName}, Spec: &TenantSpec{}}
+	_, err = p.Apply(ctx, tenant.DefaultName, []Object{o}, Request{Manager: ManagerSystem, By: audit.Principal{Kind: "system"}})
+	if errors.Is(err, ErrConflict) { // another replica was first
+		return nil
+	}
+	return err
+}
+
+// Export returns a tenant's objects, the tenant itself first, in the order in
+// which they apply.
+func (p *Path) Export(ctx context.Context, tenantName string) ([]Object, error) {
+	owner, err := p.tenant(ctx, tenantName)
+	if err != nil {
+		return nil, err
+	}
+	var objects []Object
+	for _, kind := range Kinds() {
+		err := p.each(ctx, owner.Tenant, kind, func(s Stored) error {
+			o, err := s.Object(tenantName)
+			objects = append(objects, o)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return objects, nil
+}
+
+// each walks all objects of a kind, page by page.
+func (p *Path) each(ctx context.Context, t tenant.UID, kind Kind, visit func(Stored) error) error {
+	const page = 500
+	after := ""
+	for {
+		found, err := p.c.Store.List(ctx, t, kind, after, page)
+		if err != nil {
+			return err
+		}
+		for _, s := range found {
+			if err := visit(s); err != nil {
+				return err
+			}
+			after = s.Name
+		}
+		if len(found) < page || kind == KindTenant {
+			return nil
+		}
+	}
+}
+
+// Get finds one object.
+func (p *Path) Get(ctx context.Context, tenantName string, kind Kind, name string) (Object, error) {
+	owner, err := p.tenant(ctx, tenantName)
+	if err != nil {
+		return Object{}, err
+	}
+	s, err := p.c.Store.Get(ctx, owner.Tenant, kind, name)
+	if err != nil {
+		return Object{}, err
+	}
+	return s.Object(tenantName)
+}
+
+// List pages through a tenant's objects of one kind, by name.
+func (p *Path) List(ctx context.Context, tenantName string, kind Kind, after string, limit int) ([]Object, error) {
+	owner, err := p.tenant(ctx, tenantName)
+	if err != nil {
+		return nil, err
+	}
+	found, err := p.c.Store.List(ctx, owner.Tenant, kind, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	return outer(found, tenantName)
+}
+
+// Tenants lists the tenants by name, those after the named one.
+func (p *Path) Tenants(ctx context.Context, after string, limit int) ([]Object, error) {
+	found, err := p.c.Store.Tenants(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var page []Stored
+	for _, s := range found {
+		if s.Name > after && len(page) < limit {
+			page = append(page, s)
+		}
+	}
+	return outer(page, tenant.DefaultName)
+}
+
+// TenantUID finds a tenant's uid by its name.
+func (p *Path) TenantUID(ctx context.Context, name string) (tenant.UID, error) {
+	s, err := p.tenant(ctx, name)
+	return s.Tenant, err
+}
+
+func outer(stored []Stored, tenantName string) ([]Object, error) {
+	objects := make([]Object, 0, len(stored))
+	for _, s := range stored {
+		o, err := s.Object(tenantName)
+		if err != nil {
+			return nil, err
+		}
+		objects = append(objects, o)
+	}
+	return objects, nil
+}
+
+func newUID(kind Kind, now time.Time) string { return id.New(kind.IDKind(), now) }

@@ -1,0 +1,202 @@
+package object
+
+import (
+	"context"
+	"maps"
+	"slices"
+)
+
+// together checks the objects against their neighbours, stored and new. What
+// would grant too much, or could not be decided, refuses; a name that leads
+// nowhere grants nothing, and is a warning.
+func (d *draft) together(ctx context.Context) error {
+	var wrong findings
+	if err := d.keysFree(ctx, &wrong); err != nil {
+		return err
+	}
+	if err := d.publicClients(ctx, &wrong); err != nil {
+		return err
+	}
+	d.supplied(&wrong)
+	if err := d.policies(ctx, &wrong); err != nil {
+		return err
+	}
+	if err := wrong.err(); err != nil {
+		return err
+	}
+	return d.references(ctx)
+}
+
+// keysFree: no other live object may hold an exclusive key.
+func (d *draft) keysFree(ctx context.Context, wrong *findings) error {
+	holders := map[Key]string{}
+	written := map[string]bool{}
+	for _, e := range d.entries {
+		written[e.after.UID] = true
+	}
+	for _, e := range d.entries {
+		if e.action == Delete {
+			continue
+		}
+		for _, key := range e.after.Keys {
+			if !key.Exclusive {
+				continue
+			}
+			if holder, taken := holders[key]; taken {
+				wrong.taken(e.object.Label(), key, holder)
+				continue
+			}
+			holders[key] = e.object.Label()
+			if d.isNew || e.action == Unchanged {
+				continue
+			}
+			found, err := d.path.c.Keys.FindByKey(ctx, d.uid, key.Space, key.Value)
+			if err != nil {
+				return err
+			}
+			for _, other := range found {
+				if !written[other.UID] {
+					wrong.taken(e.object.Label(), key, string(other.Kind)+" "+other.Name)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (f *findings) taken(object string, key Key, holder string) {
+	f.problems = append(f.problems, Problem{
+		Object: object, Code: key.Space + "_taken", Text: key.Space + " " + quote(key.Value) + " belongs to " + holder,
+	})
+}
+
+// publicClients: who cannot authenticate may use an assertion only if it is bound
+// to a key, and only where the tenant says so (contract section 8).
+func (d *draft) publicClients(ctx context.Context, wrong *findings) error {
+	for _, e := range d.entries {
+		if e.object == nil || e.action == Unchanged {
+			continue
+		}
+		c, ok := e.object.Spec.(*ClientSpec)
+		if !ok || c.Type != TypePublic || !slices.Contains(c.GrantTypes, GrantJWTBearer) {
+			continue
+		}
+		owner, err := d.tenantSpec(ctx)
+		if err != nil {
+			return err
+		}
+		if owner.PublicClientAssertions != PublicAssertionsCNF {
+			wrong.problems = append(wrong.problems, Problem{
+				Object: e.object.Label(), Path: "spec.grant_types", Code: "unauthorized_client",
+				Text: "a public client may present assertions only where its tenant says public_client_assertions: cnf",
+			})
+		}
+	}
+	return nil
+}
+
+// supplied: a secret that the configuration refers to is there and long enough,
+// before anything is written.
+func (d *draft) supplied(wrong *findings) {
+	if d.request.Manager != ManagerConfig {
+		return
+	}
+	for _, e := range d.entries {
+		if e.object == nil {
+			continue
+		}
+		c, ok := e.object.Spec.(*ClientSpec)
+		if !ok || c.Auth.Secret.IsZero() {
+			continue
+		}
+		if _, err := d.path.resolve(c.Auth.Secret); err != nil {
+			wrong.problems = append(wrong.problems, Problem{
+				Object: e.object.Label(), Path: "spec.auth.secret", Code: "secret_missing", Text: c.Auth.Secret.String() + ": " + err.Error(),
+			})
+		}
+	}
+}
+
+// tenantSpec is the tenant as it will be.
+func (d *draft) tenantSpec(ctx context.Context) (*TenantSpec, error) {
+	for _, e := range d.entries {
+		if e.object == nil {
+			continue
+		}
+		if spec, ok := e.object.Spec.(*TenantSpec); ok {
+			return spec, nil
+		}
+	}
+	s, err := d.path.tenant(ctx, d.name)
+	if err != nil {
+		return nil, err
+	}
+	spec := &TenantSpec{}
+	parsed, err := ParseSpec(KindTenant, s.Spec)
+	if err != nil {
+		return nil, err
+	}
+	if t, ok := parsed.(*TenantSpec); ok {
+		spec = t
+	}
+	return spec, nil
+}
+
+// policies: each one that changes compiles and passes its tests, and no two
+// grants could be asked about the same request.
+func (d *draft) policies(ctx context.Context, wrong *findings) error {
+	changed := false
+	for _, e := range d.entries {
+		if e.object == nil || e.action == Unchanged {
+			continue
+		}
+		spec, ok := e.object.Spec.(*PolicySpec)
+		if !ok {
+			continue
+		}
+		changed = true
+		for _, p := range d.path.c.Checker.CheckPolicy(ctx, e.object.Metadata.Name, spec) {
+			p.Object = e.object.Label()
+			wrong.problems = append(wrong.problems, p)
+		}
+	}
+	if !changed {
+		return nil
+	}
+	specs, err := d.after(ctx, KindPolicy)
+	if err != nil {
+		return err
+	}
+	conflicts(specs, wrong)
+	return nil
+}
+
+// conflicts finds grants that overlap: two could not be decided between.
+func conflicts(specs map[string]Spec, wrong *findings) {
+	var grants []string
+	for _, name := range slices.Sorted(maps.Keys(specs)) {
+		if p, ok := specs[name].(*PolicySpec); ok && p.Role == RoleGrant {
+			grants = append(grants, name)
+		}
+	}
+	for i, a := range grants {
+		for _, b := range grants[i+1:] {
+			x, _ := specs[a].(*PolicySpec)
+			y, _ := specs[b].(*PolicySpec)
+			if overlaps(x.AppliesTo.Resources, y.AppliesTo.Resources) && overlaps(x.AppliesTo.Actions, y.AppliesTo.Actions) {
+				wrong.problems = append(wrong.problems, Problem{
+					Object: "Policy " + b, Path: "spec.applies_to", Code: "policy_conflict",
+					Text: "grants for the same resource and action as Policy " + a + ": one grant policy each",
+				})
+			}
+		}
+	}
+}
+
+// overlaps: an absent list is all.
+func overlaps(a, b []string) bool {
+	if a == nil || b == nil {
+		return true
+	}
+	return slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
+}

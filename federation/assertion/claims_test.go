@@ -281,7 +281,7 @@ func TestChecks(t *testing.T) {
 		t.Errorf("checks %v, want %v", names, want)
 	}
 
-	refusal := s.refused(s.idp.IDJAG("alice", idptest.WithAudience("https://other.example")), federation.CodeAudNotUs)
+	refusal := s.refusal(s.idp.IDJAG("alice", idptest.WithAudience("https://other.example")), federation.CodeAudNotUs)
 	if refusal.Received != "https://other.example" || refusal.Expected != ours || refusal.Provider == nil || refusal.Provider.Name != "okta" {
 		t.Errorf("refusal %+v", refusal)
 	}

@@ -100,7 +100,7 @@ func TestUntrustedLooksTheSameOutside(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.t = t
-			if public := s.refused(test.compact, test.want).Code.Public(); public != federation.CodeAssertionUntrusted {
+			if public := s.refusal(test.compact, test.want).Code.Public(); public != federation.CodeAssertionUntrusted {
 				t.Errorf("outsiders see %s", public)
 			}
 		})
@@ -133,14 +133,14 @@ func TestRotation(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.refused(s.idp.IDJAG("alice"), federation.CodeKeyUnknown) // asked too recently
-	s.clock.now = s.clock.now.Add(jwks.RefetchAfter)
+	s.clock.advance(jwks.RefetchAfter)
 	s.mustVerify(s.idp.IDJAG("alice"))
 	s.refused(s.idp.IDJAG("alice", idptest.WithKey(old)), federation.CodeKeyUnknown) // never back to a removed key
 
 	if _, err := s.idp.Rotate(true); err != nil {
 		t.Fatal(err)
 	}
-	s.clock.now = s.clock.now.Add(jwks.RefetchAfter)
+	s.clock.advance(jwks.RefetchAfter)
 	s.mustVerify(s.idp.IDJAG("alice"))
 	if fetches := s.idp.Requests(idptest.PathKeys); fetches > 4 {
 		t.Errorf("%d fetches of the keys", fetches)
@@ -155,17 +155,17 @@ func TestKeysUnavailable(t *testing.T) {
 			t.Run(string(fault)+path, func(t *testing.T) {
 				s := newScene(t)
 				s.idp.Fail(path, fault)
-				refusal := s.refused(s.idp.IDJAG("alice"), federation.CodeKeysUnavailable)
+				refusal := s.refusal(s.idp.IDJAG("alice"), federation.CodeKeysUnavailable)
 				if refusal.Cause == nil || refusal.Code.Public() != federation.CodeKeysUnavailable {
 					t.Errorf("cause %v, public %s", refusal.Cause, refusal.Code.Public())
 				}
 
 				s.idp.Fail(path, "")
-				s.clock.now = s.clock.now.Add(jwks.RefetchAfter)
+				s.clock.advance(jwks.RefetchAfter)
 				s.mustVerify(s.idp.IDJAG("alice"))
 
 				s.idp.Fail(path, fault) // last good keys are kept
-				s.clock.now = s.clock.now.Add(time.Hour)
+				s.clock.advance(time.Hour)
 				s.mustVerify(s.idp.IDJAG("alice"))
 			})
 		}
@@ -184,7 +184,7 @@ func TestKeysTooSlow(t *testing.T) {
 	defer cancel()
 	s.request.Compact = s.idp.IDJAG("alice")
 	verified, err := s.verifier.Verify(ctx, registry, owner, s.request)
-	s.demand(verified, err, federation.CodeKeysUnavailable)
+	_ = s.demand(verified, err, federation.CodeKeysUnavailable)
 }
 
 func TestInlineKeysNeedNoNetwork(t *testing.T) {
@@ -194,7 +194,7 @@ func TestInlineKeysNeedNoNetwork(t *testing.T) {
 	if s.dials.count() != 0 {
 		t.Errorf("%d dials", s.dials.count())
 	}
-	s.clock.now = noon.Add(2 * time.Hour)
+	s.clock.advance(2 * time.Hour)
 	s.refused(s.idp.IDJAG("alice"), federation.CodeKeyUnknown)
 }
 

@@ -2,6 +2,7 @@ package assertion_test
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,9 +23,10 @@ const (
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
 // clock is a clock that a test moves.
-type clock struct{ now time.Time }
+type clock struct{ moved atomic.Int64 }
 
-func (c *clock) Now() time.Time { return c.now }
+func (c *clock) Now() time.Time          { return noon.Add(time.Duration(c.moved.Load())) }
+func (c *clock) advance(d time.Duration) { c.moved.Add(int64(d)) }
 
 // scene is one IdP, the entry that trusts it, and a verifier that reaches its
 // keys through the one outbound door.
@@ -66,7 +68,7 @@ func entryFor(idp *idptest.Running, name string) federation.IdentityProvider {
 
 func newScene(t *testing.T) *scene {
 	t.Helper()
-	c := &clock{now: noon}
+	c := &clock{}
 	dials := newCounter()
 	idp := idptest.Start(t, options(c))
 	cache := jwks.NewCache(fetch.New(fetch.Policy{Mode: "allow"}, fetch.WithDialHook(dials.hook)), c.Now)
@@ -101,13 +103,19 @@ func (s *scene) mustVerify(compact string) *assertion.Verified {
 	return verified
 }
 
-// refused demands a refusal with exactly one code, told by its last check.
-func (s *scene) refused(compact string, want federation.Code) *federation.Refusal {
+// refused demands a refusal with exactly one code.
+func (s *scene) refused(compact string, want federation.Code) {
+	s.t.Helper()
+	_ = s.refusal(compact, want)
+}
+
+func (s *scene) refusal(compact string, want federation.Code) *federation.Refusal {
 	s.t.Helper()
 	verified, err := s.verify(compact)
 	return s.demand(verified, err, want)
 }
 
+// demand takes the refusal out of what Verify returned; its last check tells it.
 func (s *scene) demand(verified *assertion.Verified, err error, want federation.Code) *federation.Refusal {
 	s.t.Helper()
 	refusal, ok := errors.AsType[*federation.Refusal](err)
@@ -143,7 +151,7 @@ func TestMutations(t *testing.T) {
 		seen[mutation.Name] = true
 		t.Run(mutation.Name, func(t *testing.T) {
 			s.t = t
-			s.clock.now = s.clock.now.Add(time.Minute) // an unknown kid must not be refused for want of a refetch
+			s.clock.advance(time.Minute) // an unknown kid must not be refused for want of a refetch
 			s.refused(s.idp.IDJAG("alice", idptest.WithMutation(mutation, s.idp.IdP)), mutation.Code)
 		})
 	}

@@ -1,0 +1,177 @@
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/modelcontextprotocol/go-sdk/auth"
+	"github.com/modelcontextprotocol/go-sdk/auth/extauth"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"github.com/modelcontextprotocol/go-sdk/oauthex"
+	"golang.org/x/oauth2"
+
+	"github.com/chancery-dev/chancery/broker/secret"
+)
+
+// agent is the MCP host: registered at the IdP, where people sign in, and at Chancery, where it redeems assertions.
+type agent struct {
+	world *world
+	tape  *tape
+	http  *http.Client
+}
+
+func newAgent(w *world) *agent {
+	t := &tape{next: http.DefaultTransport, world: w}
+	return &agent{world: w, tape: t, http: &http.Client{
+		Transport: t,
+		// The IdP's redirect carries the code: it is read here, not followed.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// signIn is the code flow with PKCE at the company's IdP. The fake IdP asks for no password: login_hint is enough.
+func (a *agent) signIn(ctx context.Context, who, acr string) (*oauth2.Token, error) {
+	config := oauth2.Config{
+		ClientID:    idpAgentID,
+		RedirectURL: redirectURI,
+		Scopes:      []string{"openid", "email", "groups"},
+		Endpoint:    oauth2.Endpoint{AuthURL: a.world.idp.Issuer() + "/authorize", TokenURL: a.world.idp.TokenEndpoint(), AuthStyle: oauth2.AuthStyleInParams},
+	}
+	verifier := oauth2.GenerateVerifier()
+	state := oauth2.GenerateVerifier()
+	options := []oauth2.AuthCodeOption{oauth2.S256ChallengeOption(verifier), oauth2.SetAuthURLParam("login_hint", who)}
+	if acr != "" {
+		options = append(options, oauth2.SetAuthURLParam("acr_values", acr), oauth2.SetAuthURLParam("max_age", "300"))
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, config.AuthCodeURL(state, options...), http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	response, err := a.http.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	_ = response.Body.Close()
+	back, err := url.Parse(response.Header.Get("Location"))
+	if err != nil || back.Query().Get("state") != state || back.Query().Get("code") == "" {
+		return nil, fmt.Errorf("the IdP did not sign %s in: %s", who, response.Status)
+	}
+	ctx = context.WithValue(ctx, oauth2.HTTPClient, a.http)
+	return config.Exchange(ctx, back.Query().Get("code"), oauth2.VerifierOption(verifier))
+}
+
+// connect opens an MCP session with the official SDK, whose enterprise handler does both legs when the server asks for a token.
+func (a *agent) connect(ctx context.Context, signedIn *oauth2.Token, scopes ...string) (*mcp.ClientSession, error) {
+	handler, err := extauth.NewEnterpriseHandler(&extauth.EnterpriseHandlerConfig{
+		IdPIssuerURL:     a.world.idp.Issuer(),
+		IdPCredentials:   &oauthex.ClientCredentials{ClientID: idpAgentID},
+		MCPAuthServerURL: a.world.issuer,
+		MCPResourceURI:   a.world.resource,
+		MCPCredentials:   a.credentials(),
+		MCPScopes:        scopes,
+		IDTokenFetcher:   func(context.Context) (*oauth2.Token, error) { return signedIn, nil },
+		HTTPClient:       a.http,
+	})
+	if err != nil {
+		return nil, err
+	}
+	client := mcp.NewClient(&mcp.Implementation{Name: agentID, Version: "1.0.0"}, nil)
+	return client.Connect(ctx, &mcp.StreamableClientTransport{
+		Endpoint: a.world.resource, HTTPClient: a.http, OAuthHandler: handler, DisableStandaloneSSE: true, MaxRetries: -1,
+	}, nil)
+}
+
+var _ auth.OAuthHandler = (*extauth.EnterpriseHandler)(nil)
+
+func (a *agent) credentials() *oauthex.ClientCredentials {
+	return &oauthex.ClientCredentials{ClientID: agentID, ClientSecretAuth: &oauthex.ClientSecretAuth{ClientSecret: a.world.clientSecret.Reveal()}}
+}
+
+// exchange is leg 1: the ID token becomes an ID-JAG for Chancery and the notes server.
+func (a *agent) exchange(ctx context.Context, signedIn *oauth2.Token, scopes ...string) (string, error) {
+	idToken, ok := signedIn.Extra("id_token").(string)
+	if !ok {
+		return "", errors.New("the IdP sent no ID token")
+	}
+	token, err := oauthex.ExchangeToken(ctx, a.world.idp.TokenEndpoint(), &oauthex.TokenExchangeRequest{
+		RequestedTokenType: oauthex.TokenTypeIDJAG,
+		Audience:           a.world.issuer,
+		Resource:           a.world.resource,
+		Scope:              scopes,
+		SubjectToken:       idToken,
+		SubjectTokenType:   oauthex.TokenTypeIDToken,
+	}, &oauthex.ClientCredentials{ClientID: idpAgentID}, a.http)
+	if err != nil {
+		return "", err
+	}
+	return token.AccessToken, nil
+}
+
+// answer is what the token endpoint says, good or bad.
+type answer struct {
+	Status      int
+	AccessToken string  `json:"access_token"`
+	Scope       string  `json:"scope"`
+	Error       string  `json:"error"`
+	Description string  `json:"error_description"`
+	URI         string  `json:"error_uri"`
+	ACRValues   string  `json:"acr_values"`
+	MaxAge      float64 `json:"max_age"`
+}
+
+// code is the stable code at the head of the description.
+func (a answer) code() string {
+	code, _, _ := strings.Cut(a.Description, ":")
+	return code
+}
+
+// trace is the id that error_uri carries.
+func (a answer) trace() string {
+	u, err := url.Parse(a.URI)
+	if err != nil {
+		return ""
+	}
+	return u.Query().Get("trace")
+}
+
+// redeem is leg 2.
+func (a *agent) redeem(ctx context.Context, assertion string) (answer, error) {
+	form := url.Values{
+		"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "assertion": {assertion},
+		"client_id": {agentID}, "client_secret": {a.world.clientSecret.Reveal()},
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, a.world.issuer+"/token", strings.NewReader(form.Encode()))
+	if err != nil {
+		return answer{}, err
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	response, err := a.http.Do(request)
+	if err != nil {
+		return answer{}, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	got := answer{Status: response.StatusCode}
+	return got, json.NewDecoder(response.Body).Decode(&got)
+}
+
+// fixed sends a token that was obtained before.
+type fixed struct{ token secret.Text }
+
+func (f fixed) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+f.token.Reveal())
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// connectWith opens an MCP session with a token in hand.
+func (a *agent) connectWith(ctx context.Context, token string) (*mcp.ClientSession, error) {
+	client := mcp.NewClient(&mcp.Implementation{Name: agentID, Version: "1.0.0"}, nil)
+	return client.Connect(ctx, &mcp.StreamableClientTransport{
+		Endpoint: a.world.resource, HTTPClient: &http.Client{Transport: fixed{secret.New(token)}}, DisableStandaloneSSE: true, MaxRetries: -1,
+	}, nil)
+}

@@ -1,0 +1,221 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"golang.org/x/oauth2"
+
+	"github.com/chancery-dev/chancery/broker/audit"
+	"github.com/chancery-dev/chancery/federation/idptest"
+)
+
+// step is one thing that the demo shows. Run returns what is worth reading of it, or why it did not do what it must.
+type step struct {
+	Name  string
+	Title string
+	Run   func(ctx context.Context, s *show) ([]string, error)
+}
+
+// show is what the steps hand on to each other.
+type show struct {
+	world *world
+	agent *agent
+	alice *oauth2.Token
+}
+
+func steps() []step {
+	return []step{
+		{"sign_in", "Alice signs in at her company's identity provider", signIn},
+		{"tool_call", "Her agent calls a tool: the MCP server wants a token, the agent gets one with no further question to Alice", toolCall},
+		{"policy_refusal", "Eve, a contractor, is refused by policy, and the refusal explains itself", policyRefusal},
+		{"replay", "An assertion that was redeemed is refused the second time", replay},
+		{"wrong_audience", "An assertion for another authorization server is refused", wrongAudience},
+		{"step_up", "Writing wants a stronger sign-in: the challenge is met, and the tool works", stepUp},
+		{"audit", "Everything that happened is in an audit log that proves itself", verifyAudit},
+	}
+}
+
+func signIn(ctx context.Context, s *show) ([]string, error) {
+	token, err := s.agent.signIn(ctx, idptest.Alice, "")
+	if err != nil {
+		return nil, err
+	}
+	s.alice = token
+	idToken, _ := token.Extra("id_token").(string)
+	claims := claimsOf(idToken)
+	if claims["iss"] != s.world.idp.Issuer() {
+		return nil, fmt.Errorf("the ID token is not the IdP's: %v", claims["iss"])
+	}
+	return []string{fmt.Sprintf("ID token: sub %v, groups %v, for client %v at the IdP", claims["sub"], claims["groups"], claims["aud"])}, nil
+}
+
+func toolCall(ctx context.Context, s *show) ([]string, error) {
+	session, err := s.agent.connect(ctx, s.alice, scopeRead)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = session.Close() }()
+	result, err := session.CallTool(ctx, &mcp.CallToolParams{Name: "list_notes", Arguments: map[string]any{}})
+	if err != nil {
+		return nil, err
+	}
+	text, err := textOf(result)
+	if err != nil {
+		return nil, err
+	}
+	return []string{"list_notes answered " + text}, nil
+}
+
+func textOf(result *mcp.CallToolResult) (string, error) {
+	var text strings.Builder
+	for _, content := range result.Content {
+		if t, ok := content.(*mcp.TextContent); ok {
+			text.WriteString(t.Text)
+		}
+	}
+	if result.IsError {
+		return "", errors.New(text.String())
+	}
+	return text.String(), nil
+}
+
+// expect holds an answer against the error and the code that it must have.
+func expect(got answer, status int, oauthError, code string) error {
+	if got.Status != status || got.Error != oauthError || got.code() != code {
+		return fmt.Errorf("answered %d %s (%s), not %d %s (%s)", got.Status, got.Error, got.Description, status, oauthError, code)
+	}
+	return nil
+}
+
+func policyRefusal(ctx context.Context, s *show) ([]string, error) {
+	eve, err := s.agent.signIn(ctx, idptest.Eve, "")
+	if err != nil {
+		return nil, err
+	}
+	assertion, err := s.agent.exchange(ctx, eve, scopeRead)
+	if err != nil {
+		return nil, err
+	}
+	got, err := s.agent.redeem(ctx, assertion)
+	if err != nil {
+		return nil, err
+	}
+	if err := expect(got, 400, "invalid_grant", "policy_denied"); err != nil {
+		return nil, err
+	}
+	story, err := s.world.explain(ctx, got.trace())
+	if err != nil {
+		return nil, err
+	}
+	return append([]string{"chancery explain " + got.trace()}, story...), nil
+}
+
+func replay(ctx context.Context, s *show) ([]string, error) {
+	assertion, err := s.agent.exchange(ctx, s.alice, scopeRead)
+	if err != nil {
+		return nil, err
+	}
+	first, err := s.agent.redeem(ctx, assertion)
+	if err != nil {
+		return nil, err
+	}
+	if first.Status != 200 || first.AccessToken == "" {
+		return nil, fmt.Errorf("the first redemption was refused: %s", first.Description)
+	}
+	again, err := s.agent.redeem(ctx, assertion)
+	if err != nil {
+		return nil, err
+	}
+	return []string{"the same assertion, twice: " + again.Description}, expect(again, 400, "invalid_grant", "jti_replayed")
+}
+
+func wrongAudience(ctx context.Context, s *show) ([]string, error) {
+	assertion, err := s.world.idp.IDJAG(idptest.Alice, idptest.WithAudience("https://auth.somewhere-else.example"))
+	if err != nil {
+		return nil, err
+	}
+	got, err := s.agent.redeem(ctx, assertion)
+	if err != nil {
+		return nil, err
+	}
+	return []string{got.Description}, expect(got, 400, "invalid_grant", "aud_not_us")
+}
+
+func stepUp(ctx context.Context, s *show) ([]string, error) {
+	assertion, err := s.agent.exchange(ctx, s.alice, scopeRead, scopeWrite)
+	if err != nil {
+		return nil, err
+	}
+	challenge, err := s.agent.redeem(ctx, assertion)
+	if err != nil {
+		return nil, err
+	}
+	if err := expect(challenge, 400, "insufficient_user_authentication", "step_up_required"); err != nil {
+		return nil, err
+	}
+	if challenge.ACRValues != strongSignIn || challenge.MaxAge != 300 {
+		return nil, fmt.Errorf("the challenge asks for acr_values %q, max_age %v", challenge.ACRValues, challenge.MaxAge)
+	}
+	strong, err := s.agent.signIn(ctx, idptest.Alice, challenge.ACRValues)
+	if err != nil {
+		return nil, err
+	}
+	if assertion, err = s.agent.exchange(ctx, strong, scopeRead, scopeWrite); err != nil {
+		return nil, err
+	}
+	granted, err := s.agent.redeem(ctx, assertion)
+	if err != nil {
+		return nil, err
+	}
+	if granted.Status != 200 || !slices.Contains(strings.Fields(granted.Scope), scopeWrite) {
+		return nil, fmt.Errorf("after the stronger sign-in: %d %s, scope %q", granted.Status, granted.Description, granted.Scope)
+	}
+	session, err := s.agent.connectWith(ctx, granted.AccessToken)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = session.Close() }()
+	result, err := session.CallTool(ctx, &mcp.CallToolParams{Name: "add_note", Arguments: map[string]any{"title": "demo", "text": "written after a step-up"}})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := textOf(result); err != nil {
+		return nil, err
+	}
+	claims := claimsOf(granted.AccessToken)
+	return []string{
+		fmt.Sprintf("challenge: acr_values %s, max_age %.0f", challenge.ACRValues, challenge.MaxAge),
+		fmt.Sprintf("token: scope %q, acr %v, sub %v, aud %v", granted.Scope, claims["acr"], claims["sub"], claims["aud"]),
+		"add_note answered",
+	}, nil
+}
+
+func verifyAudit(ctx context.Context, s *show) ([]string, error) {
+	export, keys, err := s.world.export(ctx)
+	if err != nil {
+		return nil, err
+	}
+	report, err := audit.Verify(bytes.NewReader(export), audit.Expect{Keys: keys})
+	if err != nil {
+		return nil, err
+	}
+	lines := []string{fmt.Sprintf("%d events and %d checkpoints verify against the checkpoint key %s", report.Events, report.Checkpoints, strings.Join(report.KeyIDs, ", "))}
+	if report.Events == 0 || report.Checkpoints == 0 {
+		return nil, fmt.Errorf("the export holds %d events and %d checkpoints", report.Events, report.Checkpoints)
+	}
+	changed := bytes.Replace(export, []byte("policy_denied"), []byte("policy_allowd"), 1)
+	if bytes.Equal(changed, export) {
+		return nil, errors.New("the refusal is not in the export")
+	}
+	bad, ok := errors.AsType[*audit.Bad](func() error { _, err := audit.Verify(bytes.NewReader(changed), audit.Expect{Keys: keys}); return err }())
+	if !ok {
+		return nil, errors.New("an export with one word changed verifies")
+	}
+	return append(lines, "with one word of Eve's refusal changed: "+bad.Error()), nil
+}

@@ -7,7 +7,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # One import path each, relative to the module; a missing one is not an error.
-RACE='broker/ledger broker/snapshot broker/keys broker/audit broker/client federation/jwks federation/fetch policy'
+RACE='broker/ledger broker/store broker/snapshot broker/keys broker/audit broker/client federation/jwks federation/fetch policy vault/keyring'
 
 if [[ "${1:-}" != --with-postgres ]]; then
   deploy/ci/install-tools.sh

@@ -1,0 +1,142 @@
+package gate
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/chancery-dev/chancery/policy"
+)
+
+// Exit statuses of the child.
+const (
+	exitDone   = 0
+	exitBroken = 3
+	exitLate   = 4
+)
+
+// maxStack bounds a goroutine's stack in the child: compiling something deeply nested
+// ends there, not in the machine's memory.
+const maxStack = 64 << 20
+
+// Main is the child. It limits itself before it reads the policy, and returns the
+// exit status of the process.
+func Main(stdin io.Reader, stdout io.Writer) int {
+	decoder := json.NewDecoder(stdin)
+	decoder.UseNumber()
+	var l limits
+	if err := decoder.Decode(&l); err != nil {
+		return broken(err)
+	}
+	if err := enter(l); err != nil {
+		return broken(err)
+	}
+	var src policy.Source
+	if err := decoder.Decode(&src); err != nil {
+		return broken(err)
+	}
+	if err := json.NewEncoder(stdout).Encode(examine(context.Background(), src)); err != nil {
+		return broken(err)
+	}
+	return exitDone
+}
+
+func broken(err error) int {
+	fmt.Fprintln(os.Stderr, err)
+	return exitBroken
+}
+
+// enter limits the process for the rest of its life.
+func enter(l limits) error {
+	if l.Memory <= 0 || l.Time <= 0 {
+		return errors.New("no limits were given")
+	}
+	time.AfterFunc(l.Time, func() { os.Exit(exitLate) }) // should the parent be gone
+	debug.SetMaxStack(maxStack)
+	debug.SetMemoryLimit(l.Memory / 4 * 3)
+	return confine(l)
+}
+
+// examine compiles, tests and tries a policy.
+func examine(ctx context.Context, src policy.Source) report {
+	compiled, err := policy.Compile(ctx, src)
+	if err != nil {
+		return refusal(err)
+	}
+	results, err := compiled.RunTests(ctx)
+	if err != nil {
+		return refusal(err)
+	}
+	return report{Done: true, Failed: policy.Failed(results), Slow: try(ctx, compiled)}
+}
+
+func refusal(err error) report {
+	if es, ok := errors.AsType[policy.CompileErrors](err); ok {
+		return report{Done: true, Refused: es}
+	}
+	return report{Done: true, Refused: policy.CompileErrors{{Message: err.Error()}}}
+}
+
+// try evaluates the policy for every action on a request that holds nothing in
+// particular. Only running out of time counts: whether it allows is no matter here.
+func try(ctx context.Context, compiled *policy.Compiled) (slow string) {
+	src := compiled.Source()
+	own, inherited := []*policy.Compiled{compiled}, []*policy.Compiled(nil)
+	if src.Role == policy.RoleGuard {
+		grant, err := policy.Compile(ctx, policy.Source{
+			Name: "gate", Role: policy.RoleGrant, Modules: map[string]string{"gate.rego": "package chancery.authz\n\ndecision := {\"allow\": true}"},
+		})
+		if err != nil {
+			return err.Error()
+		}
+		own = append(own, grant)
+	}
+	set, err := policy.NewSet(own, inherited)
+	if err != nil {
+		return err.Error()
+	}
+	evaluator := policy.NewInProcess(tryBudget)
+	defer evaluator.Close()
+	for _, action := range policy.Actions() {
+		if d := evaluator.Decide(ctx, set, sample(action, src)); d.Code == policy.CodeTimeout {
+			return "evaluation for action " + string(action)
+		}
+	}
+	return ""
+}
+
+// tryBudget is generous: a machine that checks policies may be busy, and what it
+// decides with afterwards has a budget of its own.
+const tryBudget = 5 * policy.DefaultBudget
+
+// sample is a request that has every member.
+func sample(action policy.Action, src policy.Source) *policy.Input {
+	resource := "sample"
+	if len(src.Resources) > 0 {
+		resource = src.Resources[0]
+	}
+	scopes := []string{"sample:read", "sample:write"}
+	when := time.Date(2026, 1, 5, 12, 0, 0, 0, time.UTC)
+	return &policy.Input{
+		Action: action, Tenant: policy.Tenant{ID: "sample", Plan: "sample"}, GrantType: "sample",
+		Issuer:    &policy.Issuer{ID: "https://idp.example", Name: "sample", Preset: "generic"},
+		Assertion: &policy.Assertion{Profile: "id-jag", Type: "oauth-id-jag+jwt", IssuedAt: when.Unix(), ExpiresAt: when.Unix() + 300, Claims: map[string]any{}},
+		User: &policy.User{
+			ID: "usr_sample", Sub: "sample", Email: "sample@example.com", Kind: "person", Groups: []string{"sample"}, GroupNames: []string{"sample"},
+			GroupsState: policy.GroupsComplete, GroupsSource: "claim", Roles: []string{}, Attributes: map[string]any{}, Status: "active",
+		},
+		Actor:  &policy.Actor{Kind: "agent", Chain: []policy.ActorLink{}},
+		Client: &policy.Client{ID: "sample", Name: "sample", Type: "confidential", AuthMethod: "private_key_jwt", Scopes: scopes},
+		Resource: &policy.Resource{
+			Name: resource, URI: "https://resource.example", Scopes: scopes, Risk: map[string]string{"sample:write": "high"},
+		},
+		Requested: &policy.Requested{Scopes: scopes}, Asserted: &policy.Asserted{Scopes: scopes}, Available: scopes,
+		Connection: &policy.Connection{Provider: "sample", Account: "sample", Scopes: scopes},
+		Network:    &policy.Network{IP: "192.0.2.1"}, Time: policy.At(when, nil),
+	}
+}

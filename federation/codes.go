@@ -66,12 +66,6 @@ const (
 	CodeEmailUnverified  Code = "email_unverified"   // an email that is not verified, or of no listed domain
 )
 
-// What connection tests say about an entry (no assertion is refused for them).
-const (
-	CodeIssMismatch  Code = "iss_mismatch"   // configured and published issuer differ
-	CodeOktaCustomAS Code = "okta_custom_as" // a custom authorization server where the org server belongs
-)
-
 // Codes returns every code above, in their order.
 func Codes() []Code {
 	return []Code{
@@ -85,7 +79,6 @@ func Codes() []Code {
 		CodeJTIReplayed, CodeResourceUnknown, CodeScopeNotAsserted, CodeGroupsOverage,
 		CodeSubjectUnmatched, CodeSubjectConflict, CodeSubjectDisabled, CodeGuestDenied, CodeSAMLSubID,
 		CodeSubIDUnsupported, CodeNoEmail, CodeEmailUnverified,
-		CodeIssMismatch, CodeOktaCustomAS,
 	}
 }
 

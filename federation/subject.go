@@ -37,7 +37,6 @@ type Account struct {
 	GroupsComplete bool // kept by hand or by SCIM: what is not listed is not held
 	Roles          []string
 	Attributes     map[string]any
-	IdPs           []string // names of the IdPs at which the user has an identity
 }
 
 // Directory finds accounts of one tenant; the implementation is bound to it. An
@@ -51,6 +50,9 @@ type Directory interface {
 	ByID(ctx context.Context, uid string) ([]Account, error)
 	// ByEmail finds accounts by CanonicalEmail.
 	ByEmail(ctx context.Context, email string) ([]Account, error)
+	// IdPs names the IdPs at which an account has an identity; an empty list means
+	// that nobody has linked it yet.
+	IdPs(ctx context.Context, uid string) ([]string, error)
 }
 
 // NewAccount is the account that just-in-time provisioning would make.
@@ -139,7 +141,11 @@ func (s *search) look(ctx context.Context, by MatchBy) error {
 	if len(s.by) > 0 && found.UID != s.account.UID {
 		return s.trail.Refuse(CodeSubjectConflict, string(by), found.UID, s.account.UID, nil)
 	}
-	s.foreign = s.foreign || s.isForeign(by, found)
+	foreign, err := s.isForeign(ctx, by, found.UID)
+	if err != nil {
+		return fmt.Errorf("look up the identities of %s: %w", found.UID, err)
+	}
+	s.foreign = s.foreign || foreign
 	s.account, s.by = found, append(s.by, by)
 	s.trail.Pass(string(by), value, found.UID)
 	return nil
@@ -148,9 +154,13 @@ func (s *search) look(ctx context.Context, by MatchBy) error {
 // isForeign: an IdP's own identifiers are linked to it by definition; the others
 // could name anybody, and a new IdP must not assert the subjects of an old one
 // (T13, T32).
-func (s *search) isForeign(by MatchBy, found Account) bool {
+func (s *search) isForeign(ctx context.Context, by MatchBy, uid string) (bool, error) {
 	shared := by == MatchAudSub || by == MatchEmail || by == MatchSubjectID && s.ids.SubID.Format() == FormatEmail
-	return shared && len(found.IdPs) > 0 && !slices.Contains(found.IdPs, s.idp.Name)
+	if !shared {
+		return false, nil
+	}
+	idps, err := s.directory.IdPs(ctx, uid)
+	return len(idps) > 0 && !slices.Contains(idps, s.idp.Name), err
 }
 
 // lookup returns what to ask the directory, or nil when the identifier is absent

@@ -13,8 +13,11 @@ import (
 type directory struct {
 	links   map[string][]string // "okta||00u1alice" and the like, to user ids
 	users   map[string]federation.Account
+	idps    map[string][]string
 	lookups []string
 	failure error
+	// forgotten is what IdPs fails with.
+	forgotten error
 }
 
 func (d *directory) find(key string, ids []string) ([]federation.Account, error) {
@@ -52,13 +55,17 @@ func (d *directory) ByEmail(_ context.Context, email string) ([]federation.Accou
 	return d.find("email "+email, ids)
 }
 
+func (d *directory) IdPs(_ context.Context, uid string) ([]string, error) {
+	return d.idps[uid], d.forgotten
+}
+
 const nameID = `{"format":"saml-nameid","issuer":"https://saml.acme.com","nameid":"alice"}`
 
 // world: alice and bob of okta, carol of no IdP, mallory of another.
 func world(t *testing.T) (*directory, *federation.IdentityProvider, *federation.Identifiers) {
 	t.Helper()
-	active := func(uid, email string, idps ...string) federation.Account {
-		return federation.Account{UID: uid, Email: email, Status: "active", IdPs: idps}
+	active := func(uid, email string) federation.Account {
+		return federation.Account{UID: uid, Email: email, Status: "active"}
 	}
 	d := &directory{
 		links: map[string][]string{
@@ -68,9 +75,10 @@ func world(t *testing.T) (*directory, *federation.IdentityProvider, *federation.
 			`okta||{"email":"carol@acme.com","format":"email"}`:                 {"usr_bob"},
 		},
 		users: map[string]federation.Account{
-			"usr_alice": active("usr_alice", "alice@acme.com", "okta"), "usr_bob": active("usr_bob", "bob@acme.com", "okta"),
-			"usr_carol": active("usr_carol", "carol@acme.com"), "usr_mallory": active("usr_mallory", "mallory@acme.com", "keycloak"),
+			"usr_alice": active("usr_alice", "alice@acme.com"), "usr_bob": active("usr_bob", "bob@acme.com"),
+			"usr_carol": active("usr_carol", "carol@acme.com"), "usr_mallory": active("usr_mallory", "mallory@acme.com"),
 		},
+		idps: map[string][]string{"usr_alice": {"okta"}, "usr_bob": {"keycloak", "okta"}, "usr_mallory": {"keycloak"}},
 	}
 	idp := &federation.IdentityProvider{
 		UID: "idp_1", Name: "okta", Issuer: "https://acme.okta.com",
@@ -337,6 +345,12 @@ func TestResolveFailure(t *testing.T) {
 	_, err := federation.Resolve(t.Context(), d, idp, *ids)
 	if _, refused := errors.AsType[*federation.Refusal](err); refused || !errors.Is(err, d.failure) {
 		t.Errorf("got %v", err)
+	}
+	d.failure, d.forgotten = nil, errors.New("database is away")
+	ids.AudSub = "usr_alice"
+	resolution, err := federation.Resolve(t.Context(), d, idp, *ids)
+	if !errors.Is(err, d.forgotten) || resolution.Account.UID != "" {
+		t.Errorf("whose user it is was not known: %+v, %v", resolution, err)
 	}
 }
 

@@ -2,6 +2,8 @@ package assertion_test
 
 import (
 	"errors"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -152,7 +154,11 @@ func TestMutations(t *testing.T) {
 		t.Run(mutation.Name, func(t *testing.T) {
 			s.t = t
 			s.clock.advance(time.Minute) // an unknown kid must not be refused for want of a refetch
-			s.refused(s.idp.IDJAG("alice", idptest.WithMutation(mutation, s.idp.IdP)), mutation.Code)
+			compact := s.idp.IDJAG("alice", idptest.WithMutation(mutation, s.idp.IdP))
+			if mutation.StopsInForm() != strings.ContainsAny(compact, "\r\n\t\x00") || len(compact) > 60<<10 {
+				t.Errorf("over HTTP something else would refuse these %d bytes", len(compact))
+			}
+			s.refused(compact, mutation.Code)
 		})
 	}
 }
@@ -164,5 +170,32 @@ func TestVariations(t *testing.T) {
 			s.t = t
 			s.mustVerify(s.idp.IDJAG("alice", idptest.WithMutation(variation, s.idp.IdP)))
 		})
+	}
+}
+
+// Requests share nothing but keys: many at once do not disturb each other.
+func TestManyAtOnce(t *testing.T) {
+	s := newScene(t)
+	registry, err := federation.NewRegistry([]federation.IdentityProvider{s.entry})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	for i := range 64 {
+		r := s.request
+		r.Compact = s.idp.IDJAG("alice")
+		if i%2 == 1 {
+			r.Compact = s.idp.IDJAG("alice", idptest.WithAudience("https://other.example"))
+		}
+		group.Go(func() {
+			verified, err := s.verifier.Verify(t.Context(), registry, owner, r)
+			if (verified != nil) != (i%2 == 0) || (err == nil) != (i%2 == 0) {
+				t.Errorf("request %d: %v", i, err)
+			}
+		})
+	}
+	group.Wait()
+	if fetches := s.idp.Requests(idptest.PathKeys); fetches != 1 {
+		t.Errorf("%d fetches of the keys", fetches)
 	}
 }

@@ -26,13 +26,28 @@ type Mutation struct {
 func (m Mutation) Public() federation.Code { return m.Code.Public() }
 
 // OAuthError is the error on the wire under an error profile (RFC 6749 §5.2): a
-// mutation makes an assertion invalid, which is invalid_grant under both. "" for
-// a harmless one.
+// mutation makes an assertion invalid, which is invalid_grant under both. ""
+// for a harmless one.
 func (m Mutation) OAuthError(federation.ErrorProfile) string {
-	if m.Code == "" {
+	switch {
+	case m.Code == "":
 		return ""
+	case m.StopsInForm():
+		return "invalid_request"
+	default:
+		return "invalid_grant"
 	}
-	return "invalid_grant"
+}
+
+// StopsInForm tells whether the token holds control characters, which a strict
+// form reader refuses before anybody looks at the assertion.
+func (m Mutation) StopsInForm() bool {
+	switch m.Name {
+	case "newline_after", "newline_inside", "carriage_return_inside":
+		return true
+	default:
+		return false
+	}
 }
 
 // Mutations returns every mutation that must be refused. Names are unique.

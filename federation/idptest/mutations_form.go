@@ -48,7 +48,7 @@ func shapes() []Mutation {
 		{"header_with_folded_alg", "T6", rawHeader(member(`"ALG":"none"`)), malformed},
 		{"header_with_kelvin_jwk", "T6", rawHeader(member(`"jw\u212a":{}`)), malformed},
 		{"larger_than_16_kib", "T17", claim("padding", strings.Repeat("a", 16<<10)), federation.CodeAssertionTooLarge},
-		{"200_000_groups", "T15", claim("groups", many(200_000)), federation.CodeAssertionTooLarge},
+		{"groups_10_000", "T15", claim("groups", many(10_000)), federation.CodeAssertionTooLarge},
 		{"many_dots", "CVE-2025-27144", compact(func(s string) string { return s + strings.Repeat(".", 4096) }), malformed},
 	}
 }

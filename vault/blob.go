@@ -40,7 +40,7 @@ func (b Blob) Encode() ([]byte, error) {
 	}
 	out := make([]byte, 0, len(Magic)+2+len(b.KeyID)+len(b.Body))
 	out = append(out, Magic...)
-	out = append(out, byte(b.Scheme), byte(len(b.KeyID)))
+	out = append(out, byte(b.Scheme), byte(len(b.KeyID))) //nolint:gosec // at most maxKeyID
 	out = append(out, b.KeyID...)
 	return append(out, b.Body...), nil
 }

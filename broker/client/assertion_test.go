@@ -186,7 +186,7 @@ func TestAssertionRefuses(t *testing.T) {
 			a := validAssertion("jwt")
 			c.change(a)
 			got, err := b.Authenticate(t.Context(), a.request(t))
-			refusal := refused(t, err, oauth.CodeClientAuthenticationFailed)
+			refusal := refusalOf(t, err, oauth.CodeClientAuthenticationFailed)
 			if c.cause != nil && !errors.Is(refusal, c.cause) {
 				t.Errorf("cause %v, want %v", refusal.Cause, c.cause)
 			}
@@ -326,7 +326,7 @@ func TestRemoteKeysUnreachable(t *testing.T) {
 	b := newBench(t)
 	clear(b.network.sets)
 	_, err := b.Authenticate(t.Context(), validAssertion("remote").request(t))
-	if refusal := refused(t, err, oauth.CodeClientAuthenticationFailed); !errors.Is(refusal, jwks.ErrUnavailable) {
+	if refusal := refusalOf(t, err, oauth.CodeClientAuthenticationFailed); !errors.Is(refusal, jwks.ErrUnavailable) {
 		t.Fatalf("cause %v", refusal.Cause)
 	}
 }
@@ -336,7 +336,7 @@ func TestNoDiscoveryForClients(t *testing.T) {
 	b := newBench(t)
 	b.add("https://agent.example", MethodPrivateKeyJWT)
 	_, err := b.Authenticate(t.Context(), validAssertion("https://agent.example").request(t))
-	if refusal := refused(t, err, oauth.CodeClientAuthenticationFailed); !errors.Is(refusal, errNoKeys) || b.network.fetched != 0 {
+	if refusal := refusalOf(t, err, oauth.CodeClientAuthenticationFailed); !errors.Is(refusal, errNoKeys) || b.network.fetched != 0 {
 		t.Fatalf("cause %v, %d fetches", refusal.Cause, b.network.fetched)
 	}
 }

@@ -49,7 +49,7 @@ type Audience string
 // clients whose library still names the token endpoint.
 const (
 	AudienceIssuer                Audience = "issuer"
-	AudienceIssuerOrTokenEndpoint Audience = "issuer_or_token_endpoint"
+	AudienceIssuerOrTokenEndpoint Audience = "issuer_or_token_endpoint" //nolint:gosec // a name, no credential
 )
 
 // Auth is how a client authenticates.

@@ -195,7 +195,12 @@ func (a *assertion) request(t testing.TB) Request {
 	return r
 }
 
-func refused(t *testing.T, err error, code oauth.Code) *oauth.Error {
+func refused(t *testing.T, err error, code oauth.Code) {
+	t.Helper()
+	_ = refusalOf(t, err, code)
+}
+
+func refusalOf(t *testing.T, err error, code oauth.Code) *oauth.Error {
 	t.Helper()
 	refusal, ok := errors.AsType[*oauth.Error](err)
 	if !ok || refusal.Code != code {

@@ -59,13 +59,15 @@ type proof struct {
 	algorithm string
 	key       crypto.Signer
 	header    map[string]any
+	jwk       map[string]any // of the header
 	claims    map[string]any
 }
 
 func valid(algorithm string, key crypto.Signer) *proof {
+	jwk := publicJWK(key.Public())
 	return &proof{
-		algorithm: algorithm, key: key,
-		header: map[string]any{"typ": "dpop+jwt", "alg": algorithm, "jwk": publicJWK(key.Public())},
+		algorithm: algorithm, key: key, jwk: jwk,
+		header: map[string]any{"typ": "dpop+jwt", "alg": algorithm, "jwk": jwk},
 		claims: map[string]any{"jti": "proof-1", "htm": "POST", "htu": endpoint, "iat": now.Unix()},
 	}
 }
@@ -92,7 +94,12 @@ func (p *proof) sign(t testing.TB) string {
 	return compact
 }
 
-func refused(t *testing.T, err error) *oauth.Error {
+func refused(t *testing.T, err error) {
+	t.Helper()
+	_ = refusalOf(t, err)
+}
+
+func refusalOf(t *testing.T, err error) *oauth.Error {
 	t.Helper()
 	refusal, ok := errors.AsType[*oauth.Error](err)
 	if !ok || refusal.Code != oauth.CodeDPoPProofInvalid {
@@ -183,12 +190,12 @@ func TestVerifyRefusesOneMutation(t *testing.T) {
 		"jwk null":              header("jwk", nil),
 		"jwk text":              header("jwk", "key"),
 		"jwk of another key":    header("jwk", publicJWK(must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)).Public())),
-		"jwk for another alg":   func(p *proof) { p.header["jwk"].(map[string]any)["alg"] = "ES384" },
-		"jwk for encryption":    func(p *proof) { p.header["jwk"].(map[string]any)["use"] = "enc" },
-		"jwk off the curve":     func(p *proof) { p.header["jwk"].(map[string]any)["x"] = strings.Repeat("A", 43) },
+		"jwk for another alg":   func(p *proof) { p.jwk["alg"] = "ES384" },
+		"jwk for encryption":    func(p *proof) { p.jwk["use"] = "enc" },
+		"jwk off the curve":     func(p *proof) { p.jwk["x"] = strings.Repeat("A", 43) },
 		"jwk private":           header("jwk", publicJWK(p256)),
-		"jwk private, d only":   func(p *proof) { p.header["jwk"].(map[string]any)["d"] = "AAAA" },
-		"jwk private, d null":   func(p *proof) { p.header["jwk"].(map[string]any)["d"] = nil },
+		"jwk private, d only":   func(p *proof) { p.jwk["d"] = "AAAA" },
+		"jwk private, d null":   func(p *proof) { p.jwk["d"] = nil },
 		"jwk symmetric":         header("jwk", map[string]any{"kty": "oct", "k": "c2VjcmV0"}),
 		"key only by reference": func(p *proof) { delete(p.header, "jwk"); p.header["jku"] = "https://evil.example/jwks" },
 		"jti absent":            without("jti"),
@@ -266,7 +273,7 @@ func TestVerifyAccepts(t *testing.T) {
 		"typ in capitals":    func(p *proof) { p.header["typ"] = "DPoP+JWT" },
 		"typ as media type":  func(p *proof) { p.header["typ"] = "application/dpop+jwt" },
 		"a kid":              func(p *proof) { p.header["kid"] = "mine" },
-		"a kid in the key":   func(p *proof) { p.header["jwk"].(map[string]any)["kid"] = "mine" },
+		"a kid in the key":   func(p *proof) { p.jwk["kid"] = "mine" },
 		"host in capitals":   func(p *proof) { p.claims["htu"] = "HTTPS://Auth.Acme.COM/token" },
 		"default port":       func(p *proof) { p.claims["htu"] = "https://auth.acme.com:443/token" },
 		"query and fragment": func(p *proof) { p.claims["htu"] = endpoint + "?a=b#c" },
@@ -409,7 +416,7 @@ func TestRefusalsNameTheCheck(t *testing.T) {
 	p := valid("ES256", p256)
 	p.claims["htu"] = "https://evil.example/" + strings.Repeat("x", 1000)
 	_, err := Verify([]string{p.sign(t)}, want())
-	refusal := refused(t, err)
+	refusal := refusalOf(t, err)
 	if !strings.HasPrefix(refusal.Received, "htu: https://evil") || refusal.Expected != "htu: "+endpoint || len(refusal.Received) > 256 {
 		t.Fatalf("refusal %+v", refusal)
 	}

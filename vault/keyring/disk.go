@@ -57,7 +57,7 @@ func read(path string) (*file, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open keyring: %w", err)
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // only read
 	if err := checkOwner(f, path); err != nil {
 		return nil, err
 	}
@@ -114,8 +114,8 @@ func locked(path string, do func(dir *os.File) error) error {
 	if err != nil {
 		return err
 	}
-	defer dir.Close()                                                     // and with it the lock
-	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX); err != nil { //nolint:gosec // a descriptor is a small number
+	defer dir.Close() //nolint:errcheck // releases the lock
+	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX); err != nil {
 		return fmt.Errorf("lock %s: %w", dir.Name(), err)
 	}
 	return do(dir)

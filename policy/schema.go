@@ -3,8 +3,10 @@ package policy
 import (
 	"bytes"
 	_ "embed" // the published schemas
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -41,7 +43,7 @@ func compileSchema(schema any) (*jsonschema.Schema, error) {
 }
 
 // checkSchema holds a value of an object (named file in errors) against a schema.
-func checkSchema(file string, schema map[string]any, value map[string]any) error {
+func checkSchema(file string, schema, value map[string]any) error {
 	plain, err := plainJSON(schema)
 	if err != nil {
 		return refuse(file+"_schema", "schema_refused", "%s", err)
@@ -84,11 +86,35 @@ func violations(file string, e *jsonschema.ValidationError) CompileErrors {
 	return all
 }
 
-// plainJSON gives v the types that the validator knows.
+// plainJSON gives v the types that the validator knows. Data may be large, and most
+// often has them.
 func plainJSON(v any) (any, error) {
+	if isPlain(v, 0) {
+		return v, nil
+	}
 	text, err := marshal(v)
 	if err != nil {
 		return nil, err
 	}
 	return jsonschema.UnmarshalJSON(bytes.NewReader(text))
+}
+
+func isPlain(v any, depth int) bool {
+	if depth > MaxDataDepth {
+		return false
+	}
+	switch v := v.(type) {
+	case nil, bool, string, json.Number, float64, int, int64:
+		return true
+	case []any:
+		return !slices.ContainsFunc(v, func(v any) bool { return !isPlain(v, depth+1) })
+	case map[string]any:
+		for _, member := range v {
+			if !isPlain(member, depth+1) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
 }

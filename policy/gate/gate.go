@@ -30,10 +30,11 @@ const Argument = "policy-gate"
 
 // The limits on the child.
 const (
-	// Memory bounds what the child may allocate, in bytes.
-	Memory = 256 << 20
-	// Time bounds its life, for a policy with little data; every MiB of the policy
-	// adds TimePerMiB. It counts from the start of the process.
+	// Memory bounds what the child may allocate, in bytes, for a policy with little
+	// data; every MiB of the policy adds MemoryPerMiB.
+	Memory       = 256 << 20
+	MemoryPerMiB = 48 << 20
+	// Time bounds its life likewise. It counts from the start of the process.
 	Time       = 2 * time.Second
 	TimePerMiB = 2 * time.Second
 
@@ -82,7 +83,8 @@ func check(ctx context.Context, exe, argument string, src policy.Source) error {
 	if err != nil {
 		return fmt.Errorf("policy check: %w", err)
 	}
-	l := limits{Memory: Memory, Time: Time + TimePerMiB*time.Duration(len(text)>>20)}
+	size := len(text) >> 20
+	l := limits{Memory: Memory + MemoryPerMiB*int64(size), Time: Time + TimePerMiB*time.Duration(size)}
 	header, err := json.Marshal(l)
 	if err != nil {
 		return fmt.Errorf("policy check: %w", err)

@@ -141,10 +141,14 @@ func TestBadPoliciesAreRefused(t *testing.T) {
 // line before.
 func TestCompilerBombCostsTheChildOnly(t *testing.T) {
 	var b strings.Builder
-	b.WriteString(yes + "\n\nx0 := [1]\n\n")
-	for i := 1; i <= 60; i++ {
-		fmt.Fprintf(&b, "x%d := [x%d, x%d]\n\n", i, i-1, i-1)
+	for _, name := range []string{"a", "b"} {
+		b.WriteString(name + " := x60 if {\n\tx0 := [input.user.id]\n")
+		for i := 1; i <= 60; i++ {
+			fmt.Fprintf(&b, "\tx%d := [x%d, x%d]\n", i, i-1, i-1)
+		}
+		b.WriteString("}\n\n")
 	}
+	b.WriteString("decision := {\"allow\": a == b}")
 	start := time.Now()
 	err := gate.Check(t.Context(), self(t), source(b.String()))
 	if !errors.Is(err, gate.ErrTime) && !errors.Is(err, policy.ErrMemory) {

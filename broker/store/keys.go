@@ -84,7 +84,7 @@ func (k *SigningKeys) ChangeSigningKeys(ctx context.Context, c keys.Change) erro
 	}
 	_, err := k.ledger.Apply(ctx, ledger.Change{
 		Tenant: c.Tenant, Raise: raise, Events: c.Events,
-		Write: writeIn(k.db, func(tx *gorm.DB) error { return writeSigningKeys(tx, c) }),
+		Write: k.store.writeIn(k.db, c.Tenant, raise, func(tx *gorm.DB) error { return writeSigningKeys(tx, c) }),
 	})
 	return err
 }

@@ -16,7 +16,7 @@ import (
 type CheckpointKeys struct {
 	store *Store
 	db    *gorm.DB
-	now   func() time.Time
+	alone Applier
 }
 
 var _ keys.CheckpointStore = (*CheckpointKeys)(nil)
@@ -27,7 +27,7 @@ func (s *Store) CheckpointKeys(now func() time.Time) (*CheckpointKeys, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &CheckpointKeys{store: s, db: db, now: now}, nil
+	return &CheckpointKeys{store: s, db: db, alone: s.Alone(now)}, nil
 }
 
 type checkpointKeyRow struct {
@@ -65,10 +65,10 @@ func (k *CheckpointKeys) AddCheckpointKey(ctx context.Context, row keys.Checkpoi
 	if err := made.Tenant.Check(); err != nil {
 		return err
 	}
-	_, err := k.store.Alone(k.now).Apply(ctx, ledger.Change{
+	_, err := k.alone.Apply(ctx, ledger.Change{
 		Tenant: made.Tenant,
 		Events: []audit.Event{made},
-		Write:  writeIn(k.db, func(tx *gorm.DB) error { return k.addCheckpointKey(tx, row) }),
+		Write:  k.store.writeIn(k.db, made.Tenant, nil, func(tx *gorm.DB) error { return k.addCheckpointKey(tx, row) }),
 	})
 	return err
 }

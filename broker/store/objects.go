@@ -25,7 +25,11 @@ type Objects struct {
 	after  []func(context.Context, Applied)
 }
 
-var _ object.Store = (*Objects)(nil)
+var (
+	_ object.Store     = (*Objects)(nil)
+	_ object.KeyFinder = (*Objects)(nil)
+	_ object.Secrets   = (*Objects)(nil)
+)
 
 // Applied says what a change that is durable has done.
 type Applied struct {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -15,8 +16,15 @@ import (
 	"github.com/chancery-dev/chancery/broker/tenant"
 )
 
-// errMustRaise: a quiet change turned out to alter what a key finds.
-var errMustRaise = errors.New("the change alters what others find")
+// mustRaise: a change turned out to alter what a shared key finds, and with it
+// what is remembered of the key's other holders.
+type mustRaise struct{ holders []string }
+
+// Error implements error.
+func (m *mustRaise) Error() string { return "the change alters what a key of others finds" }
+
+// attempts bound how often a change is written again because a shared key has met more holders.
+const attempts = 3
 
 // Apply implements object.Store. Rows, revisions, keys, the tenant's version and
 // the audit events are durable together or not at all.
@@ -32,11 +40,7 @@ func (o *Objects) Apply(ctx context.Context, t tenant.UID, changes []object.Chan
 			return 0, err
 		}
 	}
-	raise := raised(changes)
-	version, err := o.apply(ctx, t, changes, events, raise)
-	if errors.Is(err, errMustRaise) {
-		version, err = o.apply(ctx, t, changes, events, touched(changes))
-	}
+	version, err := o.raising(ctx, t, changes, events)
 	if err != nil {
 		return 0, err
 	}
@@ -46,16 +50,33 @@ func (o *Objects) Apply(ctx context.Context, t tenant.UID, changes []object.Chan
 	return version, nil
 }
 
-func (o *Objects) apply(ctx context.Context, t tenant.UID, changes []object.Change, events []audit.Event, raise []ledger.ChangedObject) (int64, error) {
-	return o.ledger.Apply(ctx, ledger.Change{
-		Tenant: t,
-		Raise:  raise,
-		Events: events,
-		Write: writeIn(o.db, func(tx *gorm.DB) error {
-			return writeChanges(tx, t, changes, len(raise) > 0)
-		}),
-	})
+// raising writes the changes, and once more when the version has to name others too.
+func (o *Objects) raising(ctx context.Context, t tenant.UID, changes []object.Change, events []audit.Event) (int64, error) {
+	raise := raised(changes)
+	for range attempts {
+		version, err := o.ledger.Apply(ctx, ledger.Change{
+			Tenant: t,
+			Raise:  raise,
+			Events: events,
+			Write: o.store.writeIn(o.db, t, raise, func(tx *gorm.DB) error {
+				return writeChanges(tx, t, changes, raise)
+			}),
+		})
+		more, ok := errors.AsType[*mustRaise](err)
+		if !ok {
+			return version, err
+		}
+		raise = touched(changes)
+		for _, uid := range more.holders {
+			raise = append(raise, ledger.ChangedObject{Kind: kindHolder, UID: uid})
+		}
+	}
+	return 0, object.ErrConflict
 }
+
+// kindHolder is what tenant_changes calls an object that did not change itself,
+// but shares a key with one that did.
+const kindHolder = "Holder"
 
 func checkChange(t tenant.UID, c object.Change) error {
 	switch {
@@ -94,7 +115,7 @@ func touched(changes []object.Change) []ledger.ChangedObject {
 
 // writeChanges runs under the lock that all changes of the tenant share, so that
 // what is read here stays true until the commit.
-func writeChanges(tx *gorm.DB, t tenant.UID, changes []object.Change, raises bool) error {
+func writeChanges(tx *gorm.DB, t tenant.UID, changes []object.Change, raise []ledger.ChangedObject) error {
 	for _, c := range changes {
 		if err := writeObject(tx, c); err != nil {
 			return fmt.Errorf("%s %s: %w", c.Kind, c.Name, err)
@@ -106,7 +127,7 @@ func writeChanges(tx *gorm.DB, t tenant.UID, changes []object.Change, raises boo
 			return err
 		}
 	}
-	shared := false
+	var holders []string
 	for _, c := range changes {
 		if c.Deleted || c.Kind == object.KindTenant {
 			continue
@@ -115,10 +136,12 @@ func writeChanges(tx *gorm.DB, t tenant.UID, changes []object.Change, raises boo
 		if err != nil {
 			return fmt.Errorf("%s %s: %w", c.Kind, c.Name, err)
 		}
-		shared = shared || met
+		holders = append(holders, met...)
 	}
-	if shared && !raises {
-		return errMustRaise
+	for _, uid := range holders {
+		if !slices.ContainsFunc(raise, func(o ledger.ChangedObject) bool { return o.UID == uid }) {
+			return &mustRaise{holders: holders}
+		}
 	}
 	return nil
 }
@@ -194,28 +217,27 @@ func once(done *gorm.DB) error {
 	return nil
 }
 
-// writeKeys inserts an object's keys. It tells whether another object holds one
-// of them too.
-func writeKeys(tx *gorm.DB, c object.Change) (shared bool, err error) {
+// writeKeys inserts an object's keys and returns the other objects that hold one of them too.
+func writeKeys(tx *gorm.DB, c object.Change) (holders []string, err error) {
 	for _, k := range c.Keys {
 		var others []keyRow
 		err := tx.Where("tenant_uid = ? and space = ? and key = ? and object_uid <> ?", c.Tenant.String(), k.Space, k.Value, c.UID).
 			Find(&others).Error
 		if err != nil {
-			return false, err
+			return nil, err
 		}
 		for _, other := range others {
 			if k.Exclusive || other.Exclusive {
-				return false, taken(tx, k, other)
+				return nil, taken(tx, k, other)
 			}
-			shared = true
+			holders = append(holders, other.ObjectUID)
 		}
 		row := keyRow{TenantUID: c.Tenant.String(), Space: k.Space, Key: k.Value, ObjectUID: c.UID, Exclusive: k.Exclusive}
 		if err := once(tx.Create(&row)); err != nil {
-			return false, err
+			return nil, err
 		}
 	}
-	return shared, nil
+	return holders, nil
 }
 
 // taken names the key and who holds it: the administrator has to change one of the two.

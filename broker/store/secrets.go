@@ -9,25 +9,11 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/chancery-dev/chancery/broker/audit"
+	"github.com/chancery-dev/chancery/broker/client"
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/tenant"
 )
-
-// MaxSecrets bounds a client's live secrets: the one in use and its successor.
-const MaxSecrets = 2
-
-// ErrTooManySecrets: one has to be revoked first.
-var ErrTooManySecrets = errors.New("the client has as many live secrets as it may have")
-
-// Secret is a client's secret as it rests: its digest, never itself.
-type Secret struct {
-	ID        string
-	ClientUID string
-	Scheme    string // how the digest was made
-	Digest    []byte
-	CreatedAt time.Time
-}
 
 type secretRow struct {
 	TenantUID string
@@ -43,15 +29,15 @@ type secretRow struct {
 func (secretRow) TableName() string { return "client_secrets" }
 
 // Secrets lists a client's live secrets, the oldest first.
-func (o *Objects) Secrets(ctx context.Context, t tenant.UID, clientUID string) ([]Secret, error) {
+func (o *Objects) Secrets(ctx context.Context, t tenant.UID, clientUID string) ([]object.Secret, error) {
 	var rows []secretRow
 	err := o.store.readIn(ctx, o.db, t, func(tx *gorm.DB) error { return liveSecrets(tx, t, clientUID, &rows) })
 	if err != nil {
 		return nil, err
 	}
-	secrets := make([]Secret, len(rows))
+	secrets := make([]object.Secret, len(rows))
 	for i, r := range rows {
-		secrets[i] = Secret{ID: r.ID, ClientUID: r.ClientUID, Scheme: r.Scheme, Digest: r.Digest, CreatedAt: fromMicros(r.CreatedAt)}
+		secrets[i] = object.Secret{ID: r.ID, ClientUID: r.ClientUID, Scheme: r.Scheme, Digest: r.Digest, CreatedAt: fromMicros(r.CreatedAt)}
 	}
 	return secrets, nil
 }
@@ -61,8 +47,8 @@ func liveSecrets(tx *gorm.DB, t tenant.UID, clientUID string, rows *[]secretRow)
 		Clauses(ascending("created_at", "id")).Find(rows).Error
 }
 
-// AddSecret gives a live client one more secret, ErrTooManySecrets if it has two.
-func (o *Objects) AddSecret(ctx context.Context, t tenant.UID, s Secret, e audit.Event) (version int64, err error) {
+// AddSecret implements object.Secrets: it gives a live client one more secret, object.ErrTooManySecrets if it has two.
+func (o *Objects) AddSecret(ctx context.Context, t tenant.UID, s object.Secret, e audit.Event) (version int64, err error) {
 	if err := t.Check(); err != nil {
 		return 0, err
 	}
@@ -74,8 +60,8 @@ func (o *Objects) AddSecret(ctx context.Context, t tenant.UID, s Secret, e audit
 		if err := liveSecrets(tx, t, s.ClientUID, &live); err != nil {
 			return err
 		}
-		if len(live) >= MaxSecrets {
-			return ErrTooManySecrets
+		if len(live) >= client.MaxLiveSecrets {
+			return object.ErrTooManySecrets
 		}
 		return tx.Create(&secretRow{
 			TenantUID: t.String(), ID: s.ID, ClientUID: s.ClientUID, Scheme: s.Scheme, Digest: s.Digest, CreatedAt: s.CreatedAt.UnixMicro(),
@@ -83,7 +69,7 @@ func (o *Objects) AddSecret(ctx context.Context, t tenant.UID, s Secret, e audit
 	})
 }
 
-// RevokeSecret ends a secret, object.ErrNotFound if it is not live.
+// RevokeSecret implements object.Secrets: it ends a secret, object.ErrNotFound if it is not live.
 func (o *Objects) RevokeSecret(ctx context.Context, t tenant.UID, clientUID, id string, at time.Time, e audit.Event) (version int64, err error) {
 	if err := t.Check(); err != nil {
 		return 0, err
@@ -101,14 +87,15 @@ func (o *Objects) RevokeSecret(ctx context.Context, t tenant.UID, clientUID, id 
 // changeSecret raises the version for a new secret too, so that it is known on
 // every replica as soon as anything else would be.
 func (o *Objects) changeSecret(ctx context.Context, t tenant.UID, clientUID string, e audit.Event, write func(*gorm.DB) error) (int64, error) {
+	raise := []ledger.ChangedObject{{Kind: string(object.KindClient), UID: clientUID}}
 	version, err := o.ledger.Apply(ctx, ledger.Change{
 		Tenant: t,
-		Raise:  []ledger.ChangedObject{{Kind: string(object.KindClient), UID: clientUID}},
+		Raise:  raise,
 		Events: []audit.Event{e},
-		Write: writeIn(o.db, func(tx *gorm.DB) error {
-			var client objectRow
+		Write: o.store.writeIn(o.db, t, raise, func(tx *gorm.DB) error {
+			var holder objectRow
 			err := tx.Where("tenant_uid = ? and uid = ? and kind = ? and deleted_at is null", t.String(), clientUID, string(object.KindClient)).
-				Take(&client).Error
+				Take(&holder).Error
 			if errors.Is(err, gorm.ErrRecordNotFound) {
 				return object.ErrNotFound
 			}

@@ -66,16 +66,27 @@ type Applier interface {
 	Apply(ctx context.Context, c ledger.Change) (version int64, err error)
 }
 
+// channel is where PostgreSQL says that a version has moved. Poolers drop what is
+// said there: it only hastens the poll.
+const channel = "chancery_versions"
+
 // writeIn wraps the rows of a change for Applier.Apply. Its tenant is named by
 // the transaction that the ledger opened. write may be called again after a
 // conflict of locks.
-func writeIn(db *gorm.DB, write func(tx *gorm.DB) error) func(context.Context, ledger.Tx) error {
+func (s *Store) writeIn(db *gorm.DB, t tenant.UID, raise []ledger.ChangedObject, write func(tx *gorm.DB) error) func(context.Context, ledger.Tx) error {
 	return func(ctx context.Context, tx ledger.Tx) error {
 		conn, err := SQLTx(tx)
 		if err != nil {
 			return err
 		}
-		return write(session(ctx, db, conn))
+		if err := write(session(ctx, db, conn)); err != nil {
+			return err
+		}
+		if s.dialect != Postgres || len(raise) == 0 {
+			return nil
+		}
+		_, err = conn.ExecContext(ctx, "select pg_notify('"+channel+"', $1)", t.String()) // heard when the transaction commits
+		return err
 	}
 }
 

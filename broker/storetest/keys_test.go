@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/audit"
+	"github.com/chancery-dev/chancery/broker/client"
 	"github.com/chancery-dev/chancery/broker/keys"
 	"github.com/chancery-dev/chancery/broker/object"
-	"github.com/chancery-dev/chancery/broker/store"
 	"github.com/chancery-dev/chancery/broker/storetest"
 	"github.com/chancery-dev/chancery/broker/tenant"
 )
@@ -179,7 +179,7 @@ func TestSecrets(t *testing.T) {
 		apply(t, objects, client, user)
 		add := func(clientUID, id string) error {
 			digest := sha256.Sum256([]byte(id))
-			_, err := objects.AddSecret(t.Context(), d.Default, store.Secret{
+			_, err := objects.AddSecret(t.Context(), d.Default, object.Secret{
 				ID: id, ClientUID: clientUID, Scheme: "sha256", Digest: digest[:], CreatedAt: time.Now(),
 			}, storetest.Event(d.Default))
 			return err
@@ -187,7 +187,7 @@ func TestSecrets(t *testing.T) {
 		if err := errors.Join(add(client.UID, "sec_1"), add(client.UID, "sec_2")); err != nil {
 			t.Fatal(err)
 		}
-		if err := add(client.UID, "sec_3"); !errors.Is(err, store.ErrTooManySecrets) {
+		if err := add(client.UID, "sec_3"); !errors.Is(err, object.ErrTooManySecrets) {
 			t.Errorf("a third secret: %v", err)
 		}
 		if err := add(user.UID, "sec_4"); !errors.Is(err, object.ErrNotFound) {
@@ -223,21 +223,21 @@ func TestSecrets(t *testing.T) {
 func TestSecretsRace(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, d *storetest.Database) {
 		objects := d.Objects(t)
-		client := storetest.New(d.Default, object.KindClient, "claude", spec)
-		apply(t, objects, client)
+		holder := storetest.New(d.Default, object.KindClient, "claude", spec)
+		apply(t, objects, holder)
 		var wg sync.WaitGroup
 		for i := range 6 {
 			wg.Go(func() {
-				_, err := objects.AddSecret(t.Context(), d.Default, store.Secret{
-					ID: strconv.Itoa(i), ClientUID: client.UID, Scheme: "sha256", Digest: []byte("d"), CreatedAt: time.Now(),
+				_, err := objects.AddSecret(t.Context(), d.Default, object.Secret{
+					ID: strconv.Itoa(i), ClientUID: holder.UID, Scheme: "sha256", Digest: []byte("d"), CreatedAt: time.Now(),
 				}, storetest.Event(d.Default))
-				if err != nil && !errors.Is(err, store.ErrTooManySecrets) {
+				if err != nil && !errors.Is(err, object.ErrTooManySecrets) {
 					t.Error(err)
 				}
 			})
 		}
 		wg.Wait()
-		if live, err := objects.Secrets(t.Context(), d.Default, client.UID); err != nil || len(live) != store.MaxSecrets {
+		if live, err := objects.Secrets(t.Context(), d.Default, holder.UID); err != nil || len(live) != client.MaxLiveSecrets {
 			t.Fatalf("%d live secrets, %v", len(live), err)
 		}
 	})

@@ -1,6 +1,7 @@
 package storetest_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -132,7 +133,7 @@ func TestTombstone(t *testing.T) {
 		key := object.Key{Space: "client_id", Value: "claude", Exclusive: true}
 		made := storetest.New(d.Default, object.KindClient, "claude", spec, key)
 		storetest.Apply(t, objects, made)
-		secret := store.Secret{ID: "sec_1", ClientUID: made.UID, Scheme: "sha256", Digest: []byte("d"), CreatedAt: time.Now()}
+		secret := object.Secret{ID: "sec_1", ClientUID: made.UID, Scheme: "sha256", Digest: []byte("d"), CreatedAt: time.Now()}
 		if _, err := objects.AddSecret(t.Context(), d.Default, secret, storetest.Event(d.Default)); err != nil {
 			t.Fatal(err)
 		}
@@ -226,6 +227,10 @@ func TestVersions(t *testing.T) {
 		if v := storetest.Apply(t, objects, bob); v != 2 {
 			t.Fatalf("a second holder of a key raised to %d, want 2: what others find by it has changed", v)
 		}
+		named, _, _, err := d.Store.Changes(t.Context(), d.Default, 1)
+		if err != nil || !slices.Contains(named, ledger.ChangedObject{Kind: "Holder", UID: alice.UID}) || !slices.ContainsFunc(named, func(o ledger.ChangedObject) bool { return o.UID == bob.UID }) {
+			t.Fatalf("the version names %v, %v; want bob, and alice who shares his key", named, err)
+		}
 		notes := storetest.New(d.Default, object.KindResource, "notes", spec)
 		if v := storetest.Apply(t, objects, notes); v != 3 {
 			t.Fatalf("a new resource raised to %d, want 3: it is in the picture", v)
@@ -257,6 +262,29 @@ func TestVersions(t *testing.T) {
 			t.Fatalf("after the swept version: complete %v, %v", complete, err)
 		}
 	})
+}
+
+func TestListen(t *testing.T) {
+	d := postgres(t)
+	objects := d.Objects(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	hints := d.Open(t).Listen(ctx)
+	hear := func(what string) {
+		t.Helper()
+		select {
+		case <-hints:
+		case <-time.After(10 * time.Second):
+			t.Fatal("no hint: " + what)
+		}
+	}
+	hear("when listening begins")
+	storetest.Apply(t, objects, storetest.New(d.Default, object.KindResource, "notes", spec))
+	hear("when a version moves")
+	d.Disconnect(t, "chancery listen")
+	hear("when the connection is back")
+	storetest.Apply(t, objects, storetest.New(d.Default, object.KindResource, "other", spec))
+	hear("when a version moves afterwards")
 }
 
 func TestParallelApplies(t *testing.T) {

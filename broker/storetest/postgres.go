@@ -81,3 +81,13 @@ func (d *Database) Raw(t testing.TB) *sql.DB {
 	t.Cleanup(func() { _ = db.Close() })
 	return db
 }
+
+// Disconnect ends the sessions of an application, as a restart of the server would.
+func (d *Database) Disconnect(t testing.TB, application string) {
+	t.Helper()
+	root, err := pgx.Connect(t.Context(), d.server)
+	must(t, err)
+	defer func() { _ = root.Close(t.Context()) }()
+	_, err = root.Exec(t.Context(), "select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1 and usename = $2", application, d.Role)
+	must(t, err)
+}

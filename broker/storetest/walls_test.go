@@ -13,7 +13,6 @@ import (
 
 	"github.com/chancery-dev/chancery/broker/keys"
 	"github.com/chancery-dev/chancery/broker/object"
-	"github.com/chancery-dev/chancery/broker/store"
 	"github.com/chancery-dev/chancery/broker/storetest"
 	"github.com/chancery-dev/chancery/broker/tenant"
 	"github.com/chancery-dev/chancery/migrations"
@@ -67,8 +66,8 @@ func call(ctx context.Context, method reflect.Value) error {
 			args = append(args, reflect.ValueOf(ctx))
 		case reflect.TypeFor[time.Time]():
 			args = append(args, reflect.ValueOf(time.Now()))
-		case reflect.TypeFor[store.Secret]():
-			args = append(args, reflect.ValueOf(store.Secret{ID: "sec_1", ClientUID: "cli_1", Scheme: "sha256", Digest: []byte("d"), CreatedAt: time.Now()}))
+		case reflect.TypeFor[object.Secret]():
+			args = append(args, reflect.ValueOf(object.Secret{ID: "sec_1", ClientUID: "cli_1", Scheme: "sha256", Digest: []byte("d"), CreatedAt: time.Now()}))
 		default:
 			args = append(args, reflect.Zero(in))
 		}
@@ -85,7 +84,7 @@ func TestTenantsDoNotSeeEachOther(t *testing.T) {
 		key := object.Key{Space: "client_id", Value: "claude", Exclusive: true}
 		mine := storetest.New(d.Default, object.KindClient, "claude", spec, key)
 		storetest.Apply(t, objects, mine)
-		secret := store.Secret{ID: "sec_1", ClientUID: mine.UID, Scheme: "sha256", Digest: []byte("d"), CreatedAt: time.Now()}
+		secret := object.Secret{ID: "sec_1", ClientUID: mine.UID, Scheme: "sha256", Digest: []byte("d"), CreatedAt: time.Now()}
 		if _, err := objects.AddSecret(t.Context(), d.Default, secret, storetest.Event(d.Default)); err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +131,7 @@ func TestRowLevelSecurity(t *testing.T) {
 	other := d.Tenant(t, "other")
 	made := storetest.New(d.Default, object.KindClient, "claude", spec, object.Key{Space: "client_id", Value: "claude", Exclusive: true})
 	storetest.Apply(t, objects, made)
-	secret := store.Secret{ID: "sec_1", ClientUID: made.UID, Scheme: "sha256", Digest: []byte("d"), CreatedAt: time.Now()}
+	secret := object.Secret{ID: "sec_1", ClientUID: made.UID, Scheme: "sha256", Digest: []byte("d"), CreatedAt: time.Now()}
 	if _, err := objects.AddSecret(t.Context(), d.Default, secret, storetest.Event(d.Default)); err != nil {
 		t.Fatal(err)
 	}

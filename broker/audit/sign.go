@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"math/big"
 	"strings"
+
+	jsonv2 "github.com/go-json-experiment/json"
 )
 
 // Checkpoints are signed in one form only, a detached ES256 JWS (RFC 7515
@@ -65,9 +67,9 @@ func (k PublicKey) JWK() []byte {
 
 // Verify checks a detached signature of the payload.
 func (k PublicKey) Verify(payload []byte, signature string) error {
-	header, rest, ok := strings.Cut(signature, ".")
-	// The header is known to the byte: no algorithm, key or critical member is taken from it.
-	if !ok || header != protected(k.kid) {
+	header, rest, _ := strings.Cut(signature, ".")
+	kid, err := keyIDOf(signature)
+	if err != nil || kid != k.kid {
 		return ErrSignature
 	}
 	empty, tail, ok := strings.Cut(rest, ".")
@@ -119,7 +121,25 @@ func (k *PrivateKey) Sign(payload []byte) (string, error) {
 }
 
 func protected(kid string) string {
-	return encode([]byte(`{"alg":"ES256","kid":"` + kid + `","typ":"chancery-checkpoint"}`))
+	return encode([]byte(`{"alg":"ES256","kid":"` + kid + `"}`))
+}
+
+// keyIDOf says which key a signature claims to be of. The header has no member
+// but these: nothing critical, no other algorithm, no key (RFC 7515 §4.1).
+func keyIDOf(signature string) (string, error) {
+	header, _, _ := strings.Cut(signature, ".")
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(header)
+	if err != nil {
+		return "", ErrSignature
+	}
+	var f struct {
+		Alg string `json:"alg"`
+		Kid string `json:"kid"`
+	}
+	if err := jsonv2.Unmarshal(raw, &f, jsonv2.RejectUnknownMembers(true)); err != nil || f.Alg != "ES256" || f.Kid == "" {
+		return "", ErrSignature
+	}
+	return f.Kid, nil
 }
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }

@@ -1,0 +1,137 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/chancery-dev/chancery/broker/ledger"
+)
+
+// sweepBatch bounds one delete, so that no statement nears its deadline and no lock is held long.
+const sweepBatch = 5000
+
+// Swept is what a sweep removed and made.
+type Swept struct {
+	Redemptions int64
+	Decisions   int64 // rows on SQLite and of the default partition; a month that ended counts as one
+	Tokens      int64
+	Partitions  int64 // made for the months to come
+	Busy        bool  // another replica sweeps
+}
+
+// Retention says how long records stay; zero keeps them.
+type Retention struct {
+	Decisions time.Duration
+	Tokens    time.Duration // after their issue; at least the longest token's life
+}
+
+// Sweep removes what has expired, by the database's clock, and makes the partitions to come. One replica
+// does it at a time. It runs beside the requests, never on their path.
+func (s *Store) Sweep(ctx context.Context, keep Retention) (Swept, error) {
+	if keep.Decisions < 0 || keep.Tokens < 0 {
+		return Swept{}, errors.New("a retention cannot be negative")
+	}
+	conn, err := s.write.Conn(ctx)
+	if err != nil {
+		return Swept{}, withoutURL(err)
+	}
+	if s.dialect == SQLite { // the one write connection is not held for the length of a sweep
+		_ = conn.Close()
+		return s.sweep(ctx, s.write, keep)
+	}
+	defer conn.Close()
+	const key = "hashtextextended('chancery/sweep', 0)"
+	var mine bool
+	if err := conn.QueryRowContext(ctx, "select pg_try_advisory_lock("+key+")").Scan(&mine); err != nil {
+		return Swept{}, withoutURL(err)
+	}
+	if !mine {
+		return Swept{Busy: true}, nil
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limit)
+		defer cancel()
+		if _, err := conn.ExecContext(ctx, "select pg_advisory_unlock("+key+")"); err != nil {
+			_ = conn.Raw(func(any) error { return sql.ErrConnDone }) // with the session goes its lock
+		}
+	}()
+	return s.sweep(ctx, conn, keep)
+}
+
+type execer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+func (s *Store) sweep(ctx context.Context, db execer, keep Retention) (Swept, error) {
+	var swept Swept
+	var micros int64
+	if err := db.QueryRowContext(ctx, "select "+s.clock()).Scan(&micros); err != nil {
+		return swept, withoutURL(err)
+	}
+	now := time.UnixMicro(micros)
+	var err error
+	if swept.Redemptions, err = s.sweepRedemptions(ctx, db, now.Add(-ledger.Margin)); err != nil {
+		return swept, fmt.Errorf("sweep redemptions: %w", withoutURL(err))
+	}
+	for _, table := range []struct {
+		name, column string
+		keep         time.Duration
+		gone         *int64
+	}{{"decisions", "at", keep.Decisions, &swept.Decisions}, {"issued_tokens", "issued_at", keep.Tokens, &swept.Tokens}} {
+		if table.keep == 0 {
+			continue
+		}
+		if *table.gone, err = s.dropExpired(ctx, db, table.name, table.column, now.Add(-table.keep)); err != nil {
+			return swept, fmt.Errorf("sweep %s: %w", table.name, withoutURL(err))
+		}
+	}
+	if s.dialect == Postgres {
+		if err = db.QueryRowContext(ctx, "select chancery_prepare_partitions($1)", micros).Scan(&swept.Partitions); err != nil {
+			return swept, fmt.Errorf("prepare partitions: %w", withoutURL(err))
+		}
+	}
+	return swept, nil
+}
+
+func (s *Store) sweepRedemptions(ctx context.Context, db execer, before time.Time) (int64, error) {
+	// The innermost select finds a bounded number by the index on expiry.
+	const query = `delete from redemptions where (tenant_uid, space, key) in
+(select tenant_uid, space, key from redemptions where expires_at < $1 order by expires_at limit $2)`
+	var gone int64
+	for {
+		done, err := db.ExecContext(ctx, query, before.UnixMicro(), sweepBatch)
+		if err != nil {
+			return gone, err
+		}
+		n, err := done.RowsAffected()
+		gone += n
+		if err != nil || n < sweepBatch {
+			return gone, err
+		}
+	}
+}
+
+// dropExpired removes rows on SQLite; on PostgreSQL the runtime role cannot, and the owner's function drops months.
+func (s *Store) dropExpired(ctx context.Context, db execer, table, column string, before time.Time) (int64, error) {
+	var gone int64
+	if s.dialect == Postgres {
+		err := db.QueryRowContext(ctx, "select chancery_drop_expired($1, $2)", table, before.UnixMicro()).Scan(&gone)
+		return gone, err
+	}
+	query := "delete from " + table + " where rowid in (select rowid from " + table + " where " + column + " < $1 limit $2)" //nolint:gosec // two names of this file
+	for {
+		done, err := db.ExecContext(ctx, query, before.UnixMicro(), sweepBatch)
+		if err != nil {
+			return gone, err
+		}
+		n, err := done.RowsAffected()
+		gone += n
+		if err != nil || n < sweepBatch {
+			return gone, err
+		}
+	}
+}

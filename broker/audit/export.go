@@ -57,6 +57,7 @@ func Export(ctx context.Context, w io.Writer, book Book, only tenant.UID, at tim
 	}
 	head := HeadsDigest(e.heads)
 	e.line(func(c *canonical) {
+		c.number("checkpoints", e.checkpoints)
 		c.number("events", e.events)
 		c.digest("head", head)
 		c.text("kind", kindEnd)
@@ -75,11 +76,12 @@ const (
 )
 
 type exporter struct {
-	w      io.Writer
-	only   string
-	heads  map[string]Head
-	events int64
-	err    error
+	w           io.Writer
+	only        string
+	heads       map[string]Head
+	events      int64
+	checkpoints int64
+	err         error
 }
 
 func (e *exporter) line(members func(c *canonical)) error {
@@ -110,6 +112,7 @@ func (e *exporter) writer(w Writer) error {
 }
 
 func (e *exporter) checkpoint(s SignedCheckpoint) error {
+	e.checkpoints++
 	return e.line(func(c *canonical) {
 		c.raw("body", s.Body)
 		c.text("kind", kindCheckpoint)

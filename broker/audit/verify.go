@@ -160,6 +160,8 @@ type member struct {
 	Writer    string         `json:"writer"`
 	Events    int64          `json:"events"`
 	Head      string         `json:"head"`
+
+	Checkpoints int64 `json:"checkpoints"`
 }
 
 var stages = []string{kindHeader, kindKey, kindWriter, kindCheckpoint, kindEvent, kindEnd}
@@ -361,11 +363,19 @@ func (v *verifier) end(m member) error {
 		return err
 	}
 	v.ended = true
+	for _, a := range v.anchors {
+		if w := v.writers[a.writer]; !w.started && len(w.expected) > 0 {
+			return &Bad{Line: v.at, Writer: a.writer, Seq: 1, What: "all events of the writer are missing"}
+		}
+	}
 	heads := map[string]Head{}
 	for writer, w := range v.writers {
 		heads[writer] = w.head
 	}
 	v.report.Head = HeadsDigest(heads)
+	if m.Checkpoints != v.report.Checkpoints {
+		return v.bad("%d checkpoints where there were %d", v.report.Checkpoints, m.Checkpoints)
+	}
 	if m.Events != v.report.Events {
 		return v.bad("%d events where there were %d", v.report.Events, m.Events)
 	}
@@ -393,9 +403,6 @@ func (v *verifier) finish() error {
 	for _, a := range v.anchors {
 		if !v.hashes[a.anchor] {
 			return &Bad{Line: a.line, What: "writer " + a.writer + " begins in a checkpoint that is missing"}
-		}
-		if w := v.writers[a.writer]; !w.started && len(w.expected) > 0 {
-			return &Bad{Line: v.at, Writer: a.writer, Seq: 1, What: "all events of the writer are missing"}
 		}
 	}
 	if v.expect.Head != nil {

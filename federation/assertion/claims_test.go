@@ -1,7 +1,10 @@
 package assertion_test
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
+	"log/slog"
 	"reflect"
 	"slices"
 	"strings"
@@ -297,4 +300,24 @@ func TestChecks(t *testing.T) {
 func TestTypTellsAnIDToken(t *testing.T) {
 	s := newScene(t)
 	s.refused(s.idp.IDToken("alice", clientID), federation.CodeTypMissing)
+}
+
+// Neither what was asked nor what was verified prints the token or its claims.
+func TestNothingIsLogged(t *testing.T) {
+	s := newScene(t)
+	s.request.Compact = s.idp.IDJAG("alice", idptest.WithClaim("note", "private-matter"))
+	verified := s.mustVerify(s.request.Compact)
+	var logged bytes.Buffer
+	for _, handler := range []slog.Handler{slog.NewJSONHandler(&logged, nil), slog.NewTextHandler(&logged, nil)} {
+		slog.New(handler).Info("verified", "request", s.request, "assertion", verified)
+	}
+	fmt.Fprintf(&logged, "%v %+v %s %v %+v", s.request, s.request, s.request, verified, verified)
+	for _, secret := range append(strings.Split(s.request.Compact, "."), "private-matter", "alice@acme.com") {
+		if strings.Contains(logged.String(), secret) {
+			t.Errorf("%q was logged", secret)
+		}
+	}
+	if !strings.Contains(logged.String(), clientID) || !strings.Contains(logged.String(), verified.ID()) {
+		t.Errorf("nothing is told apart: %s", &logged)
+	}
 }

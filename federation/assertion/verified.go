@@ -1,6 +1,7 @@
 package assertion
 
 import (
+	"log/slog"
 	"maps"
 	"slices"
 	"time"
@@ -31,11 +32,18 @@ func newVerified(w *walk, c *claimSet) *Verified {
 		claims: *c, groups: w.groups, private: w.private, checks: w.trail.Checks(),
 		skew: w.idp.Assertions.ClockSkew,
 	}
+	v.claims.trail = nil // it leads to the request, and so to the token
 	if c.claims.Has("cnf") {
 		v.jkt = w.request.ProofThumbprint // which it equals, or it were not verified
 	}
 	return v
 }
+
+// String names the assertion and shows nothing of it.
+func (v *Verified) String() string { return "assertion " + v.claims.id + " of " + v.claims.issuer }
+
+// LogValue is String, for slog.
+func (v *Verified) LogValue() slog.Value { return slog.StringValue(v.String()) }
 
 // Provider is the entry under whose rules it was verified. It is shared and must
 // not be changed.

@@ -3,6 +3,7 @@ package assertion
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"strconv"
 	"time"
@@ -33,6 +34,13 @@ type Request struct {
 	// refusal more telling; nil knows none.
 	IsResource func(uri string) bool
 }
+
+// String names who asks; the assertion, which is a secret while it can be
+// redeemed, stays out of logs.
+func (r Request) String() string { return "assertion presented by " + r.ClientID }
+
+// LogValue is String, for slog.
+func (r Request) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
 // ErrIncomplete is returned for a call in which a check would be empty. It is a
 // mistake of the caller, not of who sent the assertion.

@@ -2,6 +2,7 @@ package assertion_test
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -145,10 +146,14 @@ func TestMutations(t *testing.T) {
 	if len(mutations) < 60 {
 		t.Fatalf("%d mutations", len(mutations))
 	}
+	name := regexp.MustCompile(`^[a-zA-Z0-9_-]+$`)
 	seen := map[string]bool{}
 	for _, mutation := range mutations {
 		if seen[mutation.Name] {
 			t.Errorf("two mutations are named %q", mutation.Name)
+		}
+		if !name.MatchString(mutation.Name) || mutation.Section == "" || mutation.Code == "" {
+			t.Errorf("mutation %+v is not described", mutation)
 		}
 		seen[mutation.Name] = true
 		t.Run(mutation.Name, func(t *testing.T) {

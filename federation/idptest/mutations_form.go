@@ -194,7 +194,8 @@ func types() []Mutation {
 		"client-authentication+jwt", "oauth-authz-req+jwt", "token-introspection+jwt",
 		"oauth-id-jag", "oauth-id-jag+jwt2", "text/oauth-id-jag+jwt", "application/application/oauth-id-jag+jwt", "JOSE",
 	} {
-		list = append(list, Mutation{"typ_" + typ, "RFC 8725 §3.11", header("typ", typ), federation.CodeTypWrong})
+		name := strings.NewReplacer("/", "_", "+", "_").Replace(typ)
+		list = append(list, Mutation{"typ_" + name, "RFC 8725 §3.11", header("typ", typ), federation.CodeTypWrong})
 	}
 	return list
 }

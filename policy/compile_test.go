@@ -182,7 +182,7 @@ func TestPackageCollision(t *testing.T) {
 		t.Run(pkg, func(t *testing.T) {
 			src := grant(yes)
 			src.Modules["other.rego"] = "package " + pkg + "\n\nx := 1"
-			refused(t, src, "other.rego")
+			_ = refused(t, src, "other.rego")
 		})
 	}
 	for _, pkg := range []string{"chancery.authz", "chancery.authz.helpers", `chancery.authz["x-y"]`} {

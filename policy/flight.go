@@ -89,7 +89,7 @@ func (e *InProcess) evaluate(ctx context.Context, c *Compiled, input ast.Value, 
 	cancel := topdown.NewCancel()
 	done := make(chan answer, 1)
 	e.workers.do(func() {
-		value, err := c.query.run(context.WithoutCancel(ctx), input, cancel)
+		value, err := c.query.run(context.WithoutCancel(ctx), input, cancel, nil)
 		leave()
 		done <- answer{value, err}
 	})

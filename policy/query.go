@@ -73,11 +73,11 @@ func (q *query) eval(ctx context.Context, input ast.Value) (ast.Value, error) {
 	cancel := topdown.NewCancel()
 	stop := context.AfterFunc(ctx, cancel.Cancel)
 	defer stop()
-	return q.run(ctx, input, cancel)
+	return q.run(ctx, input, cancel, nil)
 }
 
 // run answers the query until cancel says otherwise. A panic is an error.
-func (q *query) run(ctx context.Context, input ast.Value, cancel topdown.Cancel) (result ast.Value, err error) {
+func (q *query) run(ctx context.Context, input ast.Value, cancel topdown.Cancel, tracer topdown.QueryTracer) (result ast.Value, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			result, err = nil, fmt.Errorf("%w: %v", errPanicked, r)
@@ -91,6 +91,9 @@ func (q *query) run(ctx context.Context, input ast.Value, cancel topdown.Cancel)
 		WithMetrics(metrics.NoOp()).
 		WithStrictBuiltinErrors(true).
 		WithCancel(cancel)
+	if tracer != nil {
+		t = t.WithQueryTracer(tracer)
+	}
 	if input != nil {
 		t = t.WithInput(ast.NewTerm(input))
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -111,12 +112,7 @@ func members(v ast.Value, most int, each func(ast.Value) error) error {
 	case ast.Set:
 		n = v.Len()
 		until = func(f func(*ast.Term) bool) bool {
-			for _, t := range v.Slice() {
-				if f(t) {
-					return true
-				}
-			}
-			return false
+			return slices.ContainsFunc(v.Slice(), f)
 		}
 	default:
 		return errors.New("is not an array")

@@ -22,7 +22,7 @@ func wantedBy(compiler *ast.Compiler) wanted {
 			}
 			everything = everything || !w.ref(v)
 			for _, t := range v[1:] { // what is inside brackets may read input too
-				everything = everything || readsInput(t, w)
+				everything = everything || readsInput(t)
 			}
 			return true
 		}
@@ -37,8 +37,9 @@ func wantedBy(compiler *ast.Compiler) wanted {
 	return w
 }
 
-// readsInput adds what a part of a reference reads; true is everything.
-func readsInput(t *ast.Term, w wanted) (everything bool) {
+// readsInput reports whether a part of a reference reads input in its turn, which
+// counts as reading everything.
+func readsInput(t *ast.Term) (everything bool) {
 	ast.WalkTerms(t, func(t *ast.Term) bool {
 		switch v := t.Value.(type) {
 		case ast.Var:

@@ -77,6 +77,9 @@ func NewAuthenticator(registry Registry, keys Keys, now func() time.Time) (*Auth
 	return &Authenticator{registry: registry, keys: keys, now: now, decoys: d}, nil
 }
 
+// retryAfter is for a registry that cannot be read at this moment.
+const retryAfter = 2 * time.Second
+
 // Private causes that several methods share.
 var (
 	errDisabled   = errors.New("the client is disabled")
@@ -214,7 +217,9 @@ func (a *Authenticator) lookup(ctx context.Context, t tenant.UID, clientID strin
 	case errors.Is(err, ErrUnknown):
 		return nil, err, nil
 	case err != nil:
-		return nil, nil, oauth.Fail(oauth.CodeTenantUnavailable, fmt.Errorf("look client up: %w", err))
+		unavailable := oauth.Fail(oauth.CodeTenantUnavailable, fmt.Errorf("look client up: %w", err))
+		unavailable.RetryAfter = retryAfter
+		return nil, nil, unavailable
 	case c == nil || c.ClientID != clientID: // a registry that folds or guesses
 		return nil, ErrUnknown, nil
 	}

@@ -174,7 +174,9 @@ func TestNotKnowingIsNoRefusalOfTheClient(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r.Tenant, r.Issuer, r.TokenEndpoint = acme, issuer, tokenEndpoint
 			_, err := b.Authenticate(t.Context(), r)
-			refused(t, err, oauth.CodeTenantUnavailable)
+			if refusal := refusalOf(t, err, oauth.CodeTenantUnavailable); refusal.RetryAfter <= 0 {
+				t.Fatal("a 503 without Retry-After")
+			}
 		})
 	}
 }

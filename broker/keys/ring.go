@@ -16,9 +16,10 @@ var errNoSigner = errors.New("no active key for the algorithm")
 // Only the clock moves on in it: a prepared key begins to sign at its hour, a
 // retiring one ends at its own.
 type Ring struct {
-	keys []ringKey
-	jwks []byte
-	now  func() time.Time
+	keys    []ringKey
+	jwks    []byte
+	longest time.Duration
+	now     func() time.Time
 }
 
 type ringKey struct {
@@ -35,7 +36,7 @@ func (k ringKey) signs(now time.Time) bool {
 }
 
 // newRing takes the keys that are published; revoked ones are not among them.
-func newRing(keys []ringKey, now func() time.Time) *Ring {
+func newRing(keys []ringKey, longest time.Duration, now func() time.Time) *Ring {
 	slices.SortFunc(keys, func(a, b ringKey) int {
 		return cmp.Or(a.activeAt.Compare(b.activeAt), cmp.Compare(a.id, b.id))
 	})
@@ -44,7 +45,7 @@ func newRing(keys []ringKey, now func() time.Time) *Ring {
 		list[i] = k.jwk
 	}
 	set := slices.Concat([]byte(`{"keys":[`), bytes.Join(list, []byte(",")), []byte(`]}`))
-	return &Ring{keys: keys, jwks: set, now: now}
+	return &Ring{keys: keys, jwks: set, longest: longest, now: now}
 }
 
 // Signer returns the key that signs at this moment: of those that may, the one
@@ -54,7 +55,7 @@ func (r *Ring) Signer(algorithm string) (Signer, bool) {
 	for i := len(r.keys) - 1; i >= 0; i-- {
 		k := &r.keys[i]
 		if k.algorithm == algorithm && k.signs(now) {
-			return Signer{id: k.id, algorithm: k.algorithm, private: k.private}, true
+			return Signer{id: k.id, algorithm: k.algorithm, private: k.private, longest: r.longest}, true
 		}
 	}
 	return Signer{}, false

@@ -24,7 +24,8 @@ type Config struct {
 	RotateEvery time.Duration
 	// JWKSMaxAge is how long others may keep the published key set.
 	JWKSMaxAge time.Duration
-	// LongestToken bounds the lifetime of anything that the keys sign.
+	// LongestToken bounds the lifetime of anything that the keys sign; a token that
+	// would live longer is not minted.
 	LongestToken time.Duration
 	// ClockSkew bounds the disagreement between replicas and verifiers.
 	ClockSkew time.Duration
@@ -191,5 +192,5 @@ func (r *Rings) open(ctx context.Context, t tenant.UID, rows []Row) (*Ring, erro
 		}
 		keys = append(keys, ringKey{pair: p, state: row.State, activeAt: row.ActiveAt, expiresAt: row.ExpiresAt})
 	}
-	return newRing(keys, r.config.Now), nil
+	return newRing(keys, r.config.LongestToken, r.config.Now), nil
 }

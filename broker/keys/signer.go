@@ -2,6 +2,7 @@ package keys
 
 import (
 	"log/slog"
+	"time"
 
 	"github.com/chancery-dev/chancery/federation/jws"
 )
@@ -11,6 +12,7 @@ type Signer struct {
 	id        string
 	algorithm string
 	private   *private
+	longest   time.Duration
 }
 
 // KeyID is the key's thumbprint, the kid of what it signs.
@@ -18,6 +20,10 @@ func (s Signer) KeyID() string { return s.id }
 
 // Algorithm is the JWS algorithm.
 func (s Signer) Algorithm() string { return s.algorithm }
+
+// LongestToken bounds the lifetime of what it may sign: the key is published for
+// no longer than that after its last signature.
+func (s Signer) LongestToken() time.Duration { return s.longest }
 
 // IsZero tells a Signer that no Ring gave: it signs nothing.
 func (s Signer) IsZero() bool { return s.private == nil }

@@ -15,6 +15,10 @@ func Mint(c Claims, signer keys.Signer) (string, error) {
 	if err := c.validate(); err != nil {
 		return "", err
 	}
+	// A token must not outlive the publication of its key.
+	if lifetime := c.ExpiresAt.Sub(c.IssuedAt); lifetime > signer.LongestToken() {
+		return "", fmt.Errorf("%w: it would live %s, and its key vouches for %s", errClaims, lifetime, signer.LongestToken())
+	}
 	payload, err := c.encode()
 	if err != nil {
 		return "", err

@@ -99,6 +99,7 @@ func TestMintMinimal(t *testing.T) {
 func TestMintEverything(t *testing.T) {
 	r, signer := ring(t, keys.ES256)
 	want := valid()
+	want.ExpiresAt = want.IssuedAt.Add(signer.LongestToken()) // as long as any may
 	want.AuthTime = now.Add(-time.Hour)
 	want.ACR, want.AMR = "phr", []string{"pwd", "hwk"}
 	want.Thumbprint = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"
@@ -160,6 +161,7 @@ func TestMintRefuses(t *testing.T) {
 		"no exp":             func(c *Claims) { c.ExpiresAt = time.Time{} },
 		"exp at iat":         func(c *Claims) { c.ExpiresAt = c.IssuedAt },
 		"exp before iat":     func(c *Claims) { c.ExpiresAt = c.IssuedAt.Add(-time.Second) },
+		"outlives its key":   func(c *Claims) { c.ExpiresAt = c.IssuedAt.Add(signer.LongestToken() + time.Second) },
 		"deep act":           func(c *Claims) { c.Actor = deep },
 		"act without sub":    func(c *Claims) { c.Actor = &Actor{ClientID: "agent"} },
 		"not UTF-8":          func(c *Claims) { c.Subject = "usr\xff" },

@@ -70,7 +70,7 @@ func Rings(t testing.TB, now func() time.Time) *keys.Rings {
 	}
 	rings, err := keys.New(keys.Config{
 		Store: &Store{}, Sealer: sealer, Algorithm: keys.ES256, RotateEvery: 720 * time.Hour,
-		JWKSMaxAge: 5 * time.Minute, LongestToken: time.Hour, ClockSkew: time.Minute,
+		JWKSMaxAge: 5 * time.Minute, LongestToken: 24 * time.Hour, ClockSkew: time.Minute,
 		RefreshEvery: 30 * time.Second, Now: now,
 	})
 	if err != nil {

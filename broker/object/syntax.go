@@ -222,3 +222,6 @@ func envProblem(s string) string {
 	}
 	return ""
 }
+
+// IsName tells whether s can name an object.
+func IsName(s string) bool { return nameProblem(s) == "" }

@@ -1,0 +1,93 @@
+package admin
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/chancery-dev/chancery/broker/keys"
+	"github.com/chancery-dev/chancery/broker/object"
+)
+
+// Problem is an error as RFC 9457 writes it, with our code and the trace.
+type Problem struct {
+	Type   string           `json:"type"`
+	Title  string           `json:"title"`
+	Status int              `json:"status"`
+	Detail string           `json:"detail,omitempty"`
+	Code   string           `json:"code"`
+	Trace  string           `json:"trace"`
+	Errors []object.Problem `json:"errors,omitempty"`
+}
+
+// refusal is a problem before it knows its request.
+type refusal struct {
+	status int
+	code   string
+	detail string
+	errors []object.Problem
+}
+
+func (r *refusal) Error() string { return r.code + ": " + r.detail }
+
+func refuse(status int, code, detail string) error {
+	return &refusal{status: status, code: code, detail: detail}
+}
+
+// row says how an error of the rooms below looks outside.
+type row struct {
+	err    error
+	status int
+	code   string
+}
+
+func rows() []row {
+	return []row{
+		{object.ErrNotFound, http.StatusNotFound, "object_unknown"},
+		{object.ErrTenantUnknown, http.StatusNotFound, "tenant_unknown"},
+		{object.ErrPrecondition, http.StatusPreconditionFailed, "precondition_failed"},
+		{object.ErrConflict, http.StatusConflict, "object_changed"},
+		{object.ErrKeyTaken, http.StatusConflict, "key_taken"},
+		{object.ErrReadOnly, http.StatusConflict, "read_only"},
+		{object.ErrInUse, http.StatusConflict, "in_use"},
+		{object.ErrTooManySecrets, http.StatusConflict, "too_many_secrets"},
+		{object.ErrNoSecretClient, http.StatusConflict, "no_secret_client"},
+		{object.ErrSuppliedSecret, http.StatusConflict, "supplied_secret"},
+		{object.ErrTooLarge, http.StatusRequestEntityTooLarge, "body_too_large"},
+		{keys.ErrNotFound, http.StatusNotFound, "key_unknown"},
+		{keys.ErrState, http.StatusConflict, "key_state"},
+		{keys.ErrConflict, http.StatusConflict, "key_changed"},
+		{ErrCursor, http.StatusBadRequest, "cursor_invalid"},
+	}
+}
+
+// refusalOf finds an error's outer face; one that is not known says nothing of itself.
+func refusalOf(err error) *refusal {
+	if r, ok := errors.AsType[*refusal](err); ok {
+		return r
+	}
+	if invalid, ok := errors.AsType[*object.Invalid](err); ok {
+		return &refusal{status: http.StatusUnprocessableEntity, code: "object_invalid", detail: invalid.Error(), errors: invalid.Problems}
+	}
+	for _, r := range rows() {
+		if errors.Is(err, r.err) {
+			return &refusal{status: r.status, code: r.code, detail: err.Error()}
+		}
+	}
+	return &refusal{status: http.StatusInternalServerError, code: "server_error", detail: "the server's log says more under this trace"}
+}
+
+// fail writes an error: the one place where it becomes an answer.
+func (s *Server) fail(c *gin.Context, err error) {
+	r := refusalOf(err)
+	trace := traceOf(c)
+	if r.status >= http.StatusInternalServerError {
+		s.Log.Error("admin request failed", "trace_id", trace, "route", c.FullPath(), "error", err)
+	}
+	c.Header("Content-Type", "application/problem+json")
+	c.AbortWithStatusJSON(r.status, Problem{
+		Type: "about:blank", Title: http.StatusText(r.status), Status: r.status, Detail: r.detail,
+		Code: r.code, Trace: trace, Errors: r.errors,
+	})
+}

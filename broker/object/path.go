@@ -143,15 +143,7 @@ func (p *Path) Apply(ctx context.Context, tenantName string, objects []Object, r
 // anything is written; each tenant is then all or none by itself, since tenants
 // do not share a transaction.
 func (p *Path) ApplyAll(ctx context.Context, objects []Object, r Request) (Plan, error) {
-	var names []string
-	byTenant := map[string][]Object{}
-	for _, o := range objects {
-		name := o.TenantName()
-		if _, seen := byTenant[name]; !seen {
-			names = append(names, name)
-		}
-		byTenant[name] = append(byTenant[name], o)
-	}
+	names, byTenant := ByTenant(objects, tenant.DefaultName)
 	var all Plan
 	var wrong findings
 	for _, name := range names {
@@ -178,6 +170,23 @@ func (p *Path) ApplyAll(ctx context.Context, objects []Object, r Request) (Plan,
 	}
 	all.Applied = true
 	return all, nil
+}
+
+// ByTenant parts objects by the tenant that they name, in the order of their first
+// appearance; those that name none are the fallback's.
+func ByTenant(objects []Object, fallback string) (names []string, byTenant map[string][]Object) {
+	byTenant = map[string][]Object{}
+	for _, o := range objects {
+		name := o.TenantName()
+		if o.Kind != KindTenant && o.Metadata.Tenant == "" {
+			name = fallback
+		}
+		if _, seen := byTenant[name]; !seen {
+			names = append(names, name)
+		}
+		byTenant[name] = append(byTenant[name], o)
+	}
+	return names, byTenant
 }
 
 // Delete ends one object. What still names it keeps naming it, and gets nothing

@@ -1,0 +1,64 @@
+// Package demo runs the product's main job from end to end on loopback: a person
+// signs in at a fake enterprise IdP, an agent built on the official MCP SDK gets
+// an assertion and redeems it, and a protected MCP server answers. Then it tries
+// what must fail. What it prints is what went over the wire; what it claims, it
+// has checked. It is wiring and a story, and no part of the service.
+package demo
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"log/slog"
+
+	"encoding/json"
+)
+
+// Options say how the demo is told.
+type Options struct {
+	Out   io.Writer
+	JSON  bool
+	Color bool
+	// Stay keeps everything running until the context ends.
+	Stay bool
+}
+
+// ErrStep says that a step did not do what it must.
+var ErrStep = errors.New("a step of the demo failed")
+
+// Run tells the story. It succeeds only if every step did what it must.
+func Run(ctx context.Context, o Options) error {
+	w, err := build(ctx, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	var out printer = textPrinter{out: o.Out, color: o.Color}
+	if o.JSON {
+		out = jsonPrinter{out: json.NewEncoder(o.Out)}
+	}
+	out.open(w)
+	s := &show{world: w, agent: newAgent(w)}
+	failed := false
+	for i, step := range steps() {
+		notes, err := step.Run(ctx, s)
+		r := record{Step: i + 1, Name: step.Name, Title: step.Title, OK: err == nil, Notes: notes, Exchanges: s.agent.tape.rewind()}
+		if err != nil {
+			r.Error, failed = err.Error(), true
+		}
+		if err := out.print(r); err != nil {
+			return err
+		}
+	}
+	out.close(!failed)
+	if o.Stay {
+		<-ctx.Done()
+	}
+	if failed {
+		return ErrStep
+	}
+	return nil
+}
+
+func randomText() string { return rand.Text() + rand.Text() }

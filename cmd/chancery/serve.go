@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chancery-dev/chancery/cmd/chancery/assembly"
+	"github.com/chancery-dev/chancery/cmd/chancery/config"
+)
+
+func (c *command) serveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the public and the admin listener",
+		Long:  "Serve prints the addresses that it listens on, is ready when /readyz answers 200, and drains on SIGTERM.",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			loaded, err := c.loadConfig(nil)
+			if err != nil {
+				return err
+			}
+			server, err := assembly.New(cmd.Context(), assembly.Options{Config: loaded, Log: c.logger(loaded.Log), Now: time.Now})
+			if err != nil {
+				return err
+			}
+			if err := server.Start(cmd.Context()); err != nil {
+				return err
+			}
+			_, _ = fmt.Fprintf(c.stdout, "public  %s  (issuer %s)\nadmin   %s\n", server.PublicAddress(), loaded.Server.PublicURL, server.AdminAddress())
+			return server.Wait(cmd.Context())
+		},
+	}
+}
+
+// logger writes to standard error, so that the addresses on standard output stay readable.
+func (c *command) logger(l config.Log) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
+		level = slog.LevelInfo
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if l.Format == "text" {
+		return slog.New(slog.NewTextHandler(c.stderr, options))
+	}
+	return slog.New(slog.NewJSONHandler(c.stderr, options))
+}

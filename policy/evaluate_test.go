@@ -161,11 +161,17 @@ func TestUninterruptibleIsLeftBehind(t *testing.T) {
 	defer hasty.Close()
 	defer patient.Close()
 	bomb, other := set(t, grant(search)), set(t, groupScopes(10))
-	if d := hasty.Decide(t.Context(), bomb, alice()); d.Allow || d.Code != policy.CodeTimeout {
-		t.Fatalf("%+v", d)
+	// On a busy machine an evaluation may be cancelled before its long call begins.
+	var d policy.Decision
+	for range 20 {
+		if d = hasty.Decide(t.Context(), bomb, alice()); d.Allow || d.Code != policy.CodeTimeout {
+			t.Fatalf("%+v", d)
+		}
+		if d = patient.Decide(t.Context(), bomb, alice()); !d.Allow {
+			break
+		}
 	}
-	d := patient.Decide(t.Context(), bomb, alice())
-	if d.Allow || d.Code != policy.CodeTimeout || !strings.Contains(d.Reasons[0].Detail, "not ended") {
+	if d.Code != policy.CodeTimeout || !strings.Contains(d.Reasons[0].Detail, "not ended") {
 		t.Fatalf("%+v", d)
 	}
 	if d := patient.Decide(t.Context(), other, alice()); !d.Allow {

@@ -136,7 +136,7 @@ func TestCombination(t *testing.T) {
 }
 
 func TestEveryApprovalIsNeeded(t *testing.T) {
-	e := policy.NewInProcess(0, policy.WithApprovals())
+	e := policy.NewInProcess(patience, policy.WithApprovals())
 	defer e.Close()
 	s := set(
 		t, grant(`decision := {"allow": true, "approval": {"group": "security", "within": 600}}`),
@@ -280,7 +280,7 @@ func TestInheritedGuardBinds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := policy.NewInProcess(0)
+	e := policy.NewInProcess(patience)
 	defer e.Close()
 	if d := e.Decide(t.Context(), s, alice()); d.Allow || d.Code != policy.CodeDenied {
 		t.Errorf("%+v", d)
@@ -288,7 +288,7 @@ func TestInheritedGuardBinds(t *testing.T) {
 }
 
 func TestNoSetDenies(t *testing.T) {
-	e := policy.NewInProcess(0)
+	e := policy.NewInProcess(patience)
 	defer e.Close()
 	if d := e.Decide(context.Background(), nil, alice()); d.Allow || d.Code != policy.CodeNone {
 		t.Errorf("%+v", d)

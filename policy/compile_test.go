@@ -263,7 +263,7 @@ func TestTestsCannotCallWhatPoliciesCannot(t *testing.T) {
 
 func decide(t *testing.T, in *policy.Input, sources ...policy.Source) policy.Decision {
 	t.Helper()
-	e := policy.NewInProcess(0)
+	e := policy.NewInProcess(patience)
 	defer e.Close()
 	return e.Decide(t.Context(), set(t, sources...), in)
 }

@@ -78,7 +78,7 @@ func itoa(i int) string {
 func TestCancelledContextDenies(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	e := policy.NewInProcess(0)
+	e := policy.NewInProcess(patience)
 	defer e.Close()
 	d := e.Decide(ctx, set(t, groupScopes(2)), alice())
 	if d.Allow || d.Code != policy.CodeTimeout {
@@ -89,7 +89,7 @@ func TestCancelledContextDenies(t *testing.T) {
 func TestTimedOutContextDenies(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	e := policy.NewInProcess(10 * time.Second)
+	e := policy.NewInProcess(patience)
 	defer e.Close()
 	start := time.Now()
 	d := e.Decide(ctx, set(t, grant(loop)), alice())
@@ -157,7 +157,7 @@ func TestBombsAreStopped(t *testing.T) {
 // What cannot be interrupted is left behind: the caller is answered, the policy is
 // not asked while it runs, another policy is, and afterwards so is this one.
 func TestUninterruptibleIsLeftBehind(t *testing.T) {
-	hasty, patient := policy.NewInProcess(15*time.Millisecond), policy.NewInProcess(10*time.Second)
+	hasty, patient := policy.NewInProcess(15*time.Millisecond), policy.NewInProcess(patience)
 	defer hasty.Close()
 	defer patient.Close()
 	bomb, other := set(t, grant(search)), set(t, groupScopes(10))
@@ -206,7 +206,7 @@ func TestManyCallersOfABomb(t *testing.T) {
 }
 
 func TestConcurrentDecisions(t *testing.T) {
-	e := policy.NewInProcess(10 * time.Second)
+	e := policy.NewInProcess(patience)
 	defer e.Close()
 	s := set(
 		t, groupScopes(100),

@@ -89,7 +89,7 @@ func TestTemplateIndexAgreesWithItsRego(t *testing.T) {
 			return map[string]any{"allow": allow}
 		},
 	}
-	e := policy.NewInProcess(0)
+	e := policy.NewInProcess(patience)
 	defer e.Close()
 	for name, makeData := range makers {
 		template, _ := rego.Lookup(name)

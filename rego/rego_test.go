@@ -1,18 +1,16 @@
-package rego_test
+package rego
 
 import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/chancery-dev/chancery/rego"
 )
 
 func TestEveryTemplateIsWhole(t *testing.T) {
-	if !slices.IsSorted(rego.Names()) || len(rego.Names()) != len(rego.Templates()) {
-		t.Errorf("names %v", rego.Names())
+	if !slices.IsSorted(Names()) || len(Names()) != len(Templates()) {
+		t.Errorf("names %v", Names())
 	}
-	for _, template := range rego.Templates() {
+	for _, template := range Templates() {
 		for what, missing := range map[string]bool{
 			"policy.rego":      template.Modules["policy.rego"] == "",
 			"policy_test.rego": template.Tests["policy_test.rego"] == "",
@@ -24,7 +22,7 @@ func TestEveryTemplateIsWhole(t *testing.T) {
 				t.Errorf("%s lacks %s", template.Name, what)
 			}
 		}
-		found, ok := rego.Lookup(template.Name)
+		found, ok := Lookup(template.Name)
 		if !ok || found.Summary != template.Summary {
 			t.Errorf("%s is not found", template.Name)
 		}
@@ -33,7 +31,7 @@ func TestEveryTemplateIsWhole(t *testing.T) {
 
 func TestLookupIsExact(t *testing.T) {
 	for _, name := range []string{"", "Group-Scopes", "group-scopes/", "../templates/group-scopes", "group"} {
-		if _, ok := rego.Lookup(name); ok {
+		if _, ok := Lookup(name); ok {
 			t.Errorf("%q is found", name)
 		}
 	}
@@ -41,7 +39,7 @@ func TestLookupIsExact(t *testing.T) {
 
 // What does not fit the schema grants nothing and breaks nothing.
 func TestIndexLeavesOutWhatDoesNotFit(t *testing.T) {
-	for _, template := range rego.Templates() {
+	for _, template := range Templates() {
 		for _, data := range []map[string]any{
 			nil,
 			{"grants": "x", "allow": 1},

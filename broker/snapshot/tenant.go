@@ -1,8 +1,3 @@
-// Package snapshot is the immutable picture of a tenant that every request
-// travels with: its trusted issuers, resources, policies and the version at which
-// they were read. A picture is never changed; a newer one replaces it, and the
-// ledger refuses what was decided on an older one. The package reads through the
-// stores it is given and knows no SQL and no HTTP.
 package snapshot
 
 import (
@@ -33,6 +28,11 @@ type Tenant struct {
 	PublicClientAssertions bool
 	Registry               *federation.Registry
 	Policies               *policy.Set
+
+	active bool // status: active
+	// guards are those of tenant default that bind all; compiled is every policy, for the next picture to take over.
+	guards   []*policy.Compiled
+	compiled map[revision]*policy.Compiled
 
 	// inherited is the picture of tenant default whose guards bind here; zero for default itself.
 	inherited  ledger.Picture

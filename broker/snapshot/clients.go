@@ -1,0 +1,57 @@
+package snapshot
+
+import (
+	"context"
+
+	"github.com/chancery-dev/chancery/broker/client"
+	"github.com/chancery-dev/chancery/broker/object"
+	"github.com/chancery-dev/chancery/broker/tenant"
+)
+
+// Clients reads clients with their live secrets, through a cache. It implements
+// client.Registry. A request takes its picture first, then looks up its client.
+type Clients struct {
+	store Store
+	cache *cache[*client.Client]
+}
+
+var _ client.Registry = (*Clients)(nil)
+
+func newClients(c Config) (*Clients, error) {
+	cache, err := newCache[*client.Client](c.Clients, c.Now)
+	return &Clients{store: c.Store, cache: cache}, err
+}
+
+// Lookup implements client.Registry.
+func (c *Clients) Lookup(ctx context.Context, t tenant.UID, clientID string) (*client.Client, error) {
+	if err := t.Check(); err != nil {
+		return nil, err
+	}
+	k := cacheKey{t, object.SpaceClientID, clientID}
+	found, ok, err := c.cache.get(ctx, k, func(ctx context.Context) (*client.Client, []string, error) {
+		return c.load(ctx, t, clientID)
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case !ok:
+		return nil, client.ErrUnknown
+	}
+	return found, nil
+}
+
+func (c *Clients) load(ctx context.Context, t tenant.UID, clientID string) (*client.Client, []string, error) {
+	holders, err := c.store.FindByKey(ctx, t, object.SpaceClientID, clientID)
+	if err != nil || len(holders) == 0 {
+		return nil, nil, err
+	}
+	if len(holders) > 1 || holders[0].Kind != object.KindClient { // the key is exclusive, and a client's
+		return nil, nil, object.ErrKeyTaken
+	}
+	secrets, err := c.store.Secrets(ctx, t, holders[0].UID)
+	if err != nil {
+		return nil, nil, err
+	}
+	found, err := newClient(holders[0], secrets)
+	return found, []string{holders[0].UID}, err
+}

@@ -1,0 +1,118 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+
+	"github.com/chancery-dev/chancery/broker/object"
+	"github.com/chancery-dev/chancery/broker/tenant"
+	"github.com/chancery-dev/chancery/federation"
+)
+
+// Users reads users through a cache. A request takes its picture first, then
+// resolves its subject.
+type Users struct {
+	store Store
+	cache *cache[people]
+}
+
+// people are those whom one key finds.
+type people struct {
+	accounts []federation.Account
+	idps     [][]string // of each: where it has an identity
+}
+
+func newUsers(c Config) (*Users, error) {
+	cache, err := newCache[people](c.Users, c.Now)
+	return &Users{store: c.Store, cache: cache}, err
+}
+
+// spaceUID is where the cache keeps users by their own id.
+const spaceUID = "uid"
+
+// Directory gives the users of a tenant.
+func (u *Users) Directory(t *Tenant) federation.Directory { return directory{users: u, tenant: t.UID} }
+
+type directory struct {
+	users  *Users
+	tenant tenant.UID
+}
+
+// BySubject implements federation.Directory.
+func (d directory) BySubject(ctx context.Context, idp *federation.IdentityProvider, idpTenant, sub string) ([]federation.Account, error) {
+	return d.byKey(ctx, object.SpaceIdentity, object.IdentityKey(idp.Name, idpTenant, sub))
+}
+
+// BySubjectID implements federation.Directory.
+func (d directory) BySubjectID(ctx context.Context, idp *federation.IdentityProvider, idpTenant, canonical string) ([]federation.Account, error) {
+	return d.byKey(ctx, object.SpaceSubID, object.SubIDKey(idp.Name, idpTenant, canonical))
+}
+
+// ByEmail implements federation.Directory.
+func (d directory) ByEmail(ctx context.Context, email string) ([]federation.Account, error) {
+	return d.byKey(ctx, object.SpaceEmail, email)
+}
+
+// ByID implements federation.Directory.
+func (d directory) ByID(ctx context.Context, uid string) ([]federation.Account, error) {
+	found, err := d.byUID(ctx, uid)
+	return found.accounts, err
+}
+
+// IdPs implements federation.Directory. Of somebody who is not there nothing is known.
+func (d directory) IdPs(ctx context.Context, uid string) ([]string, error) {
+	found, err := d.byUID(ctx, uid)
+	if err != nil {
+		return nil, err
+	}
+	if len(found.idps) != 1 {
+		return nil, object.ErrNotFound
+	}
+	return found.idps[0], nil
+}
+
+func (d directory) byUID(ctx context.Context, uid string) (people, error) {
+	return d.find(ctx, spaceUID, uid, func(ctx context.Context) ([]object.Stored, error) {
+		stored, err := d.users.store.ByUID(ctx, d.tenant, object.KindUser, uid)
+		if errors.Is(err, object.ErrNotFound) {
+			return nil, nil
+		}
+		return []object.Stored{stored}, err
+	})
+}
+
+func (d directory) byKey(ctx context.Context, space, value string) ([]federation.Account, error) {
+	found, err := d.find(ctx, space, value, func(ctx context.Context) ([]object.Stored, error) {
+		return d.users.store.FindByKey(ctx, d.tenant, space, value)
+	})
+	return found.accounts, err
+}
+
+func (d directory) find(ctx context.Context, space, value string, read func(context.Context) ([]object.Stored, error)) (people, error) {
+	if err := d.tenant.Check(); err != nil {
+		return people{}, err
+	}
+	found, _, err := d.users.cache.get(ctx, cacheKey{d.tenant, space, value}, func(ctx context.Context) (people, []string, error) {
+		stored, err := read(ctx)
+		if err != nil {
+			return people{}, nil, err
+		}
+		return peopleOf(stored)
+	})
+	return found, err
+}
+
+func peopleOf(stored []object.Stored) (found people, uids []string, err error) {
+	for _, s := range stored {
+		if s.Kind != object.KindUser {
+			return people{}, nil, object.ErrKeyTaken
+		}
+		account, idps, err := newAccount(s)
+		if err != nil {
+			return people{}, nil, err
+		}
+		found.accounts, found.idps = append(found.accounts, account), append(found.idps, idps)
+		uids = append(uids, s.UID)
+	}
+	return found, uids, nil
+}

@@ -19,7 +19,12 @@ import (
 //
 //	begin · locks · versions and clock · claims
 //	take back · events · decisions · tokens · head · commit
-type postgresJournal struct{ *Store }
+//
+// or in one, where nothing stands against it (journal_clear.go).
+type postgresJournal struct {
+	*Store
+	wary int // batches that still go the two trips
+}
 
 // The versions are read by a statement of their own: under read committed its
 // snapshot is taken after the locks were granted.
@@ -47,18 +52,38 @@ func (j *postgresJournal) Write(ctx context.Context, b ledger.Batch) error {
 		return withoutURL(err)
 	}
 	defer conn.Release()
-	standing, err := claim(ctx, conn, b)
-	if err == nil {
-		page := b.Settle(standing)
-		if len(page.Rows) == 0 { // every entry is stale: nothing of theirs stays
-			return rollback(ctx, conn)
-		}
-		err = settle(ctx, conn, page)
-	}
+	err = j.trips(ctx, conn, b)
 	if err != nil {
 		j.abandon(conn)
 	}
 	return err
+}
+
+// trips writes in one trip or in two.
+func (j *postgresJournal) trips(ctx context.Context, conn *pgxpool.Conn, b ledger.Batch) error {
+	assumed, possible := assume(b)
+	switch {
+	case j.wary > 0:
+		j.wary--
+	case possible:
+		page := b.Settle(assumed)
+		if err := writeClear(ctx, conn, b, page); !errors.Is(err, errNotClear) {
+			return classify(err, true)
+		}
+		j.wary = cautious
+		if err := rollback(ctx, conn); err != nil { // nothing, not even a statement's preparation, runs before it
+			return classify(err, false)
+		}
+	}
+	standing, err := claim(ctx, conn, b)
+	if err != nil {
+		return err
+	}
+	page := b.Settle(standing)
+	if len(page.Rows) == 0 { // every entry is stale: nothing of theirs stays
+		return rollback(ctx, conn)
+	}
+	return classify(finish(ctx, conn, &pgx.Batch{}, page), true)
 }
 
 // abandon leaves no transaction behind, or no connection. After a lost one the others of the pool
@@ -149,9 +174,8 @@ func isClaim(c *ledger.Claim, uid, space string, key []byte) bool {
 	return string(c.Key[:]) == string(key) && string(c.Space) == space && c.Tenant.String() == uid
 }
 
-// settle is the second trip.
-func settle(ctx context.Context, conn *pgxpool.Conn, p ledger.Page) error {
-	batch := &pgx.Batch{}
+// finish queues the rest of the transaction and sends it. The error is the driver's.
+func finish(ctx context.Context, conn *pgxpool.Conn, batch *pgx.Batch, p ledger.Page) error {
 	if err := queuePage(batch, p); err != nil {
 		return err
 	}
@@ -160,7 +184,7 @@ func settle(ctx context.Context, conn *pgxpool.Conn, p ledger.Page) error {
 		tag = t
 		return nil
 	})
-	if err := classify(conn.SendBatch(ctx, batch).Close(), true); err != nil {
+	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
 		return err
 	}
 	if tag.String() != "COMMIT" {
@@ -192,6 +216,8 @@ func queuePage(batch *pgx.Batch, p ledger.Page) error {
 	return nil
 }
 
+const divisionByZero = "22012"
+
 // classify tells a journal's errors apart. committing: the commit was on its way.
 func classify(err error, committing bool) error {
 	if err == nil {
@@ -207,7 +233,7 @@ func classify(err error, committing bool) error {
 	switch refused.Code {
 	case "40001", "40P01", "55P03": // serialization failure, deadlock, lock not available
 		return fmt.Errorf("%w (%s)", ledger.ErrContended, refused.Code)
-	case "22012": // division by zero: moveHeadPostgres
+	case divisionByZero: // moveHeadPostgres
 		return ledger.ErrHead
 	}
 	switch refused.Code[:2] {

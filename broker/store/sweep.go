@@ -98,9 +98,11 @@ func (s *Store) sweep(ctx context.Context, db execer, keep Retention) (Swept, er
 }
 
 func (s *Store) sweepRedemptions(ctx context.Context, db execer, before time.Time) (int64, error) {
-	// The innermost select finds a bounded number by the index on expiry.
-	const query = `delete from redemptions where (tenant_uid, space, key) in
-(select tenant_uid, space, key from redemptions where expires_at < $1 order by expires_at limit $2)`
+	// A bounded number at a time, found by place: on neither engine is there a key shorter than the row.
+	query := "delete from redemptions where rowid in (select rowid from redemptions where expires_at < $1 limit $2)"
+	if s.dialect == Postgres {
+		query = "delete from redemptions where ctid = any(array(select ctid from redemptions where expires_at < $1 limit $2))"
+	}
 	var gone int64
 	for {
 		done, err := db.ExecContext(ctx, query, before.UnixMicro(), sweepBatch)

@@ -123,7 +123,7 @@ func openLedger(t testing.TB, s *store.Store, journal ledger.Journal) *ledger.Le
 	t.Helper()
 	l, err := ledger.New(ledger.Config{
 		Journal: journal, Checkpoints: s.Checkpoints(), Signer: newSigner(t), Every: time.Hour,
-		Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Now: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	if err != nil {
 		t.Fatal(err)

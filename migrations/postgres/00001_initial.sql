@@ -111,7 +111,8 @@ create table redemptions (
   expires_at bigint not null,
   primary key (tenant_uid, space, key)
 );
-create index redemptions_expiry on redemptions (expires_at);
+-- For the sweeper only: rows come nearly in the order of their expiry, so that ranges of pages are enough to find them.
+create index redemptions_expiry on redemptions using brin (expires_at) with (autosummarize = on);
 
 create table decisions (
   tenant_uid  text    not null,

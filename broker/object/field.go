@@ -25,6 +25,9 @@ func (d *Duration) UnmarshalJSON(b []byte) error {
 	if err != nil {
 		return errors.New(`expected a duration such as "30s", "5m" or "1h30m"`)
 	}
+	if span <= 0 { // "0s" would read as absent, which means the default
+		return errors.New("expected a positive duration; leave it out for the default")
+	}
 	*d = Duration(span)
 	return nil
 }

@@ -1,0 +1,9 @@
+package object
+
+// What a tenant's version may name besides a Kind.
+const (
+	// ChangedSigningKey is a key that signs tokens.
+	ChangedSigningKey = "SigningKey"
+	// ChangedHolder did not change itself, but shares a natural key with an object that did.
+	ChangedHolder = "Holder"
+)

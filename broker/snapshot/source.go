@@ -47,13 +47,16 @@ type Versions interface {
 	Changes(ctx context.Context, t tenant.UID, after int64) (changed []ledger.ChangedObject, upTo int64, complete bool, err error)
 }
 
-// Config is what a Source needs; all but Built and the sizes are required.
+// Config is what a Source needs; all but Reload, Built and the sizes are required.
 type Config struct {
 	Store     Store
 	Versions  Versions
 	PublicURL string // the issuer of tenant default
 	Now       func() time.Time
 	Log       *slog.Logger
+	// Reload brings what others hold of a tenant (its signing keys) up to date before a new picture is
+	// published; nil where nobody holds anything.
+	Reload func(ctx context.Context, t tenant.UID) error
 	// Built is told of every attempt to build a picture.
 	Built func(tenantName string, took time.Duration, err error)
 	// Clients and Users bound the caches; 0 means 50000.
@@ -306,6 +309,9 @@ func (s *Source) current(ctx context.Context, e *entry) (*Tenant, error) {
 	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), buildTimeout)
 	defer cancel()
 	t, err := s.build(detached, e)
+	if err == nil && s.config.Reload != nil {
+		err = s.config.Reload(detached, e.uid)
+	}
 	s.config.Built(e.name, s.config.Now().Sub(start), err)
 	switch {
 	case errors.Is(err, errGone):

@@ -32,7 +32,9 @@ func (a auditLog) Tail(ctx context.Context, t tenant.UID, after string, limit in
 	return bodies(rows), next, cursorError(err)
 }
 
-func (a auditLog) Export(ctx context.Context, w io.Writer, t tenant.UID) error { return a.log.Export(ctx, w, t) }
+func (a auditLog) Export(ctx context.Context, w io.Writer, t tenant.UID) error {
+	return a.log.Export(ctx, w, t)
+}
 
 func (a auditLog) CheckpointKeys(context.Context) ([]byte, error) { return a.key.JWKS(), nil }
 

@@ -42,6 +42,12 @@ type Loaded struct {
 	environ map[string]string
 }
 
+// OriginDefault is the origin of what nobody wrote.
+const OriginDefault = "default"
+
+// Origin says where a setting came from, empty if it is not set.
+func (l *Loaded) Origin(key string) string { return l.origin[key] }
+
 // Lookup reads an environment variable as it was when the configuration was loaded.
 func (l *Loaded) Lookup(name string) (string, bool) {
 	value, ok := l.environ[name]
@@ -75,7 +81,7 @@ func Load(s Sources) (*Loaded, error) {
 	for _, layer := range []struct {
 		name   string
 		values map[string]any
-	}{{"default", base}, {"file " + l.Path, file}, {"environment", env}, {"flag", s.Flags}} {
+	}{{OriginDefault, base}, {"file " + l.Path, file}, {"environment", env}, {"flag", s.Flags}} {
 		if err := l.merge(k, layer.name, layer.values); err != nil {
 			return nil, err
 		}

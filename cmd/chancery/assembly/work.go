@@ -1,0 +1,41 @@
+package assembly
+
+import (
+	"context"
+	"time"
+
+	"github.com/chancery-dev/chancery/broker/store"
+)
+
+// pollEvery is how often the versions are read: what is applied on one replica is in force on the others by then.
+const pollEvery = 500 * time.Millisecond
+
+// startWork runs what goes on beside requests: pictures are kept current, keys rotated, what has expired is swept.
+func (s *Server) startWork(ctx context.Context) {
+	ctx, s.stopWork = context.WithCancel(context.WithoutCancel(ctx))
+	s.work.Go(func() {
+		ticks := time.NewTicker(pollEvery)
+		defer ticks.Stop()
+		s.source.Run(ctx, ticks.C, s.store.Listen(ctx))
+	})
+	s.work.Go(func() { s.rings.Run(ctx) })
+	s.work.Go(func() { s.sweep(ctx) })
+}
+
+func (s *Server) sweep(ctx context.Context) {
+	ticks := time.NewTicker(sweepEvery)
+	defer ticks.Stop()
+	for {
+		if _, err := s.store.Sweep(ctx, store.Retention{Decisions: s.Config.Decisions.Retain}); err != nil && ctx.Err() == nil {
+			s.Log.Error("what has expired could not be swept", "error", err)
+		}
+		if err := s.checkClock(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Error("clock", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+		}
+	}
+}

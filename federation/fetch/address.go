@@ -100,6 +100,7 @@ func (r addressRule) check(addr netip.Addr, private bool) *Error {
 // name none of them can exist: no top-level domain begins with a digit (RFC 1123
 // §2.1; RFC 3696 §2).
 func looksNumeric(host string) bool {
+	host = strings.TrimSuffix(host, ".") // the root, written out
 	last := host[strings.LastIndexByte(host, '.')+1:]
 	return last != "" && last[0] >= '0' && last[0] <= '9'
 }

@@ -62,7 +62,7 @@ func expectation(e *json.SemanticError) string {
 }
 
 func kindName(t reflect.Type) string {
-	switch t.Kind() { //nolint:exhaustive // the rest is named by its Go type
+	switch t.Kind() {
 	case reflect.Bool:
 		return "a boolean"
 	case reflect.String:

@@ -92,7 +92,7 @@ func (r *reader) value(level int) (any, error) {
 	}
 	switch token.Kind() {
 	case 'n':
-		return nil, nil //nolint:nilnil // JSON null is a value
+		return nil, nil // JSON null is a value
 	case 't':
 		return true, nil
 	case 'f':

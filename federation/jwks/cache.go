@@ -47,7 +47,7 @@ type Cache struct {
 	observe func(Event)
 	limit   int
 
-	life    context.Context //nolint:containedctx // ends fetches that no request waits for
+	life    context.Context // ends fetches that no request waits for
 	end     context.CancelFunc
 	flights sync.WaitGroup
 

@@ -129,7 +129,7 @@ func (c *Client) Get(ctx context.Context, rawURL string, n Network, limit Limit)
 	if err != nil {
 		return Response{}, transportError(u.Hostname(), err)
 	}
-	defer response.Body.Close() //nolint:errcheck // nothing was written
+	defer response.Body.Close()
 
 	// 3. The answer.
 	if err := checkAnswer(response, u.Hostname(), limit); err != nil {

@@ -398,7 +398,7 @@ func TestRoundTripper(t *testing.T) {
 		if err != nil {
 			return "", err
 		}
-		defer response.Body.Close() //nolint:errcheck // read only
+		defer response.Body.Close()
 		got, err := io.ReadAll(response.Body)
 		return string(got), err
 	}

@@ -96,7 +96,7 @@ func (d *fakeDNS) reply(question []byte) []byte {
 		reply = append(reply, 0xc0, 12)
 		reply = binary.BigEndian.AppendUint16(reply, kind)
 		reply = append(reply, 0, 1, 0, 0, 0, 0)
-		reply = binary.BigEndian.AppendUint16(reply, uint16(len(raw))) //nolint:gosec // 4 or 16
+		reply = binary.BigEndian.AppendUint16(reply, uint16(len(raw)))
 		reply = append(reply, raw...)
 	}
 	binary.BigEndian.PutUint16(reply[6:], count)

@@ -52,7 +52,7 @@ func (n Network) tls() (*tls.Config, error) {
 // proxy returns nil when there is none.
 func (n Network) proxy() (*url.URL, error) {
 	if n.Proxy == "" {
-		return nil, nil //nolint:nilnil // no proxy is a value
+		return nil, nil // no proxy is a value
 	}
 	u, err := url.Parse(n.Proxy)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {

@@ -19,7 +19,8 @@ type Journal interface {
 	// Write commits one batch in one transaction: it compares versions under the shared locks, inserts
 	// the claims in their order, asks Settle what follows, writes that and moves the head.
 	Write(ctx context.Context, b Batch) error
-	// Change runs one change in one transaction, under its tenant's exclusive lock.
+	// Change runs one change in one transaction, under its tenant's exclusive lock. The version counts
+	// with ErrUnknown too: it is the one that the change has if it was committed.
 	Change(ctx context.Context, c Change, p Page) (version int64, err error)
 }
 

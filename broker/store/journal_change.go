@@ -27,7 +27,7 @@ func SQLTx(tx ledger.Tx) (*sql.Tx, error) {
 func (j *postgresJournal) Change(ctx context.Context, c ledger.Change, p ledger.Page) (int64, error) {
 	tx, err := j.write.BeginTx(ctx, nil)
 	if err != nil {
-		return 0, withoutURL(err)
+		return 0, fmt.Errorf("begin a change: %w", withoutURL(err))
 	}
 	defer func() { _ = tx.Rollback() }() // says so when it is committed
 	uid := c.Tenant.String()
@@ -36,7 +36,7 @@ func (j *postgresJournal) Change(ctx context.Context, c ledger.Change, p ledger.
 		{"select set_config('chancery.tenant', $1, true)", uid},
 	} {
 		if _, err := tx.ExecContext(ctx, step.sql, step.arg); err != nil {
-			return 0, classify(err, false)
+			return 0, fmt.Errorf("lock for a change: %w", classify(err, false))
 		}
 	}
 	if err := c.Write(ctx, tx); err != nil {
@@ -57,7 +57,10 @@ func (j *postgresJournal) Change(ctx context.Context, c ledger.Change, p ledger.
 			return 0, classify(err, false)
 		}
 	}
-	return version, classify(tx.Commit(), true)
+	if err := classify(tx.Commit(), true); err != nil {
+		return version, fmt.Errorf("commit a change: %w", err) // which may have happened
+	}
+	return version, nil
 }
 
 // raise takes the exclusive lock, so that every commit decided on the old version is done, and moves
@@ -124,7 +127,7 @@ func (j *sqliteJournal) Change(ctx context.Context, c ledger.Change, p ledger.Pa
 		return 0, classifySQLite(err)
 	}
 	if err := tx.Commit(); err != nil {
-		return 0, unknownSQLite(err)
+		return version, unknownSQLite(err)
 	}
 	return version, nil
 }

@@ -225,7 +225,8 @@ func classify(err error, committing bool) error {
 	}
 	refused, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok || refused.Severity == "FATAL" || refused.Severity == "PANIC" {
-		if committing && !pgconn.SafeToRetry(err) {
+		// pgconn.SafeToRetry is no witness: it says so of a commit whose answer was cut off, too.
+		if committing {
 			return fmt.Errorf("%w: %w", ledger.ErrUnknown, withoutURL(err))
 		}
 		return withoutURL(err)

@@ -22,6 +22,9 @@ func openSQLite(ctx context.Context, c Config, u *url.URL) (*Store, error) {
 	if path == "" || strings.HasSuffix(path, "/") || u.User != nil || u.Fragment != "" {
 		return nil, fmt.Errorf("%w: sqlite needs the path of a file", ErrURL)
 	}
+	if u.RawQuery != "" { // a pragma there could lose what was acknowledged
+		return nil, fmt.Errorf("%w: sqlite takes no parameters", ErrURL)
+	}
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
@@ -38,12 +41,12 @@ func openSQLite(ctx context.Context, c Config, u *url.URL) (*Store, error) {
 	}
 	s := &Store{dialect: SQLite, release: release, limit: c.StatementTimeout}
 	// One write connection: several would starve each other on SQLite's one lock.
-	s.write, err = connectSQLite(path, u.RawQuery, "_txlock=immediate", 1)
+	s.write, err = connectSQLite(path, "_txlock=immediate", 1)
 	if err != nil {
 		release()
 		return nil, err
 	}
-	s.read, err = connectSQLite(path, u.RawQuery, "_txlock=deferred&_pragma=query_only(on)", c.Connections)
+	s.read, err = connectSQLite(path, "_txlock=deferred&_pragma=query_only(on)", c.Connections)
 	if err != nil {
 		s.read = s.write
 		return nil, errors.Join(err, s.Close())
@@ -54,11 +57,8 @@ func openSQLite(ctx context.Context, c Config, u *url.URL) (*Store, error) {
 	return s, nil
 }
 
-func connectSQLite(path, query, lock string, connections int) (*sql.DB, error) {
+func connectSQLite(path, lock string, connections int) (*sql.DB, error) {
 	name := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: pragmas + "&" + lock}
-	if query != "" {
-		name.RawQuery += "&" + query // what it weakens is found by checkSQLite
-	}
 	db, err := sql.Open("sqlite", name.String())
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
@@ -70,7 +70,7 @@ func connectSQLite(path, query, lock string, connections int) (*sql.DB, error) {
 	return db, nil
 }
 
-// checkSQLite looks at what is in force, whatever was asked for.
+// checkSQLite looks at what is in force, whatever was asked for: the file itself remembers its journal.
 func (s *Store) checkSQLite(ctx context.Context) error {
 	var synchronous, foreignKeys int
 	var journal string

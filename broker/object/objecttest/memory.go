@@ -199,7 +199,9 @@ func (m *Memory) AddSecret(ctx context.Context, t tenant.UID, s object.Secret, e
 func (m *Memory) RevokeSecret(_ context.Context, t tenant.UID, clientUID, id string, _ time.Time, e audit.Event) (int64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	i := slices.IndexFunc(m.secrets, func(s object.Secret) bool { return s.ID == id && s.ClientUID == clientUID && m.live[clientUID].Tenant == t })
+	i := slices.IndexFunc(m.secrets, func(s object.Secret) bool {
+		return s.ID == id && s.ClientUID == clientUID && m.live[clientUID].Tenant == t
+	})
 	if i < 0 {
 		return 0, object.ErrNotFound
 	}

@@ -8,11 +8,10 @@ package demo
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
-
-	"encoding/json"
 )
 
 // Options say how the demo is told.

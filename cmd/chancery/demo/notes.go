@@ -35,7 +35,7 @@ func newNotes(issuer, resource string, now func() time.Time) *notes {
 	return &notes{
 		issuer: issuer, resource: resource, now: now,
 		keys:  jwks.Source{Issuer: issuer, URI: issuer + "/.well-known/jwks.json", Network: fetch.Network{AllowPrivateAddresses: true}},
-		cache: jwks.NewCache(fetch.New(fetch.Policy{}), now),
+		cache: jwks.NewCache(fetch.New(fetch.Policy{Mode: "allow"}), now),
 		texts: map[string]string{"lunch": "Tuesday, the place by the river", "budget": "ask Bob before Friday"},
 	}
 }

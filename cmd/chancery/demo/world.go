@@ -3,6 +3,7 @@ package demo
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,6 +18,8 @@ import (
 	"github.com/chancery-dev/chancery/admin/client"
 	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/secret"
+	"github.com/chancery-dev/chancery/broker/story"
+	"github.com/chancery-dev/chancery/broker/tenant"
 	"github.com/chancery-dev/chancery/cmd/chancery/assembly"
 	"github.com/chancery-dev/chancery/cmd/chancery/config"
 	"github.com/chancery-dev/chancery/federation/idptest"
@@ -139,7 +142,7 @@ func (w *world) startChancery(ctx context.Context, log *slog.Logger, public, adm
 		return err
 	}
 	w.stop = append(w.stop, func() { _ = w.server.Stop(context.WithoutCancel(ctx)) })
-	w.admin, err = client.New("http://"+adminListener.Addr().String(), tokenFile.value)
+	w.admin, err = client.New("http://"+adminListener.Addr().String(), tokenFile.value, tenant.DefaultName, &http.Client{Timeout: 10 * time.Second})
 	return err
 }
 
@@ -185,14 +188,18 @@ func (w *world) nameOf(u *url.URL) string {
 
 // explain asks the admin API for the story of a request.
 func (w *world) explain(ctx context.Context, trace string) ([]string, error) {
-	story, err := w.admin.Explain(ctx, "", trace)
+	raw, err := w.admin.Explain(ctx, trace)
 	if err != nil {
 		return nil, err
 	}
-	if story.Code != "policy_denied" {
-		return nil, fmt.Errorf("the story of %s is about %q", trace, story.Code)
+	var told story.Story
+	if err := json.Unmarshal(raw, &told); err != nil {
+		return nil, err
 	}
-	return story.Lines(), nil
+	if told.Code != "policy_denied" {
+		return nil, fmt.Errorf("the story of %s is about %q", trace, told.Code)
+	}
+	return told.Lines(), nil
 }
 
 // export waits until a checkpoint covers what happened, and takes the whole log and the public checkpoint keys.
@@ -208,7 +215,7 @@ func (w *world) export(ctx context.Context) (export []byte, keys []audit.PublicK
 	}
 	for {
 		var out bytes.Buffer
-		if err := w.admin.ExportAudit(ctx, "", &out); err != nil {
+		if err := w.admin.ExportAudit(ctx, &out); err != nil {
 			return nil, nil, err
 		}
 		report, err := audit.Verify(bytes.NewReader(out.Bytes()), audit.Expect{Keys: keys})

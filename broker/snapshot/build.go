@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	_ "time/tzdata" // tenants name time zones, and a container may have none
@@ -37,7 +38,8 @@ func (s *Source) build(ctx context.Context, e *entry) (*Tenant, error) {
 		return nil, err
 	}
 	e.want(version)
-	if err := s.drop(ctx, e, version); err != nil {
+	aside, err := s.drop(ctx, e, version)
+	if err != nil {
 		return nil, err
 	}
 	stored, err := s.config.Store.Tenant(ctx, e.name)
@@ -60,10 +62,22 @@ func (s *Source) build(ctx context.Context, e *entry) (*Tenant, error) {
 		inherited = root.guards
 		t.inherited = ledger.Picture{Tenant: root.UID, Version: root.Version}
 	}
-	if err := s.fill(ctx, t, inherited, e.picture.Load()); err != nil {
+	before := e.picture.Load()
+	if before != nil && aside && slices.Equal(before.bound, inherited) {
+		return before.at(version, t.inherited), nil
+	}
+	t.bound = inherited
+	if err := s.fill(ctx, t, inherited, before); err != nil {
 		return nil, err
 	}
 	return t, nil
+}
+
+// at is the same picture, of which nothing has changed, at a newer version.
+func (t *Tenant) at(version int64, inherited ledger.Picture) *Tenant {
+	newer := *t
+	newer.Version, newer.inherited = version, inherited
+	return &newer
 }
 
 func (s *Source) issuer(name string) string {
@@ -74,36 +88,54 @@ func (s *Source) issuer(name string) string {
 }
 
 // drop makes the caches forget what was changed since the last picture: exactly
-// that if it is known of every version in between, else all of the tenant.
-func (s *Source) drop(ctx context.Context, e *entry, version int64) error {
+// that if it is known of every version in between, else all of the tenant. aside
+// is true if nothing of it is part of the picture. The picture before holds
+// everything up to e.dropped, since its rows were read after its own drop.
+func (s *Source) drop(ctx context.Context, e *entry, version int64) (aside bool, err error) {
 	changed, upTo, complete, err := s.config.Versions.Changes(ctx, e.uid, e.dropped)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if e.dropped == 0 || !complete || upTo < version {
 		s.clients.cache.dropAll(e.uid)
 		s.users.cache.dropAll(e.uid)
 		e.dropped = version
-		return nil
+		return false, nil
 	}
+	aside = true
 	uids := make([]string, len(changed))
 	for i, c := range changed {
 		uids[i] = c.UID
+		aside = aside && isAside(c.Kind)
 	}
 	s.clients.cache.drop(e.uid, uids)
 	s.users.cache.drop(e.uid, uids)
 	e.dropped = upTo
-	return nil
+	return aside, nil
+}
+
+// isAside tells which kinds of change leave the picture as it is. What is not listed is part of it.
+func isAside(kind string) bool {
+	switch kind {
+	case string(object.KindClient), string(object.KindUser), object.ChangedSigningKey, object.ChangedHolder:
+		return true
+	default:
+		return false
+	}
 }
 
 // inherit returns the picture of tenant default, active or not: suspending it does
 // not lift its guards.
 func (s *Source) inherit(ctx context.Context) (*Tenant, error) {
 	e, err := s.entry(ctx, tenant.DefaultName)
-	if err != nil {
-		return nil, fmt.Errorf("tenant %s: %w", tenant.DefaultName, err)
+	var root *Tenant
+	if err == nil {
+		root, err = s.current(ctx, e)
 	}
-	return s.current(ctx, e)
+	if err != nil { // not wrapped: that default is unknown says nothing of who asked
+		return nil, fmt.Errorf("tenant %s: %v", tenant.DefaultName, err) //nolint:errorlint // see above
+	}
+	return root, nil
 }
 
 func (t *Tenant) describe(stored object.Stored) error {

@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"context"
-	"errors"
 	"time"
 )
 
@@ -46,9 +45,8 @@ func (s *Source) Poll(ctx context.Context) error {
 		if t != nil && s.isFresh(e, t) {
 			continue
 		}
-		// Why it failed was said where it failed.
-		if _, err := s.current(ctx, e); err != nil && errors.Is(err, ctx.Err()) {
-			return err
+		if _, err := s.current(ctx, e); err != nil && ctx.Err() != nil { // why else was said where it failed
+			return ctx.Err()
 		}
 	}
 	return nil

@@ -32,6 +32,7 @@ type Tenant struct {
 	active bool // status: active
 	// guards are those of tenant default that bind all; compiled is every policy, for the next picture to take over.
 	guards   []*policy.Compiled
+	bound    []*policy.Compiled // the guards of tenant default that bind here
 	compiled map[revision]*policy.Compiled
 
 	// inherited is the picture of tenant default whose guards bind here; zero for default itself.

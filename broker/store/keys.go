@@ -9,11 +9,9 @@ import (
 
 	"github.com/chancery-dev/chancery/broker/keys"
 	"github.com/chancery-dev/chancery/broker/ledger"
+	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/tenant"
 )
-
-// kindSigningKey is what tenant_changes calls a signing key.
-const kindSigningKey = "SigningKey"
 
 // SigningKeys keeps the keys that sign tokens. Changes go through the ledger.
 type SigningKeys struct {
@@ -80,7 +78,7 @@ func (k *SigningKeys) ChangeSigningKeys(ctx context.Context, c keys.Change) erro
 	}
 	raise := slices.Clone(c.Raise)
 	for _, kid := range touchedKeys(c) {
-		raise = append(raise, ledger.ChangedObject{Kind: kindSigningKey, UID: kid})
+		raise = append(raise, ledger.ChangedObject{Kind: object.ChangedSigningKey, UID: kid})
 	}
 	_, err := k.ledger.Apply(ctx, ledger.Change{
 		Tenant: c.Tenant, Raise: raise, Events: c.Events,

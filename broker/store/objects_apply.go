@@ -68,15 +68,11 @@ func (o *Objects) raising(ctx context.Context, t tenant.UID, changes []object.Ch
 		}
 		raise = touched(changes)
 		for _, uid := range more.holders {
-			raise = append(raise, ledger.ChangedObject{Kind: kindHolder, UID: uid})
+			raise = append(raise, ledger.ChangedObject{Kind: object.ChangedHolder, UID: uid})
 		}
 	}
 	return 0, object.ErrConflict
 }
-
-// kindHolder is what tenant_changes calls an object that did not change itself,
-// but shares a key with one that did.
-const kindHolder = "Holder"
 
 func checkChange(t tenant.UID, c object.Change) error {
 	switch {

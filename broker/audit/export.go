@@ -38,31 +38,28 @@ type Book interface {
 // whole log, since a part proves nothing about what is missing from it.
 func Export(ctx context.Context, w io.Writer, book Book, only tenant.UID, at time.Time) error {
 	e := &exporter{w: w, only: only.String(), heads: map[string]Head{}}
-	e.line(func(c *canonical) {
-		c.time("at", at)
-		c.number("format", Format)
-		c.text("kind", kindHeader)
-		c.text("tenant", e.only)
-	})
+	header := func() error {
+		return e.line(func(c *canonical) {
+			c.time("at", at)
+			c.number("format", Format)
+			c.text("kind", kindHeader)
+			c.text("tenant", e.only)
+		})
+	}
 	steps := []func() error{
+		header,
 		func() error { return book.Keys(ctx, e.key) },
 		func() error { return book.Writers(ctx, e.writer) },
 		func() error { return book.Checkpoints(ctx, e.checkpoint) },
 		func() error { return book.Events(ctx, e.event) },
+		e.end,
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return err
 		}
 	}
-	head := HeadsDigest(e.heads)
-	e.line(func(c *canonical) {
-		c.number("checkpoints", e.checkpoints)
-		c.number("events", e.events)
-		c.digest("head", head)
-		c.text("kind", kindEnd)
-	})
-	return e.err
+	return nil
 }
 
 // The kinds of line.
@@ -81,7 +78,6 @@ type exporter struct {
 	heads       map[string]Head
 	events      int64
 	checkpoints int64
-	err         error
 }
 
 func (e *exporter) line(members func(c *canonical)) error {
@@ -89,10 +85,8 @@ func (e *exporter) line(members func(c *canonical)) error {
 	c.open()
 	members(&c)
 	c.shut()
-	if e.err == nil {
-		_, e.err = e.w.Write(append(c.out, '\n'))
-	}
-	return e.err
+	_, err := e.w.Write(append(c.out, '\n'))
+	return err
 }
 
 func (e *exporter) key(k PublicKey) error {
@@ -132,6 +126,15 @@ func (e *exporter) event(r Exported) error {
 		c.digest("link", r.Link)
 		c.number("seq", r.Seq)
 		c.text("writer", r.Writer)
+	})
+}
+
+func (e *exporter) end() error {
+	return e.line(func(c *canonical) {
+		c.number("checkpoints", e.checkpoints)
+		c.number("events", e.events)
+		c.digest("head", HeadsDigest(e.heads))
+		c.text("kind", kindEnd)
 	})
 }
 

@@ -49,13 +49,13 @@ func (c checkpoints) Beat(ctx context.Context, writer string) (time.Time, *audit
 // under way: whoever comes second sees what the first did.
 func (c checkpoints) alive(ctx context.Context, writer string) error {
 	if writer != "" {
-		_, err := c.write.ExecContext(ctx, "update audit_writers set seen_at = "+c.clock()+" where id = $1 and sealed_at is null", writer)
+		_, err := c.write.ExecContext(ctx, c.withClock("update audit_writers set seen_at = @now where id = $1 and sealed_at is null"), writer)
 		if err != nil {
 			return err
 		}
 	}
-	_, err := c.write.ExecContext(ctx, "update audit_writers set sealed_at = "+c.clock()+
-		" where sealed_in is null and sealed_at is null and id <> $1 and seen_at < "+c.clock()+" - $2", writer, deadAfter.Microseconds())
+	_, err := c.write.ExecContext(ctx, c.withClock("update audit_writers set sealed_at = @now "+
+		"where sealed_in is null and sealed_at is null and id <> $1 and seen_at < @now - $2"), writer, deadAfter.Microseconds())
 	return err
 }
 
@@ -112,7 +112,7 @@ func (c checkpoints) heads(ctx context.Context) ([]audit.Head, error) {
 func (c checkpoints) Seal(ctx context.Context, writer string) error {
 	ctx, cancel := context.WithTimeout(ctx, c.limit)
 	defer cancel()
-	_, err := c.write.ExecContext(ctx, "update audit_writers set sealed_at = "+c.clock()+" where id = $1 and sealed_at is null", writer)
+	_, err := c.write.ExecContext(ctx, c.withClock("update audit_writers set sealed_at = @now where id = $1 and sealed_at is null"), writer)
 	return withoutURL(err)
 }
 

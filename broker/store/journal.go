@@ -36,8 +36,8 @@ func (s *Store) startWriter(ctx context.Context, writer string) (audit.Head, err
 		copy(anchor[:], hash)
 	}
 	head := audit.Head{Writer: writer, Link: audit.FirstLink(anchor, writer)}
-	_, err = s.write.ExecContext(ctx, "insert into audit_writers (id, anchor, started_at, seq, link, seen_at) "+
-		"values ($1, $2, "+s.clock()+", 0, $3, "+s.clock()+")", writer, anchor[:], head.Link[:])
+	_, err = s.write.ExecContext(ctx, s.withClock("insert into audit_writers (id, anchor, started_at, seq, link, seen_at) "+
+		"values ($1, $2, @now, 0, $3, @now)"), writer, anchor[:], head.Link[:])
 	if err != nil {
 		return audit.Head{}, withoutURL(err)
 	}

@@ -85,8 +85,8 @@ func (s *Store) insertVersion(ctx context.Context, tx *sql.Tx, c ledger.Change) 
 		return 0, err
 	}
 	for _, o := range c.Raise {
-		_, err := tx.ExecContext(ctx, "insert into tenant_changes (tenant_uid, version, kind, uid, at) values ($1, $2, $3, $4, "+
-			s.clock()+") on conflict do nothing", uid, version, o.Kind, o.UID)
+		_, err := tx.ExecContext(ctx, s.withClock("insert into tenant_changes (tenant_uid, version, kind, uid, at) "+
+			"values ($1, $2, $3, $4, @now) on conflict do nothing"), uid, version, o.Kind, o.UID)
 		if err != nil {
 			return 0, err
 		}

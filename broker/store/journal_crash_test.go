@@ -42,7 +42,7 @@ func TestCrashingProcess(t *testing.T) {
 					continue
 				}
 				mu.Lock()
-				fmt.Println("received", e.Token.ID)
+				fmt.Fprintln(os.Stdout, "received", e.Token.ID)
 				mu.Unlock()
 			}
 		})
@@ -90,7 +90,7 @@ func TestKilledUnderLoad(t *testing.T) {
 // crash lets a process work until so many tokens were received, and kills it.
 func crash(t *testing.T, url string, tokens int, received map[string]bool) {
 	t.Helper()
-	process := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestCrashingProcess$")
+	process := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestCrashingProcess$") //nolint:gosec // the test itself
 	process.Env = append(os.Environ(), crashURL+"="+url)
 	out, err := process.StdoutPipe()
 	if err != nil {

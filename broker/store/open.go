@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -112,6 +113,11 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) {
 		return time.Time{}, withoutURL(err)
 	}
 	return time.UnixMicro(micros).UTC(), nil
+}
+
+// withClock puts the database's time, in microseconds, where a statement says @now.
+func (s *Store) withClock(statement string) string {
+	return strings.ReplaceAll(statement, "@now", s.clock())
 }
 
 // clock is the SQL expression for the database's time in microseconds.

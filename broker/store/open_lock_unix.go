@@ -16,7 +16,7 @@ func hold(path string) (release func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	fd := int(file.Fd()) //nolint:gosec // a descriptor fits
+	fd := int(file.Fd())
 	if err := syscall.Flock(fd, syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = file.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {

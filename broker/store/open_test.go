@@ -79,7 +79,7 @@ func TestSQLiteFileIsOneProcesses(t *testing.T) {
 	}
 	url := "sqlite://" + filepath.Join(t.TempDir(), "chancery.db")
 	openStore(t, url)
-	second := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSQLiteFileIsOneProcesses$")
+	second := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSQLiteFileIsOneProcesses$") //nolint:gosec // the test itself
 	second.Env = append(os.Environ(), "CHANCERY_TEST_HELD_URL="+url)
 	if out, err := second.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

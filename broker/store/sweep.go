@@ -124,7 +124,7 @@ func (s *Store) dropExpired(ctx context.Context, db execer, table, column string
 		err := db.QueryRowContext(ctx, "select chancery_drop_expired($1, $2)", table, before.UnixMicro()).Scan(&gone)
 		return gone, err
 	}
-	query := "delete from " + table + " where rowid in (select rowid from " + table + " where " + column + " < $1 limit $2)" //nolint:gosec // two names of this file
+	query := "delete from " + table + " where rowid in (select rowid from " + table + " where " + column + " < $1 limit $2)"
 	for {
 		done, err := db.ExecContext(ctx, query, before.UnixMicro(), sweepBatch)
 		if err != nil {

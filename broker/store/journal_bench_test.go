@@ -3,6 +3,7 @@ package store_test
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -37,11 +38,16 @@ func benchmarkCommit(b *testing.B, s *store.Store, waiters int) {
 	var n atomic.Int64
 	var all sync.WaitGroup
 	before := cpu(b)
+	took := make([]time.Duration, b.N+waiters+1)
 	b.ResetTimer()
 	for range waiters {
 		all.Go(func() {
 			for i := n.Add(1); i <= int64(b.N); i = n.Add(1) {
-				if err := l.Commit(b.Context(), issue(fmt.Sprint(i))); err != nil {
+				e := issue(fmt.Sprint(i))
+				begun := time.Now()
+				err := l.Commit(b.Context(), e)
+				took[i] = time.Since(begun)
+				if err != nil {
 					b.Error(err)
 					return
 				}
@@ -50,6 +56,10 @@ func benchmarkCommit(b *testing.B, s *store.Store, waiters int) {
 	}
 	all.Wait()
 	b.StopTimer()
+	took = took[1 : b.N+1]
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "entries/s")
 	b.ReportMetric(float64((cpu(b)-before).Microseconds())/float64(b.N), "cpu-µs/entry")
 }

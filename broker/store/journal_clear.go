@@ -27,7 +27,8 @@ var errNotClear = errors.New("the batch is not clear")
 
 const (
 	guardStandingPostgres = `select 1 / (case when $4::bigint >= ` + clockPostgres + ` - $3::bigint and cardinality($1::text[]) = (
-select count(*) from unnest($1::text[], $2::bigint[]) as p (t, v) join tenant_versions n on n.tenant_uid = p.t and n.version = p.v
+select count(*) from unnest($1::text[], $2::bigint[]) as p (t, v)
+where (select n.version from tenant_versions n where n.tenant_uid = p.t) = p.v
 ) then 1 else 0 end)`
 
 	guardClaimsPostgres = `with made as (` + insertClaimsPostgres + ` returning 1)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
@@ -12,15 +13,21 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
+// journalSettings: the ledger's few statements are planned once, whatever the arrays hold, and find rows by
+// their keys however small a table was when they were planned.
+func journalSettings() map[string]string {
+	return map[string]string{"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off"}
+}
+
 // journalConnections: one for the ledger's writer, one for its heartbeat and checkpoints.
 const journalConnections = 2
 
 func openPostgres(ctx context.Context, c Config) (*Store, error) {
-	pool, err := newPool(ctx, c, c.Connections)
+	pool, err := newPool(ctx, c, c.Connections, nil)
 	if err != nil {
 		return nil, err
 	}
-	journal, err := newPool(ctx, c, journalConnections)
+	journal, err := newPool(ctx, c, journalConnections, journalSettings())
 	if err != nil {
 		pool.Close()
 		return nil, err
@@ -37,7 +44,7 @@ func openPostgres(ctx context.Context, c Config) (*Store, error) {
 	return s, nil
 }
 
-func newPool(ctx context.Context, c Config, connections int) (*pgxpool.Pool, error) {
+func newPool(ctx context.Context, c Config, connections int, settings map[string]string) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(c.URL)
 	if err != nil {
 		// The parser's error quotes the URL.
@@ -56,6 +63,7 @@ func newPool(ctx context.Context, c Config, connections int) (*pgxpool.Pool, err
 	if _, named := config.ConnConfig.RuntimeParams["application_name"]; !named {
 		config.ConnConfig.RuntimeParams["application_name"] = "chancery"
 	}
+	maps.Copy(config.ConnConfig.RuntimeParams, settings)
 	config.MaxConns = int32(min(connections, 1000)) //nolint:gosec // bounded on the same line
 	config.MinConns = 0
 	pool, err := pgxpool.NewWithConfig(ctx, config)

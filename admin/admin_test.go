@@ -82,7 +82,10 @@ func TestEveryRouteOfAnUnknownTenantIsNotThere(t *testing.T) {
 			continue
 		}
 		w := h.do(t, request{method: r.method, path: r.at("nowhere"), role: admin.RoleOwner, body: bodyFor(r)})
-		if w.Code != http.StatusNotFound && !(r.method == http.MethodPut && r.path == "/admin/v1/tenants/{tenant}") {
+		if r.method == http.MethodPut && r.path == "/admin/v1/tenants/{tenant}" {
+			continue // makes it
+		}
+		if w.Code != http.StatusNotFound {
 			t.Errorf("%s %s: %d %s", r.method, r.path, w.Code, w.Body)
 		}
 	}
@@ -308,8 +311,9 @@ func TestSecrets(t *testing.T) {
 	}
 	h.ok(t, request{method: "POST", path: at, role: admin.RoleOwner}, http.StatusCreated)
 	h.refused(t, request{method: "POST", path: at, role: admin.RoleOwner}, http.StatusConflict, "too_many_secrets")
-	h.ok(t, request{method: "DELETE", path: at + "/" + made["id"].(string), role: admin.RoleOwner}, http.StatusNoContent)
-	h.refused(t, request{method: "DELETE", path: at + "/" + made["id"].(string), role: admin.RoleOwner}, http.StatusNotFound, "object_unknown")
+	secretID, _ := made["id"].(string)
+	h.ok(t, request{method: "DELETE", path: at + "/" + secretID, role: admin.RoleOwner}, http.StatusNoContent)
+	h.refused(t, request{method: "DELETE", path: at + "/" + secretID, role: admin.RoleOwner}, http.StatusNotFound, "object_unknown")
 	h.refused(t, request{method: "POST", path: "/admin/v1/clients/nobody/secrets", role: admin.RoleOwner}, http.StatusNotFound, "object_unknown")
 	referring := strings.Replace(clientBody, `"client_secret_basic"`, `"client_secret_basic","secret":{"file":"/etc/passwd"}`, 1)
 	p := h.refused(t, request{method: "PUT", path: "/admin/v1/clients/claude", role: admin.RoleOwner, body: referring}, http.StatusUnprocessableEntity, "object_invalid")

@@ -80,6 +80,9 @@ func (c *Client) Tenant(name string) *Client {
 // String says where the client speaks to, and not with what.
 func (c *Client) String() string { return c.base + " (tenant " + c.tenant + ")" }
 
+// GoString implements fmt.GoStringer: fmt does not ask what is within unexported fields.
+func (c *Client) GoString() string { return c.String() }
+
 // Problem is an error that the API answered (RFC 9457).
 type Problem struct {
 	Status int              `json:"status"`

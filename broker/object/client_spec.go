@@ -47,12 +47,12 @@ const (
 	AuthNone          = "none"
 
 	AudienceIssuer        = "issuer"
-	AudienceIssuerOrToken = "issuer_or_token_endpoint"
+	AudienceIssuerOrToken = "issuer_or_token_endpoint" //nolint:gosec // a name of the contract, no credential
 
 	DPoPOptional = "optional"
 	DPoPRequired = "required"
 
-	GrantJWTBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+	GrantJWTBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer" //nolint:gosec // a registered name, no credential
 
 	// DefaultMaxDepth bounds the actors in a delegation chain.
 	DefaultMaxDepth = 4

@@ -235,6 +235,9 @@ func (s *IdentityProviderSpec) Warnings() []Problem {
 		f.denies("spec.assertions.resources", s.Assertions.Resources, "its assertions are good for no resource")
 		f.denies("spec.assertions.scopes", s.Assertions.Scopes, "its assertions are good for no scope")
 	}
+	if s.Subject.Provision == ProvisionJustInTime {
+		f.notServed("spec.subject.provision", "making users just in time (a subject that nobody is linked to is refused)")
+	}
 	if s.Claims.GroupsOverage == OverageFetch {
 		f.notServed("spec.claims.groups_overage", "fetching groups (an overage denies)")
 	}

@@ -54,10 +54,10 @@ func (p *Path) AddSecret(ctx context.Context, tenantName, name string, r Request
 		return NewSecret{}, err
 	}
 	if !spec.Auth.UsesSecret() {
-		return NewSecret{}, fmt.Errorf("Client %s: %w (%s): expected client_secret_basic or client_secret_post", name, ErrNoSecretClient, spec.Auth.Method)
+		return NewSecret{}, fmt.Errorf("client %s: %w (%s): expected client_secret_basic or client_secret_post", name, ErrNoSecretClient, spec.Auth.Method)
 	}
 	if !spec.Auth.Secret.IsZero() {
-		return NewSecret{}, fmt.Errorf("Client %s: %w: change it there", name, ErrSuppliedSecret)
+		return NewSecret{}, fmt.Errorf("client %s: %w: change it there", name, ErrSuppliedSecret)
 	}
 	live, err := p.c.Secrets.Secrets(ctx, stored.Tenant, stored.UID)
 	if err != nil {

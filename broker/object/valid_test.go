@@ -134,6 +134,7 @@ func TestSpecsWarn(t *testing.T) {
 		"sign-in by OIDC":        {idpDoc, "  claims:\n", "  oidc: {client_id: a, client_secret: {env: A}}\n  claims:\n", "not_served", "spec.oidc"},
 		"sign-in by SAML":        {idpDoc, "  claims:\n", "  saml: {idp_initiated: true}\n  claims:\n", "not_served", "spec.saml"},
 		"plain RFC 7523":         {idpDoc, "[id-jag]", "[jwt-bearer]", "not_served", "spec.assertions.profiles"},
+		"just in time":           {idpDoc, "provision: never", "provision: just_in_time", "not_served", "spec.subject.provision"},
 		"fetching groups":        {idpDoc, "groups_overage: deny", "groups_overage: fetch", "not_served", "spec.claims.groups_overage"},
 		"redirect URIs":          {clientDoc, "redirect_uris: []", "redirect_uris: [https://a.com/cb]", "not_served", "spec.redirect_uris"},
 		"another grant":          {clientDoc, `["urn:ietf:params:oauth:grant-type:jwt-bearer"]`, "[client_credentials]", "not_served", "spec.grant_types"},

@@ -6,6 +6,7 @@ package objecttest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -107,10 +108,7 @@ func (m *Memory) Apply(_ context.Context, t tenant.UID, changes []object.Change,
 	if err := t.Check(); err != nil {
 		return 0, err
 	}
-	next := make(map[string]object.Stored, len(m.live))
-	for uid, s := range m.live {
-		next[uid] = s
-	}
+	next := maps.Clone(m.live)
 	raise := false
 	for _, c := range changes {
 		if c.Tenant != t {

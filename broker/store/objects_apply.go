@@ -16,12 +16,12 @@ import (
 	"github.com/chancery-dev/chancery/broker/tenant"
 )
 
-// mustRaise: a change turned out to alter what a shared key finds, and with it
+// sharedKeyError says that a change turned out to alter what a shared key finds, and with it
 // what is remembered of the key's other holders.
-type mustRaise struct{ holders []string }
+type sharedKeyError struct{ holders []string }
 
 // Error implements error.
-func (m *mustRaise) Error() string { return "the change alters what a key of others finds" }
+func (e *sharedKeyError) Error() string { return "the change alters what a key of others finds" }
 
 // attempts bound how often a change is written again because a shared key has met more holders.
 const attempts = 3
@@ -62,7 +62,7 @@ func (o *Objects) raising(ctx context.Context, t tenant.UID, changes []object.Ch
 				return writeChanges(tx, t, changes, raise)
 			}),
 		})
-		more, ok := errors.AsType[*mustRaise](err)
+		more, ok := errors.AsType[*sharedKeyError](err)
 		if !ok {
 			return version, err
 		}
@@ -136,7 +136,7 @@ func writeChanges(tx *gorm.DB, t tenant.UID, changes []object.Change, raise []le
 	}
 	for _, uid := range holders {
 		if !slices.ContainsFunc(raise, func(o ledger.ChangedObject) bool { return o.UID == uid }) {
-			return &mustRaise{holders: holders}
+			return &sharedKeyError{holders: holders}
 		}
 	}
 	return nil

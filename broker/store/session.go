@@ -17,9 +17,12 @@ import (
 
 // rows opens gorm over a pool. It makes no connection and no table.
 func (s *Store) rows(pool *sql.DB) (*gorm.DB, error) {
-	var dialector gorm.Dialector = sqlite.New(sqlite.Config{Conn: pool})
-	if s.dialect == Postgres {
+	var dialector gorm.Dialector
+	switch s.dialect {
+	case Postgres:
 		dialector = postgres.New(postgres.Config{Conn: pool})
+	case SQLite:
+		dialector = sqlite.New(sqlite.Config{Conn: pool})
 	}
 	db, err := gorm.Open(dialector, &gorm.Config{
 		Logger:                 logger.Discard, // gorm prints statements with their arguments

@@ -19,6 +19,15 @@ import (
 // way an installation is set up: the owner migrates and grants.
 func (d *Database) makePostgres(t testing.TB) {
 	t.Helper()
+	d.emptyPostgres(t)
+	_, err := migrations.Up(t.Context(), d.Owner, migrations.Postgres)
+	must(t, err)
+	must(t, migrations.Grant(t.Context(), d.Owner, d.Role))
+}
+
+// emptyPostgres makes the database and its roles, and no table.
+func (d *Database) emptyPostgres(t testing.TB) {
+	t.Helper()
 	suffix := strings.ToLower(rand.Text()[:12])
 	name, owner, password := "test_"+suffix, "owner_"+suffix, rand.Text()
 	d.Role = "runtime_" + suffix
@@ -37,13 +46,22 @@ func (d *Database) makePostgres(t testing.TB) {
 	t.Cleanup(func() { dropPostgres(t, d.server, name, owner, d.Role) })
 
 	d.URL = as(t, d.server, name, d.Role, password)
-	config, err := pgx.ParseConfig(as(t, d.server, name, owner, password))
+	d.OwnerURL = as(t, d.server, name, owner, password)
+	config, err := pgx.ParseConfig(d.OwnerURL)
 	must(t, err)
 	d.Owner = stdlib.OpenDB(*config)
 	t.Cleanup(func() { _ = d.Owner.Close() })
-	_, err = migrations.Up(t.Context(), d.Owner, migrations.Postgres)
-	must(t, err)
-	must(t, migrations.Grant(t.Context(), d.Owner, d.Role))
+}
+
+// Empty makes a PostgreSQL database without a schema; there is no Store on it.
+func (e Engine) Empty(t testing.TB) *Database {
+	t.Helper()
+	if e.server == "" {
+		t.Fatal("only PostgreSQL has an owner apart")
+	}
+	d := &Database{Engine: e}
+	d.emptyPostgres(t)
+	return d
 }
 
 func dropPostgres(t testing.TB, server, database string, roles ...string) {

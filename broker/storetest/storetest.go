@@ -54,10 +54,11 @@ func Each(t *testing.T, test func(t *testing.T, d *Database)) {
 // Database is a migrated database with one tenant, default.
 type Database struct {
 	Engine
-	URL   string       // for the runtime role on PostgreSQL
-	Store *store.Store // as the runtime role
-	Owner *sql.DB      // as the owner of the tables
-	Role  string       // the runtime role; "" on SQLite
+	URL      string       // for the runtime role on PostgreSQL
+	OwnerURL string       // for the owner of the tables; the same on SQLite
+	Store    *store.Store // as the runtime role
+	Owner    *sql.DB      // as the owner of the tables
+	Role     string       // the runtime role; "" on SQLite
 
 	Default tenant.UID // the tenant default
 
@@ -70,6 +71,7 @@ func (e Engine) New(t testing.TB) *Database {
 	d := &Database{Engine: e, log: slog.New(slog.DiscardHandler)}
 	if e.server == "" {
 		d.URL = "sqlite://" + filepath.Join(t.TempDir(), "chancery.db")
+		d.OwnerURL = d.URL
 		d.Store = d.Open(t)
 		d.Owner = d.Store.SQL()
 		_, err := migrations.Up(t.Context(), d.Owner, migrations.SQLite)

@@ -47,8 +47,7 @@ func TestNoMethodWithoutTenant(t *testing.T) {
 }
 
 func namesTenant(method reflect.Type) bool {
-	for i := range method.NumIn() {
-		in := method.In(i)
+	for in := range method.Ins() {
 		if in == reflect.TypeFor[tenant.UID]() || in == reflect.TypeFor[keys.Change]() {
 			return true
 		}
@@ -59,8 +58,7 @@ func namesTenant(method reflect.Type) bool {
 // call fills every other argument with something valid enough that only the tenant is missing.
 func call(ctx context.Context, method reflect.Value) error {
 	var args []reflect.Value
-	for i := range method.Type().NumIn() {
-		in := method.Type().In(i)
+	for in := range method.Type().Ins() {
 		switch in {
 		case reflect.TypeFor[context.Context]():
 			args = append(args, reflect.ValueOf(ctx))
@@ -73,7 +71,7 @@ func call(ctx context.Context, method reflect.Value) error {
 		}
 	}
 	out := method.Call(args)
-	err, _ := out[len(out)-1].Interface().(error)
+	err, _ := reflect.TypeAssert[error](out[len(out)-1])
 	return err
 }
 

@@ -45,6 +45,8 @@ type Pictures interface {
 // Tokens answers token requests.
 type Tokens interface {
 	Token(ctx context.Context, r grant.Request) (grant.Response, error)
+	// TurnAway records that a request could not even be read.
+	TurnAway(r grant.Request, err error)
 }
 
 // KeySets gives a tenant's public keys as prepared bytes.

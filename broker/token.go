@@ -17,6 +17,9 @@ func (s *Server) token(c *gin.Context) {
 	s.allowOrigin(c)
 	request, err := s.decodeTokenRequest(c)
 	if err != nil {
+		if request.Tenant != nil {
+			s.Tokens.TurnAway(request, err)
+		}
 		s.refuse(c, err)
 		return
 	}
@@ -28,24 +31,22 @@ func (s *Server) token(c *gin.Context) {
 	s.writeToken(c, response)
 }
 
-// decodeTokenRequest reads the request once into a value. No grant reaches back into the form.
+// decodeTokenRequest reads the request once into a value. No grant reaches back into the form. Where the form cannot be
+// read, the request is what is known without it.
 func (s *Server) decodeTokenRequest(c *gin.Context) (grant.Request, error) {
 	picture, err := s.picture(c)
 	if err != nil {
 		return grant.Request{}, err
 	}
-	form, err := readForm(c)
-	if err != nil {
-		return grant.Request{}, err
-	}
-	return grant.Request{
+	request := grant.Request{
 		Tenant:        picture,
 		Trace:         traceOf(c),
 		Remote:        c.ClientIP(),
-		Form:          form,
 		Authorization: c.Request.Header.Values("Authorization"),
 		Proofs:        c.Request.Header.Values("DPoP"),
-	}, nil
+	}
+	request.Form, err = readForm(c)
+	return request, err
 }
 
 // readForm takes form encoding only (RFC 6749 §4), and nothing from the query (§3.2: no credentials in a URL).

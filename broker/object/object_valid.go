@@ -3,6 +3,7 @@ package object
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -15,7 +16,26 @@ func (o *Object) settle() {
 	if c, ok := o.Spec.(*ClientSpec); ok && c.ClientID == "" {
 		c.ClientID = o.Metadata.Name
 	}
+	if settled, err := withoutEmpty(o.Kind, o.Spec); err == nil { // else Validate or the store says why
+		o.Spec = settled
+	}
 }
+
+// withoutEmpty writes a spec down and reads it again: an empty list then is an
+// absent one, and a group of absent members is absent, so that two ways of saying
+// nothing are stored and exported as one.
+func withoutEmpty(kind Kind, s Spec) (Spec, error) {
+	if s == nil {
+		return nil, errNoSpec
+	}
+	text, err := canonicalSpec(s)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSpec(kind, text)
+}
+
+var errNoSpec = errors.New("no spec")
 
 // Validate checks one object alone.
 func (o *Object) Validate() error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/audit"
@@ -59,7 +60,13 @@ func (c Config) Validate() error {
 }
 
 // Path is the one way in which objects change.
-type Path struct{ c Config }
+type Path struct {
+	c Config
+	// writing lets one apply compare and write before the next one looks, in this process. Between
+	// processes revisions and keys are the store's to compare; two grant policies for one request,
+	// applied on two replicas in the same instant, are refused when a decision is asked for.
+	writing sync.Mutex
+}
 
 // NewPath returns the path.
 func NewPath(c Config) (*Path, error) {
@@ -120,6 +127,10 @@ func (p Plan) Differs() bool {
 //  4. everything is written in one transaction with its audit events;
 //  5. secrets that the configuration refers to are made so.
 func (p *Path) Apply(ctx context.Context, tenantName string, objects []Object, r Request) (Plan, error) {
+	if !r.DryRun {
+		p.writing.Lock()
+		defer p.writing.Unlock()
+	}
 	d, err := p.draft(ctx, tenantName, objects, r)
 	if err != nil {
 		return d.plan, err
@@ -193,6 +204,10 @@ func ByTenant(objects []Object, fallback string) (names []string, byTenant map[s
 // by it: an absent client, resource or IdP is an unknown one. A tenant must be
 // empty first, and default stays.
 func (p *Path) Delete(ctx context.Context, tenantName string, kind Kind, name string, r Request) (Plan, error) {
+	if !r.DryRun {
+		p.writing.Lock()
+		defer p.writing.Unlock()
+	}
 	owner, err := p.tenant(ctx, tenantName)
 	if err != nil {
 		return Plan{}, err

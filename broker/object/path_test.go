@@ -2,7 +2,10 @@ package object_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/chancery-dev/chancery/broker/audit"
@@ -301,5 +304,33 @@ func TestAStoreThatFailsIsReported(t *testing.T) {
 	h.store.Fail = object.ErrConflict
 	if _, err := h.path.Apply(t.Context(), "default", decode(t, resourceDoc), by("apply")); !errors.Is(err, object.ErrConflict) {
 		t.Fatal(err)
+	}
+}
+
+// Many who apply at once: grants that exclude each other do not both come in.
+func TestApplyAtOnce(t *testing.T) {
+	h := newHouse(t)
+	var wg sync.WaitGroup
+	var made atomic.Int32
+	for i := range 20 {
+		objects := decode(t, mutate(t, policyDoc, "name: notes", fmt.Sprintf("name: p%d", i)))
+		wg.Go(func() {
+			if _, err := h.path.Apply(t.Context(), "default", objects, by("apply")); err == nil {
+				made.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if made.Load() != 1 {
+		t.Fatalf("%d grant policies for one request", made.Load())
+	}
+}
+
+// Two ways of saying nothing are one.
+func TestEmptyIsAbsent(t *testing.T) {
+	h := newHouse(t)
+	h.apply(t, mutate(t, resourceDoc, "{lifetime: 10m, dpop: optional, algorithm: ES256, claims: []}", "{claims: []}"), by("apply"))
+	if plan := h.apply(t, mutate(t, resourceDoc, "  token: {lifetime: 10m, dpop: optional, algorithm: ES256, claims: []}\n", ""), by("apply")); plan.Differs() {
+		t.Fatalf("%+v", plan)
 	}
 }

@@ -16,7 +16,11 @@ func (c *command) demoCommand() *cobra.Command {
 		Short: "Run the main job from end to end on this machine, with a fake identity provider",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return demo.Run(cmd.Context(), demo.Options{Out: c.stdout, JSON: output == "json", Color: c.isTerminal(), Stay: stay})
+			executable, err := os.Executable()
+			if err != nil {
+				return err
+			}
+			return demo.Run(cmd.Context(), demo.Options{Out: c.stdout, JSON: output == "json", Color: c.isTerminal(), Stay: stay, Executable: executable})
 		},
 	}
 	cmd.Flags().BoolVar(&stay, "stay", false, "keep everything running afterwards, until interrupted")

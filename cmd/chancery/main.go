@@ -21,6 +21,7 @@ import (
 var version = ""
 
 func main() {
+	gateIfAsked()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Environ())
 	stop()
@@ -76,7 +77,7 @@ func (c *command) root() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.PersistentFlags().StringVar(&c.configFile, "config", c.env("CHANCERY_CONFIG"), "configuration file (CHANCERY_CONFIG; default ./chancery.yaml)")
-	root.AddCommand(c.serveCommand(), c.configCommand(), c.migrateCommand(), c.policyGateCommand())
+	root.AddCommand(c.serveCommand(), c.demoCommand(), c.configCommand(), c.migrateCommand(), c.policyGateCommand())
 	c.addRecordCommands(root)
 	return root
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,7 +23,11 @@ func (c *command) serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			server, err := assembly.New(cmd.Context(), assembly.Options{Config: loaded, Log: c.logger(loaded.Log), Now: time.Now})
+			executable, err := os.Executable()
+			if err != nil {
+				return err
+			}
+			server, err := assembly.New(cmd.Context(), assembly.Options{Config: loaded, Log: c.logger(loaded.Log), Now: time.Now, Executable: executable})
 			if err != nil {
 				return err
 			}

@@ -19,6 +19,8 @@ type Options struct {
 	Out   io.Writer
 	JSON  bool
 	Color bool
+	// Executable is the binary that becomes the child in which policies are checked; empty checks in process.
+	Executable string
 	// Stay keeps everything running until the context ends.
 	Stay bool
 }
@@ -28,7 +30,7 @@ var ErrStep = errors.New("a step of the demo failed")
 
 // Run tells the story. It succeeds only if every step did what it must.
 func Run(ctx context.Context, o Options) error {
-	w, err := build(ctx, slog.New(slog.DiscardHandler))
+	w, err := build(ctx, slog.New(slog.DiscardHandler), o.Executable)
 	if err != nil {
 		return err
 	}

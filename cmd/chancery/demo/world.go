@@ -30,6 +30,7 @@ const redirectURI = "http://127.0.0.1/callback"
 // world is everything that the demo runs on: a fake IdP, Chancery with embedded storage, and a protected MCP server, each
 // on a loopback port of its own.
 type world struct {
+	executable   string
 	folder       string
 	issuer       string
 	resource     string
@@ -40,8 +41,8 @@ type world struct {
 	stop         []func()
 }
 
-func build(ctx context.Context, log *slog.Logger) (*world, error) {
-	w := &world{}
+func build(ctx context.Context, log *slog.Logger, executable string) (*world, error) {
+	w := &world{executable: executable}
 	if err := w.build(ctx, log); err != nil {
 		w.close()
 		return nil, err
@@ -134,7 +135,7 @@ func (w *world) startChancery(ctx context.Context, log *slog.Logger, public, adm
 	if err != nil {
 		return err
 	}
-	w.server, err = assembly.New(ctx, assembly.Options{Config: loaded, Log: log, Now: time.Now, Public: public, Admin: adminListener})
+	w.server, err = assembly.New(ctx, assembly.Options{Config: loaded, Log: log, Now: time.Now, Executable: w.executable, Public: public, Admin: adminListener})
 	if err != nil {
 		return err
 	}

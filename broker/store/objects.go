@@ -130,6 +130,9 @@ func (o *Objects) List(ctx context.Context, t tenant.UID, kind object.Kind, afte
 
 // FindByKey returns the live objects that hold a natural key, by name: at most one if the key is exclusive.
 func (o *Objects) FindByKey(ctx context.Context, t tenant.UID, space, value string) ([]object.Stored, error) {
+	if o.store.dialect == Postgres {
+		return o.findByKeyAtOnce(ctx, t, space, value)
+	}
 	return o.find(ctx, t, func(tx *gorm.DB) *gorm.DB {
 		holders := session(tx.Statement.Context, o.db, tx.Statement.ConnPool).Model(&keyRow{}).
 			Where("tenant_uid = ? and space = ? and key = ?", t.String(), space, value).Select("object_uid")
@@ -154,15 +157,7 @@ func (o *Objects) find(ctx context.Context, t tenant.UID, where func(*gorm.DB) *
 	if err != nil {
 		return nil, err
 	}
-	stored := make([]object.Stored, 0, len(found))
-	for _, row := range found {
-		s, err := row.stored(keys)
-		if err != nil {
-			return nil, err
-		}
-		stored = append(stored, s)
-	}
-	return stored, nil
+	return storedOf(found, keys)
 }
 
 func one(found []object.Stored, err error) (object.Stored, error) {

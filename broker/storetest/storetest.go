@@ -62,13 +62,14 @@ type Database struct {
 
 	Default tenant.UID // the tenant default
 
-	log *slog.Logger
+	log     *slog.Logger
+	ledgers map[*store.Store]*ledger.Ledger
 }
 
 // New makes a fresh database, which goes when the test ends.
 func (e Engine) New(t testing.TB) *Database {
 	t.Helper()
-	d := &Database{Engine: e, log: slog.New(slog.DiscardHandler)}
+	d := &Database{Engine: e, log: slog.New(slog.DiscardHandler), ledgers: map[*store.Store]*ledger.Ledger{}}
 	if e.server == "" {
 		d.URL = "sqlite://" + filepath.Join(t.TempDir(), "chancery.db")
 		d.OwnerURL = d.URL
@@ -101,9 +102,13 @@ func (d *Database) Open(t testing.TB) *store.Store {
 	return s
 }
 
-// Ledger starts a ledger on a store of the database.
+// Ledger gives the ledger of a store of the database, and starts it first if it
+// must: there is one writer in a process.
 func (d *Database) Ledger(t testing.TB, s *store.Store) *ledger.Ledger {
 	t.Helper()
+	if l := d.ledgers[s]; l != nil {
+		return l
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
 	signer, err := audit.NewPrivateKey(key)
@@ -119,6 +124,7 @@ func (d *Database) Ledger(t testing.TB, s *store.Store) *ledger.Ledger {
 			t.Error(err)
 		}
 	})
+	d.ledgers[s] = l
 	return l
 }
 
@@ -139,7 +145,11 @@ func (d *Database) ObjectsOf(t testing.TB, s *store.Store) *store.Objects {
 // Tenant makes one more tenant.
 func (d *Database) Tenant(t testing.TB, name string) tenant.UID {
 	t.Helper()
-	objects, err := d.Store.Objects(d.Store.Alone(time.Now))
+	var writer store.Applier = d.Store.Alone(time.Now) // before there is a ledger; afterwards it is the only writer
+	if l := d.ledgers[d.Store]; l != nil {
+		writer = l
+	}
+	objects, err := d.Store.Objects(writer)
 	must(t, err)
 	made, err := objects.Bootstrap(t.Context(), name, time.Now())
 	must(t, err)

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// tick is the unit of CPU times in /proc (USER_HZ, 100 on every Linux that Go runs on).
+const tick = 10 * time.Millisecond
+
+const (
+	readyWithin = 30 * time.Second
+	stopWithin  = 20 * time.Second
+)
+
+// process is a server that we started.
+type process struct {
+	command *exec.Cmd
+	log     bytes.Buffer
+	done    chan error
+}
+
+func start(ctx context.Context, path string, args ...string) (*process, error) {
+	p := &process{command: exec.CommandContext(ctx, path, args...), done: make(chan error, 1)}
+	p.command.Stdout, p.command.Stderr = &p.log, &p.log
+	p.command.Cancel = func() error { return p.command.Process.Signal(syscall.SIGTERM) }
+	p.command.WaitDelay = stopWithin
+	if err := p.command.Start(); err != nil {
+		return nil, err
+	}
+	go func() { p.done <- p.command.Wait() }()
+	return p, nil
+}
+
+// stop asks it to drain. A server that does not end well is an error.
+func (p *process) stop() error {
+	if err := p.command.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	select {
+	case err := <-p.done:
+		if err != nil {
+			return fmt.Errorf("%s ended badly: %w\n%s", filepath.Base(p.command.Path), err, tail(p.log.String()))
+		}
+		return nil
+	case <-time.After(stopWithin):
+		_ = p.command.Process.Kill()
+		return fmt.Errorf("%s did not drain within %s", filepath.Base(p.command.Path), stopWithin)
+	}
+}
+
+// ready polls until the path answers 200.
+func (p *process) ready(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	client := &http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	for {
+		if answersOK(ctx, client, url) {
+			return nil
+		}
+		select {
+		case err := <-p.done:
+			return fmt.Errorf("%s ended before it was ready: %w\n%s", filepath.Base(p.command.Path), err, tail(p.log.String()))
+		case <-ctx.Done():
+			return fmt.Errorf("%s is not ready: %w", filepath.Base(p.command.Path), ctx.Err())
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+func answersOK(ctx context.Context, client *http.Client, url string) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return false
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return false
+	}
+	_, _ = io.Copy(io.Discard, response.Body)
+	_ = response.Body.Close()
+	return response.StatusCode == http.StatusOK
+}
+
+func tail(log string) string {
+	const shown = 2000
+	return log[max(0, len(log)-shown):]
+}
+
+func (p *process) cpu() (time.Duration, error) { return cpuOf(p.command.Process.Pid, false) }
+
+// cpuOf is the CPU time that a process used, with that of its children that have ended if reaped.
+func cpuOf(pid int, reaped bool) (time.Duration, error) {
+	fields, err := stat(pid)
+	if err != nil {
+		return 0, err
+	}
+	wanted := fields[11:13] // utime stime, then cutime cstime (proc(5))
+	if reaped {
+		wanted = fields[11:15]
+	}
+	var used time.Duration
+	for _, f := range wanted {
+		n, err := strconv.ParseInt(f, 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		used += time.Duration(n) * tick
+	}
+	return used, nil
+}
+
+// stat are the fields of /proc/PID/stat from the third on: the second is a name in parentheses, with anything in it.
+func stat(pid int) ([]string, error) {
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return nil, err
+	}
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	if len(fields) < 15 {
+		return nil, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(fields))
+	}
+	return fields, nil
+}
+
+// memory reads a size from /proc/PID/status, in KiB.
+func (p *process) memory(name string) (int, error) {
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.command.Process.Pid), "status"))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if value, found := strings.CutPrefix(line, name+":"); found {
+			return strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")))
+		}
+	}
+	return 0, fmt.Errorf("/proc does not say %s", name)
+}

@@ -64,7 +64,7 @@ type Path struct {
 	c Config
 	// writing lets one apply compare and write before the next one looks, in this process. Between
 	// processes revisions and keys are the store's to compare; two grant policies for one request,
-	// applied on two replicas in the same instant, are refused when a decision is asked for.
+	// applied on two replicas in the same instant, leave a tenant that decides nothing until one is gone.
 	writing sync.Mutex
 }
 

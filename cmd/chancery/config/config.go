@@ -64,7 +64,7 @@ type Admin struct {
 
 // Database is where everything is kept.
 type Database struct {
-	URL      Text   `key:"url" doc:"sqlite:///path or postgres://…, or a reference to it"`
+	URL      Text   `key:"url" doc:"sqlite:///path or postgres://…"`
 	OwnerURL Text   `key:"owner_url" doc:"postgres://… of the role that owns the schema, for migrations; empty: the same as url"`
 	Migrate  string `key:"migrate" doc:"auto: bring the schema up at start; check: refuse to start on an older one"`
 }

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chancery-dev/chancery/admin/client"
+)
+
+func (c *command) keysCommand() *cobra.Command {
+	parent := &cobra.Command{Use: "keys", Short: "See and change the keys that sign tokens"}
+	parent.AddCommand(c.keysListCommand(), c.keysRotateCommand(), c.keysRetireCommand(), c.keysRevokeCommand())
+	return parent
+}
+
+func (c *command) keysListCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "List a tenant's signing keys",
+		Example: "  chancery keys list --tenant acme",
+		Args:    cobra.NoArgs,
+	}
+	c.addOutputFlag(cmd, asTable)
+	return c.onRecords(cmd, func(ctx context.Context, admin *client.Client, _ []string) error {
+		keys, err := admin.Keys(ctx)
+		if err != nil {
+			return err
+		}
+		t := table{columns: []string{"KID", "ALGORITHM", "STATE", "CREATED", "SIGNS FROM", "RETIRED", "PUBLISHED UNTIL"}}
+		for _, k := range keys {
+			t.add(k.KeyID, k.Algorithm, k.State, clock(k.CreatedAt), clock(k.ActiveAt), clock(k.RetiredAt), clock(k.ExpiresAt))
+		}
+		return c.print(orNone(keys), t.write)
+	})
+}
+
+func (c *command) keysRotateCommand() *cobra.Command {
+	var algorithm string
+	cmd := &cobra.Command{
+		Use:   "rotate",
+		Short: "Prepare a successor of the key that signs",
+		Long: `Prepare a successor of the key that signs. It is published at once and signs when every verifier had time to see it; what the
+old one signed stays good.`,
+		Example: `  chancery keys rotate
+  chancery keys rotate --algorithm RS256 --tenant acme`,
+		Args: cobra.NoArgs,
+	}
+	cmd.Flags().StringVar(&algorithm, "algorithm", "", "ES256, RS256 or EdDSA (default: ES256)")
+	c.addOutputFlag(cmd, asTable)
+	return c.onRecords(cmd, func(ctx context.Context, admin *client.Client, _ []string) error {
+		outcome, err := admin.RotateKeys(ctx, algorithm)
+		return c.printKeyOutcome(outcome, err)
+	})
+}
+
+func (c *command) keysRetireCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "retire KID",
+		Short:   "End a key's signing; what it signed stays good",
+		Example: "  chancery keys retire 0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx",
+		Args:    cobra.ExactArgs(1),
+	}
+	c.addOutputFlag(cmd, asTable)
+	return c.onRecords(cmd, func(ctx context.Context, admin *client.Client, args []string) error {
+		outcome, err := admin.RetireKey(ctx, args[0])
+		return c.printKeyOutcome(outcome, err)
+	})
+}
+
+func (c *command) keysRevokeCommand() *cobra.Command {
+	var confirmed bool
+	var reason string
+	cmd := &cobra.Command{
+		Use:   "revoke KID --yes",
+		Short: "End a key and every token that it signed",
+		Long: `End a key and every token that it signed: it leaves the published set at once. For a key that somebody else may hold. Verifiers
+accept what it signed until they fetch the set again.`,
+		Example: "  chancery keys revoke 0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx --yes --reason \"laptop stolen\"",
+		Args:    cobra.ExactArgs(1),
+	}
+	cmd.Flags().BoolVar(&confirmed, "yes", false, "do it")
+	cmd.Flags().StringVar(&reason, "reason", "", "for the audit log")
+	c.addOutputFlag(cmd, asTable)
+	return c.onRecords(cmd, func(ctx context.Context, admin *client.Client, args []string) error {
+		if !confirmed {
+			return errors.New("every token that this key signed ends: say --yes")
+		}
+		outcome, err := admin.RevokeKey(ctx, args[0], reason)
+		return c.printKeyOutcome(outcome, err)
+	})
+}
+
+func (c *command) printKeyOutcome(o client.KeyOutcome, err error) error {
+	if err != nil {
+		return err
+	}
+	return c.print(o, func(w io.Writer) error {
+		for _, line := range [][2]string{{"kid", o.KeyID}, {"state", o.State}, {"successor", o.Successor}, {"signs from", clock(o.SignsAt)}, {"seen by", clock(o.SeenBy)}} {
+			if line[1] != "" {
+				_, _ = fmt.Fprintf(w, "%-10s  %s\n", line[0], visible(line[1]))
+			}
+		}
+		return nil
+	})
+}

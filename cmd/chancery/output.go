@@ -1,0 +1,149 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+)
+
+// How records are printed.
+const (
+	asTable = "table"
+	asJSON  = "json"
+	asYAML  = "yaml"
+)
+
+func (c *command) addOutputFlag(cmd *cobra.Command, fallback string) {
+	cmd.Flags().StringVarP(&c.output, "output", "o", "", "table, json or yaml (default: "+fallback+")")
+	before := cmd.PreRunE
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+		if c.output == "" {
+			c.output = fallback
+		}
+		if before != nil {
+			return before(cmd, args)
+		}
+		return nil
+	}
+}
+
+func (c *command) checkOutput() error {
+	switch c.output {
+	case "", asTable, asJSON, asYAML:
+		return nil
+	}
+	return fmt.Errorf("--output: %q: table, json or yaml is expected", c.output)
+}
+
+// table is records for people.
+type table struct {
+	columns []string
+	rows    [][]string
+}
+
+func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+
+func (t *table) write(w io.Writer) error {
+	columns := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	line := func(cells []string) {
+		shown := make([]string, len(cells))
+		for i, cell := range cells {
+			shown[i] = visible(cell)
+			if shown[i] == "" && i < len(cells)-1 {
+				shown[i] = "-"
+			}
+		}
+		_, _ = fmt.Fprintln(columns, strings.Join(shown, "\t"))
+	}
+	line(t.columns)
+	for _, row := range t.rows {
+		line(row)
+	}
+	return columns.Flush()
+}
+
+// print writes a record as JSON or YAML, or lets people have it their way.
+func (c *command) print(record any, forPeople func(io.Writer) error) error {
+	switch c.output {
+	case asJSON:
+		return printJSON(c.stdout, record)
+	case asYAML:
+		return printYAML(c.stdout, record)
+	}
+	return forPeople(c.stdout)
+}
+
+func printJSON(w io.Writer, record any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(record)
+}
+
+// printYAML keeps the names and the order of the JSON form.
+func printYAML(w io.Writer, record any) error {
+	text, err := json.Marshal(record)
+	if err != nil {
+		return err
+	}
+	var document yaml.Node
+	if err := yaml.Unmarshal(text, &document); err != nil {
+		return fmt.Errorf("write YAML: %w", err)
+	}
+	blockStyle(&document)
+	var b bytes.Buffer
+	encoder := yaml.NewEncoder(&b)
+	encoder.SetIndent(2)
+	if err := encoder.Encode(&document); err != nil {
+		return err
+	}
+	if err := encoder.Close(); err != nil {
+		return err
+	}
+	_, err = w.Write(b.Bytes())
+	return err
+}
+
+func blockStyle(n *yaml.Node) {
+	n.Style = 0
+	if len(n.Content) == 0 && n.Kind != yaml.ScalarNode {
+		n.Style = yaml.FlowStyle // {} and []
+	}
+	for _, child := range n.Content {
+		blockStyle(child)
+	}
+}
+
+// visible makes text safe for a terminal: what a client sent is among what is shown.
+func visible(s string) string {
+	if !strings.ContainsFunc(s, hidden) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if hidden(r) {
+			fmt.Fprintf(&b, `\u%04x`, r)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// hidden runes move the cursor, change direction or are not seen at all.
+func hidden(r rune) bool { return !unicode.IsPrint(r) }
+
+func clock(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}

@@ -1,0 +1,285 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chancery-dev/chancery/broker/object"
+	"github.com/chancery-dev/chancery/broker/object/regocheck"
+	"github.com/chancery-dev/chancery/cmd/chancery/objectfile"
+	"github.com/chancery-dev/chancery/policy"
+	"github.com/chancery-dev/chancery/policy/gate"
+)
+
+// maxModule bounds a file that policy fmt reads.
+const maxModule = 1 << 20
+
+func (c *command) policyCommand() *cobra.Command {
+	parent := &cobra.Command{Use: "policy", Short: "Write and test policies; these commands ask no server"}
+	parent.AddCommand(c.policyFmtCommand(), c.policyCheckCommand(), c.policyTestCommand())
+	return parent
+}
+
+func (c *command) policyFmtCommand() *cobra.Command {
+	var check bool
+	cmd := &cobra.Command{
+		Use:   "fmt FILE|DIR|-...",
+		Short: "Lay Rego files out as opa fmt does",
+		Long: `Lay Rego files out as opa fmt does, in place, and list those that changed. Of a folder, all .rego files below it. Standard input
+is written to standard output.
+
+Exit status: 0 done; 1 a file is not Rego; with --check 2 if a file would change.`,
+		Example: `  chancery policy fmt policies/
+  chancery policy fmt --check policies/
+  chancery policy fmt - < notes.rego`,
+		Args: cobra.MinimumNArgs(1),
+	}
+	cmd.Flags().BoolVar(&check, "check", false, "change nothing, list what would change; exit status 2 if anything")
+	cmd.RunE = func(_ *cobra.Command, args []string) error { return c.formatAll(args, check) }
+	return cmd
+}
+
+func (c *command) formatAll(args []string, check bool) error {
+	var files []string
+	for _, arg := range args {
+		found, err := regoFiles(arg)
+		if err != nil {
+			return err
+		}
+		files = append(files, found...)
+	}
+	differs := false
+	for _, file := range files {
+		changed, err := c.format(file, check)
+		if err != nil {
+			return err
+		}
+		differs = differs || changed
+	}
+	if check && differs {
+		return errDiffers
+	}
+	return nil
+}
+
+func regoFiles(root string) ([]string, error) {
+	if root == objectfile.Stdin {
+		return []string{root}, nil
+	}
+	info, err := os.Stat(root)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return []string{root}, nil
+	}
+	var files []string
+	err = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() && filepath.Ext(path) == ".rego" {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err == nil && len(files) == 0 {
+		err = fmt.Errorf("%s: no .rego file", root)
+	}
+	return files, err
+}
+
+// format lays out one file and tells whether it differs.
+func (c *command) format(file string, check bool) (bool, error) {
+	before, err := c.readModule(file)
+	if err != nil {
+		return false, err
+	}
+	after, err := policy.Format(file, string(before))
+	if err != nil {
+		return false, err
+	}
+	changed := !bytes.Equal(before, []byte(after))
+	switch {
+	case file == objectfile.Stdin && !check:
+		_, err = io.WriteString(c.stdout, after)
+	case !changed:
+	case check:
+		_, err = fmt.Fprintln(c.stdout, file)
+	default:
+		if err = os.WriteFile(file, []byte(after), 0o644); err == nil { //nolint:gosec // it is there, and keeps its mode
+			_, err = fmt.Fprintln(c.stdout, file)
+		}
+	}
+	return changed, err
+}
+
+func (c *command) readModule(file string) ([]byte, error) {
+	in := c.stdin
+	if file != objectfile.Stdin {
+		f, err := os.Open(file) //nolint:gosec // the operator names the file
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close() //nolint:errcheck // only read
+		in = f
+	}
+	text, err := io.ReadAll(io.LimitReader(in, maxModule+1))
+	if err == nil && len(text) > maxModule {
+		err = fmt.Errorf("%s: more than %d bytes", file, maxModule)
+	}
+	return text, err
+}
+
+func (c *command) policyCheckCommand() *cobra.Command {
+	var files []string
+	cmd := &cobra.Command{
+		Use:   "check -f FILE|DIR|-",
+		Short: "Check Policy objects as apply would, without a server",
+		Long: `Check the Policy objects of files as apply would, without a server: the object, the compiler with its allowed built-ins, the data's
+schema, the tests, and that an evaluation ends in time. What needs the neighbours (two policies that grant for the same) is
+checked at apply.
+
+Exit status: 0 every policy is good; 1 the files cannot be read; 2 a policy would be refused.`,
+		Example: "  chancery policy check -f objects/",
+		Args:    cobra.NoArgs,
+	}
+	cmd.Flags().StringArrayVarP(&files, "filename", "f", nil, "file, folder or - for standard input; may be repeated")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		written, policies, err := c.readPolicies(files)
+		if err != nil {
+			return plainError(err)
+		}
+		return c.checkPolicies(cmd.Context(), written, policies)
+	}
+	return cmd
+}
+
+// namedPolicy is one Policy object of the files.
+type namedPolicy struct {
+	object object.Object
+	spec   *object.PolicySpec
+}
+
+// readPolicies refuses files without a policy: a check of nothing passes too easily.
+func (c *command) readPolicies(files []string) (objectfile.Written, []namedPolicy, error) {
+	if len(files) == 0 {
+		return objectfile.Written{}, nil, errors.New("say what to read: a file, a folder, or - for standard input")
+	}
+	written, err := objectfile.Read(files, c.stdin)
+	if err != nil {
+		return written, nil, err
+	}
+	var policies []namedPolicy
+	for _, o := range written.Objects {
+		if spec, ok := o.Spec.(*object.PolicySpec); ok {
+			policies = append(policies, namedPolicy{object: o, spec: spec})
+		}
+	}
+	if len(policies) == 0 {
+		return written, nil, fmt.Errorf("there is no Policy object in %s", strings.Join(files, ", "))
+	}
+	return written, policies, nil
+}
+
+func (c *command) checkPolicies(ctx context.Context, written objectfile.Written, policies []namedPolicy) error {
+	exe, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this binary: %w", err)
+	}
+	checker := regocheck.Checker{Gate: func(ctx context.Context, s policy.Source) error { return gate.Check(ctx, exe, s) }}
+	refused := 0
+	for _, p := range policies {
+		problems := checker.CheckPolicy(ctx, p.object.Metadata.Name, p.spec)
+		if len(problems) == 0 {
+			_, _ = fmt.Fprintf(c.stdout, "ok    %s\n", p.object.Label())
+			continue
+		}
+		refused++
+		_, _ = fmt.Fprintf(c.stdout, "FAIL  %s\n", p.object.Label())
+		for _, problem := range problems {
+			problem.Object = p.object.Label()
+			_, _ = fmt.Fprintln(c.stdout, "      "+visible(written.Locate(problem)))
+		}
+	}
+	if refused > 0 {
+		return errDiffers
+	}
+	return nil
+}
+
+func (c *command) policyTestCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "test FILE|DIR|-...",
+		Short: "Run the tests of Policy objects, one line each",
+		Long: `Run the tests of the Policy objects of files, one line each, without a server.
+
+Exit status: 0 all passed; 1 the files cannot be read, a policy does not compile, or there is no test; 2 a test failed.`,
+		Example: `  chancery policy test objects/notes.yaml
+  chancery policy test objects/ --output json`,
+		Args: cobra.MinimumNArgs(1),
+	}
+	c.addOutputFlag(cmd, asTable)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := c.checkOutput(); err != nil {
+			return err
+		}
+		_, policies, err := c.readPolicies(args)
+		if err != nil {
+			return plainError(err)
+		}
+		return plainError(c.testPolicies(cmd.Context(), policies))
+	}
+	return cmd
+}
+
+// policyTest is one test's outcome.
+type policyTest struct {
+	Tenant string `json:"tenant"`
+	Policy string `json:"policy"`
+	policy.TestResult
+}
+
+func (c *command) testPolicies(ctx context.Context, policies []namedPolicy) error {
+	var all []policyTest
+	failed := 0
+	for _, p := range policies {
+		name := p.object.Metadata.Name
+		compiled, err := policy.Compile(ctx, regocheck.Source("", name, 0, p.spec))
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.object.Label(), err)
+		}
+		results, err := compiled.RunTests(ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.object.Label(), err)
+		}
+		failed += len(policy.Failed(results))
+		for _, r := range results {
+			all = append(all, policyTest{Tenant: p.object.TenantName(), Policy: name, TestResult: r})
+		}
+	}
+	if len(all) == 0 {
+		return errors.New("there is no test in these policies")
+	}
+	err := c.print(all, func(w io.Writer) error {
+		for _, t := range all {
+			mark := "ok  "
+			if !t.Passed {
+				mark = "FAIL"
+			}
+			_, _ = fmt.Fprintln(w, visible(strings.TrimRight(fmt.Sprintf("%s  %s  %s:%d  %s  %s", mark, t.Policy, t.File, t.Row, t.Name, t.Message), " ")))
+		}
+		_, err := fmt.Fprintf(w, "%d passed, %d failed\n", len(all)-failed, failed)
+		return err
+	})
+	if err == nil && failed > 0 {
+		err = errDiffers
+	}
+	return err
+}

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/spf13/cobra"
+)
+
+// addRecordCommands adds what asks the admin API, and what works on files alone.
+func (c *command) addRecordCommands(root *cobra.Command) {
+	root.AddCommand(
+		c.initCommand(),
+		c.applyCommand(), c.diffCommand(), c.exportCommand(), c.getCommand(), c.deleteCommand(),
+		c.secretCommand(), c.keysCommand(), c.auditCommand(), c.explainCommand(), c.policyCommand(),
+		c.versionCommand(),
+	)
+}
+
+func (c *command) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version of this binary", Args: cobra.NoArgs,
+		Example: "  chancery version",
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintf(c.stdout, "chancery %s (%s, %s/%s)\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
+		},
+	}
+}

@@ -145,7 +145,7 @@ func (d *Database) ObjectsOf(t testing.TB, s *store.Store) *store.Objects {
 // Tenant makes one more tenant.
 func (d *Database) Tenant(t testing.TB, name string) tenant.UID {
 	t.Helper()
-	var writer store.Applier = d.Store.Alone(time.Now) // before there is a ledger; afterwards it is the only writer
+	writer := d.Store.Alone(time.Now) // before there is a ledger; afterwards it is the only writer
 	if l := d.ledgers[d.Store]; l != nil {
 		writer = l
 	}

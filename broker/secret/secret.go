@@ -6,17 +6,23 @@ import "log/slog"
 
 const redacted = "[redacted]"
 
-// Text is a secret string.
-type Text struct{ value string }
+// Text is a secret string. The value is behind a pointer: fmt calls no method of what stands in an unexported field, and
+// prints an address there instead.
+type Text struct{ value *string }
 
 // New wraps a value.
-func New(value string) Text { return Text{value: value} }
+func New(value string) Text { return Text{value: &value} }
 
 // Reveal returns the value: call it where the value is used, and nowhere else.
-func (t Text) Reveal() string { return t.value }
+func (t Text) Reveal() string {
+	if t.value == nil {
+		return ""
+	}
+	return *t.value
+}
 
 // IsZero tells whether there is no value.
-func (t Text) IsZero() bool { return t.value == "" }
+func (t Text) IsZero() bool { return t.Reveal() == "" }
 
 // String implements fmt.Stringer.
 func (t Text) String() string { return redacted }

@@ -295,6 +295,11 @@ func (s *Server) credentials() ([]admin.Credential, error) {
 	if err != nil {
 		return nil, fmt.Errorf("admin.token: %w", err)
 	}
+	if short := len(token.Reveal()) < admin.MinToken; short && s.Config.Profile != config.Dev {
+		return nil, fmt.Errorf("admin.token: shorter than %d characters; make one with: openssl rand -base64 33", admin.MinToken)
+	} else if short {
+		s.Log.Warn("admin.token is short; profiles other than dev refuse it", "expected_characters", admin.MinToken)
+	}
 	return []admin.Credential{{Name: "admin.token", Token: token, Role: admin.Role(s.Config.Admin.TokenRole)}}, nil
 }
 

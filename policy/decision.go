@@ -80,7 +80,7 @@ type StepUp struct {
 
 // Met reports whether an authentication satisfies the demand. acr is compared
 // exactly; authTime is zero when it is not known. An authentication in the future
-// never satisfies (RFC 9470 §5 leaves this to us; contract section 8).
+// never satisfies (RFC 9470 §5 leaves this to us; docs/grants.md).
 func (s StepUp) Met(acr string, authTime, now time.Time) bool {
 	if !authTime.IsZero() && authTime.After(now) {
 		return false

@@ -10,7 +10,7 @@ import (
 // InputVersion is input.version.
 const InputVersion = 1
 
-// Input is everything that a policy sees (contract section 4). What is absent is
+// Input is everything that a policy sees (docs/policy.md). What is absent is
 // absent, never null: a nil pointer, a nil slice, a nil map, an empty string and a
 // zero time are left out, while an empty slice that is not nil is an empty array.
 //

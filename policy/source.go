@@ -28,7 +28,7 @@ const (
 // Action is what a policy is asked about.
 type Action string
 
-// The actions of contract section 4.
+// The actions of docs/policy.md.
 const (
 	ActionIssue     Action = "issue"
 	ActionAuthorize Action = "authorize"

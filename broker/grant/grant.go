@@ -160,7 +160,7 @@ func (g *Grants) answer(ctx context.Context, r Request) (Response, error) {
 		return Response{}, g.turnAway(c, oauth.AsError(err))
 	}
 
-	// 2. Who asks (specs: before anything of the assertion is looked at).
+	// 2. Who asks (before anything of the assertion is looked at).
 	c.authentication, err = g.Clients.Authenticate(ctx, client.Request{
 		Tenant:        r.Tenant.UID,
 		Issuer:        r.Tenant.Issuer,

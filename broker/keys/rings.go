@@ -50,7 +50,7 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// schedule: threats section 5, item 17. A replica may see a new key one refresh
+// schedule: a replica may see a new key one refresh
 // late; a verifier may have fetched just before that.
 func (c Config) schedule() schedule {
 	return schedule{

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// grantTypes are those of contract section 2.
+// grantTypes are those of docs/grants.md.
 func grantTypes() []string {
 	return []string{
 		"authorization_code", "refresh_token", "client_credentials", GrantJWTBearer,

@@ -15,7 +15,7 @@ import (
 
 // Bounds of what an IdentityProvider's entry can say.
 const (
-	MaxClockSkew         = 60 * time.Second // contract section 8
+	MaxClockSkew         = 60 * time.Second // docs/grants.md
 	MinAssertionLifetime = 10 * time.Second
 	MaxAssertionLifetime = time.Hour
 )

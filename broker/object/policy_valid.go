@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// actions are those of contract section 4.
+// actions are those of docs/policy.md.
 func actions() []string {
 	return []string{"issue", "authorize", "refresh", "exchange", "vend", "connect"}
 }
@@ -47,7 +47,7 @@ func (a AppliesTo) check(f *findings) {
 	f.eachOf("spec.applies_to.actions", a.Actions, actions()...)
 }
 
-// checkFiles: names of Rego files, and a package in our own name space (contract section 8).
+// checkFiles: names of Rego files, and a package in our own name space (docs/grants.md).
 func checkFiles(f *findings, path string, files map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if !strings.HasSuffix(name, ".rego") || strings.ContainsAny(name, `/\`) || textProblem(name) != "" {

@@ -85,7 +85,7 @@ func textProblem(s string) string {
 	}
 }
 
-// subjectProblem: a subject or jti is at most 255 bytes (contract section 8).
+// subjectProblem: a subject or jti is at most 255 bytes (docs/grants.md).
 func subjectProblem(s string) string {
 	if len(s) > 255 {
 		return "is longer than 255 bytes"

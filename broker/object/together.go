@@ -71,7 +71,7 @@ func (f *findings) taken(object string, key Key, holder string) {
 }
 
 // publicClients: who cannot authenticate may use an assertion only if it is bound
-// to a key, and only where the tenant says so (contract section 8).
+// to a key, and only where the tenant says so (docs/grants.md).
 func (d *draft) publicClients(ctx context.Context, wrong *findings) error {
 	for _, e := range d.entries {
 		if e.object == nil || e.action == Unchanged {

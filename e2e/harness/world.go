@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
@@ -203,16 +204,25 @@ func (w *World) NewSecret(tenant, name string) string {
 	return made.Text.Reveal()
 }
 
-// Run runs a command of the binary with the world's configuration and returns its exit status and output.
-func (w *World) Run(arguments ...string) (status int, output string) {
+// Output is what a command said.
+type Output struct {
+	Status         int
+	Stdout, Stderr string
+}
+
+func (o Output) String() string { return fmt.Sprintf("exit %d: %s%s", o.Status, o.Stdout, o.Stderr) }
+
+// Run runs a command of the binary with the configuration of the first replica.
+func (w *World) Run(arguments ...string) Output {
 	w.t.Helper()
-	command := exec.CommandContext(w.t.Context(), Binary(w.t), append(arguments, "--config", w.Replicas[0].config)...) //nolint:gosec // our own binary
+	var stdout, stderr bytes.Buffer
+	command := exec.CommandContext(w.t.Context(), Binary(w.t), append(arguments, "--config", w.Server().config)...) //nolint:gosec // our own binary
 	command.Env = append(command.Environ(), w.environment...)
-	text, err := command.CombinedOutput()
-	if err != nil && command.ProcessState == nil {
+	command.Stdout, command.Stderr = &stdout, &stderr
+	if err := command.Run(); err != nil && command.ProcessState == nil {
 		w.t.Fatal(err)
 	}
-	return command.ProcessState.ExitCode(), string(text)
+	return Output{command.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 }
 
 func randomUint16() uint16 {

@@ -4,7 +4,7 @@ package oauth
 
 // The codes of the catalogue.
 const (
-	CodeMethodNotAllowed                Code = "method_not_allowed"                // The token endpoint takes POST only
+	CodeMethodNotAllowed                Code = "method_not_allowed"                // This path does not take the method of the request
 	CodeContentTypeUnsupported          Code = "content_type_unsupported"          // The body is not form-encoded
 	CodeBodyTooLarge                    Code = "body_too_large"                    // The request body is larger than 64 KiB
 	CodeRequestMalformed                Code = "request_malformed"                 // The form body cannot be read
@@ -87,7 +87,7 @@ const (
 )
 
 var rows = []Row{
-	{Code: CodeMethodNotAllowed, Error: "invalid_request", Status: 405, Section: "RFC 6749 §3.2", Who: "developer", Text: "The token endpoint takes POST only", Fix: "Send a POST with a form body."},
+	{Code: CodeMethodNotAllowed, Error: "invalid_request", Status: 405, Section: "RFC 9110 §15.5.6", Who: "developer", Text: "This path does not take the method of the request", Fix: "Use a method of the Allow header; the token endpoint takes POST only (RFC 6749 §3.2)."},
 	{Code: CodeContentTypeUnsupported, Error: "invalid_request", Status: 400, Section: "RFC 6749 §4", Who: "developer", Text: "The body is not form-encoded", Fix: "Send application/x-www-form-urlencoded; OAuth endpoints take no JSON."},
 	{Code: CodeBodyTooLarge, Error: "invalid_request", Status: 413, Section: "docs/grants.md", Who: "developer", Text: "The request body is larger than 64 KiB", Fix: "Send a smaller body; an assertion fits in 16 KiB."},
 	{Code: CodeRequestMalformed, Error: "invalid_request", Status: 400, Section: "RFC 6749 §3.2", Who: "developer", Text: "The form body cannot be read", Fix: "Encode the body as application/x-www-form-urlencoded in UTF-8 without control characters."},

@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"fmt"
+	"log/slog"
 	"net/url"
 	"strings"
 	"unicode/utf8"
@@ -21,6 +22,15 @@ type Form struct {
 	values    map[string]string
 	resources []string
 }
+
+// String names the form; its values, which may be secrets, stay out of logs.
+func (f Form) String() string { return fmt.Sprintf("form of %d parameters", len(f.values)) }
+
+// GoString is String, for %#v.
+func (f Form) GoString() string { return f.String() }
+
+// LogValue is String, for slog.
+func (f Form) LogValue() slog.Value { return slog.StringValue(f.String()) }
 
 // Get returns a parameter's value, empty if it is absent.
 func (f Form) Get(name string) string { return f.values[name] }

@@ -6,7 +6,7 @@ package oauth
 
 //go:generate go run ./cataloguegen catalogue.yaml codes_gen.go ../../docs/errors
 
-// Grant types (RFC 7523 §2.1 and the rest as they come).
+// GrantTypeJWTBearer is the grant of RFC 7523 §2.1.
 const GrantTypeJWTBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 // ProfileIDJAG is announced in authorization_grant_profiles_supported (ID-JAG §6).

@@ -31,8 +31,11 @@ func Intersect(a, b []string) []string {
 }
 
 // CanonicalResource gives the form in which resource identifiers are compared (RFC 8707 §2, RFC 3986 §6.2.2-3): scheme
-// and host in lower case, no default port, an empty path as "/". Everything else counts byte for byte, a trailing slash included.
+// and host in lower case, no default or empty port, an empty path as "/". Everything else counts byte for byte, a trailing slash included.
 func CanonicalResource(raw string) (string, error) {
+	if strings.ContainsFunc(raw, func(r rune) bool { return r <= 0x20 || r > 0x7e }) { // RFC 3986 §2: a URI is ASCII
+		return "", fmt.Errorf("%.200q is no URI", raw)
+	}
 	u, err := url.Parse(raw)
 	if err != nil || !u.IsAbs() || u.Host == "" || u.Fragment != "" || strings.Contains(raw, "#") || u.User != nil {
 		return "", fmt.Errorf("%.200q is no absolute URI without fragment", raw)
@@ -41,6 +44,7 @@ func CanonicalResource(raw string) (string, error) {
 	if port := u.Port(); (u.Scheme == "https" && port == "443") || (u.Scheme == "http" && port == "80") {
 		u.Host = strings.TrimSuffix(u.Host, ":"+port)
 	}
+	u.Host = strings.TrimSuffix(u.Host, ":") // RFC 3986 §6.2.3: an empty port is none
 	if u.Path == "" {
 		u.Path = "/"
 	}

@@ -8,7 +8,12 @@ import (
 	"github.com/chancery-dev/chancery/cmd/chancery/config"
 )
 
-func (c *command) loadConfig(flags map[string]any) (*config.Loaded, error) {
+// loadConfig reads file, environment and --set, the strongest last.
+func (c *command) loadConfig() (*config.Loaded, error) {
+	flags, err := config.ParseSettings(c.settings)
+	if err != nil {
+		return nil, err
+	}
 	return config.Load(config.Sources{File: c.configFile, Environ: c.environ, Flags: flags})
 }
 
@@ -18,7 +23,7 @@ func (c *command) configCommand() *cobra.Command {
 		&cobra.Command{
 			Use: "validate", Short: "Check the configuration", Args: cobra.NoArgs,
 			RunE: func(*cobra.Command, []string) error {
-				loaded, err := c.loadConfig(nil)
+				loaded, err := c.loadConfig()
 				if err != nil {
 					return err
 				}
@@ -37,7 +42,7 @@ func (c *command) configCommand() *cobra.Command {
 		&cobra.Command{
 			Use: "effective", Short: "Print the merged configuration, secrets hidden", Args: cobra.NoArgs,
 			RunE: func(*cobra.Command, []string) error {
-				loaded, err := c.loadConfig(nil)
+				loaded, err := c.loadConfig()
 				if err != nil {
 					return err
 				}
@@ -54,7 +59,7 @@ func (c *command) configCommand() *cobra.Command {
 }
 
 func (c *command) explainConfig(key string) error {
-	loaded, err := c.loadConfig(nil)
+	loaded, err := c.loadConfig()
 	if err != nil {
 		return err
 	}

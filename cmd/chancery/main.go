@@ -23,6 +23,7 @@ var version = ""
 func main() {
 	gateIfAsked()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Environ())
 	stop()
 	os.Exit(code)
@@ -45,6 +46,7 @@ type command struct {
 	stderr     io.Writer
 	environ    []string
 	configFile string
+	settings   []string // --set KEY=VALUE
 	output     string
 	remote     remoteFlags
 }
@@ -77,6 +79,7 @@ func (c *command) root() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.PersistentFlags().StringVar(&c.configFile, "config", c.env("CHANCERY_CONFIG"), "configuration file (CHANCERY_CONFIG; default ./chancery.yaml)")
+	root.PersistentFlags().StringArrayVar(&c.settings, "set", nil, "a setting of the configuration, KEY=VALUE; stronger than file and environment")
 	root.AddCommand(c.serveCommand(), c.demoCommand(), c.configCommand(), c.migrateCommand(), c.policyGateCommand())
 	c.addRecordCommands(root)
 	return root

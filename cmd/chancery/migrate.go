@@ -96,7 +96,7 @@ func printSQL(w io.Writer, steps []migrations.Step) {
 
 func (c *command) withSchema(do func(ctx context.Context, s *assembly.Schema) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) (err error) {
-		loaded, err := c.loadConfig(nil)
+		loaded, err := c.loadConfig()
 		if err != nil {
 			return err
 		}

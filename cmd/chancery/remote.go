@@ -63,7 +63,7 @@ func (c *command) admin() (*client.Client, error) {
 		return nil, err
 	}
 	if server == "" || token.IsZero() {
-		loaded, err := c.loadConfig(nil)
+		loaded, err := c.loadConfig()
 		if err != nil {
 			return nil, err
 		}

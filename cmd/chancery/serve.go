@@ -19,7 +19,7 @@ func (c *command) serveCommand() *cobra.Command {
 		Long:  "Serve prints the addresses that it listens on, is ready when /readyz answers 200, and drains on SIGTERM.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			loaded, err := c.loadConfig(nil)
+			loaded, err := c.loadConfig()
 			if err != nil {
 				return err
 			}

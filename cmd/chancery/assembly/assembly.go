@@ -12,7 +12,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/chancery-dev/chancery/admin"
@@ -66,6 +68,8 @@ type Server struct {
 	admin     *admin.Server
 	listeners []*listener
 
+	clockOff  atomic.Bool // our clock and the database's disagree
+
 	work     sync.WaitGroup // what runs beside the listeners
 	stopWork context.CancelFunc
 	closers  []func(context.Context) error // in the order in which they were opened
@@ -92,8 +96,8 @@ func (s *Server) onClose(f func(context.Context) error) { s.closers = append(s.c
 // close undoes what was opened, the newest first.
 func (s *Server) close(ctx context.Context) error {
 	var errs []error
-	for i := len(s.closers) - 1; i >= 0; i-- {
-		errs = append(errs, s.closers[i](ctx))
+	for _, undo := range slices.Backward(s.closers) {
+		errs = append(errs, undo(ctx))
 	}
 	s.closers = nil
 	return errors.Join(errs...)
@@ -131,13 +135,15 @@ func (s *Server) openDatabase(ctx context.Context) error {
 	return s.checkClock(ctx)
 }
 
+var errClocks = errors.New("our clock and the database's disagree")
+
 func (s *Server) checkClock(ctx context.Context) error {
 	theirs, err := s.store.Now(ctx)
 	if err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
 	if apart := s.Now().Sub(theirs).Abs(); apart > maxClockSkew {
-		return fmt.Errorf("our clock and the database's are %s apart, at most %s is accepted: correct the clocks", apart.Round(time.Second), maxClockSkew)
+		return fmt.Errorf("%w: %s apart, at most %s is accepted; correct the clocks", errClocks, apart.Round(time.Second), maxClockSkew)
 	}
 	return nil
 }
@@ -222,6 +228,9 @@ func (s *Server) openPictures(context.Context) error {
 }
 
 func (s *Server) openGrants(context.Context) error {
+	if s.Config.Policy.Isolation != "in_process" { // promised, and not done, would be worse than refused
+		return fmt.Errorf("policy.isolation: %s is not served by this version; in_process is", s.Config.Policy.Isolation)
+	}
 	authenticator, err := client.NewAuthenticator(s.source.Clients(), s.keySets, s.Now)
 	if err != nil {
 		return err
@@ -250,8 +259,12 @@ func (s *Server) openBroker(context.Context) error {
 	return err
 }
 
-// ready: the database answers, and the default tenant has keys. An IdP that is down never makes us unready.
+// ready: the database answers, its clock agrees with ours, and the default tenant has keys. An IdP that is down never
+// makes us unready.
 func (s *Server) ready(ctx context.Context) error {
+	if s.clockOff.Load() {
+		return errClocks
+	}
 	if err := s.store.Ping(ctx); err != nil {
 		return err
 	}
@@ -268,7 +281,7 @@ func (s *Server) openAdmin(context.Context) error {
 	if err != nil {
 		return err
 	}
-	var exposed http.Handler = http.NotFoundHandler()
+	exposed := http.NotFoundHandler()
 	if s.Config.Telemetry.Metrics {
 		exposed = s.metrics.Handler()
 	}

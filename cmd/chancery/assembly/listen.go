@@ -5,8 +5,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -17,7 +19,10 @@ const (
 	writeTimeout      = 30 * time.Second
 	idleTimeout       = 60 * time.Second
 	maxHeader         = 16 << 10
-	drainTime         = 15 * time.Second
+	drainTime         = 15 * time.Second // of which:
+	noticeTime        = 3 * time.Second  // the listeners stay open while requests are served, so that probes are told
+	closeTime         = 3 * time.Second  // is kept for the ledger's last batch and checkpoint
+	noticeEvery       = 20 * time.Millisecond
 	sweepEvery        = time.Minute
 )
 
@@ -77,6 +82,7 @@ func (s *Server) serve(l net.Listener, handler http.Handler, write time.Duration
 		failed:   make(chan error, 1),
 		server: &http.Server{
 			Handler: handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: write, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+			ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
 		},
 	}
 	s.listeners = append(s.listeners, served)
@@ -97,6 +103,9 @@ func (s *Server) Wait(ctx context.Context) error {
 	case failure = <-s.listeners[0].failed:
 	case failure = <-s.listeners[1].failed:
 	}
+	if errors.Is(failure, http.ErrServerClosed) { // somebody called Stop
+		failure = nil
+	}
 	return errors.Join(failure, s.Stop(context.WithoutCancel(ctx)))
 }
 
@@ -105,14 +114,44 @@ func (s *Server) Stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, drainTime)
 	defer cancel()
 	s.broker.Drain()
-	s.Log.Info("draining")
-	var errs []error
-	for _, l := range s.listeners {
-		if err := l.server.Shutdown(ctx); err != nil {
-			errs = append(errs, err, l.server.Close())
+	s.Log.Info("draining", "serving", s.broker.Serving())
+	s.notice(ctx)
+	err := s.shutdown(ctx)
+	if s.stopWork != nil {
+		s.stopWork()
+	}
+	s.work.Wait()
+	return errors.Join(err, s.close(ctx))
+}
+
+// notice keeps the listeners open while requests are in flight, for a while: /readyz says 503, and who asks goes elsewhere.
+func (s *Server) notice(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, noticeTime)
+	defer cancel()
+	ticks := time.NewTicker(noticeEvery)
+	defer ticks.Stop()
+	for s.broker.Serving() > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
 		}
 	}
-	s.stopWork()
-	s.work.Wait()
-	return errors.Join(append(errs, s.close(ctx))...)
+}
+
+// shutdown closes both listeners at once and waits for what they serve, but not into the time of the ledger.
+func (s *Server) shutdown(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, drainTime-noticeTime-closeTime)
+	defer cancel()
+	errs := make([]error, len(s.listeners))
+	var all sync.WaitGroup
+	for i, l := range s.listeners {
+		all.Go(func() {
+			if err := l.server.Shutdown(ctx); err != nil {
+				errs[i] = errors.Join(err, l.server.Close())
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
 }

@@ -2,6 +2,7 @@ package assembly
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/store"
@@ -22,6 +23,18 @@ func (s *Server) startWork(ctx context.Context) {
 	s.work.Go(func() { s.sweep(ctx) })
 }
 
+// watchClock: while the clocks disagree the replica is not ready (threat F13). A database that cannot be asked is not ready
+// for that reason already.
+func (s *Server) watchClock(err error) {
+	apart := errors.Is(err, errClocks)
+	if err != nil {
+		s.Log.Error("clock", "error", err)
+	}
+	if was := s.clockOff.Swap(apart); was && !apart {
+		s.Log.Info("the clocks agree again")
+	}
+}
+
 func (s *Server) sweep(ctx context.Context) {
 	ticks := time.NewTicker(sweepEvery)
 	defer ticks.Stop()
@@ -29,8 +42,8 @@ func (s *Server) sweep(ctx context.Context) {
 		if _, err := s.store.Sweep(ctx, store.Retention{Decisions: s.Config.Decisions.Retain}); err != nil && ctx.Err() == nil {
 			s.Log.Error("what has expired could not be swept", "error", err)
 		}
-		if err := s.checkClock(ctx); err != nil && ctx.Err() == nil {
-			s.Log.Error("clock", "error", err)
+		if err := s.checkClock(ctx); ctx.Err() == nil {
+			s.watchClock(err)
 		}
 		select {
 		case <-ctx.Done():

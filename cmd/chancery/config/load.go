@@ -166,21 +166,49 @@ func fromEnvironment(environ map[string]string) (map[string]any, error) {
 		if !known {
 			return nil, fmt.Errorf("environment variable %s: %w", name, unknownKey(key))
 		}
-		if leaf.Type == "list" {
-			list, err := envList(value)
-			if err != nil {
-				return nil, fmt.Errorf("environment variable %s: %w", name, err)
-			}
-			flat[key] = list
-			continue
+		parsed, err := leaf.parse(value)
+		if err != nil {
+			return nil, fmt.Errorf("environment variable %s: %w", name, err)
 		}
-		flat[key] = value
+		flat[key] = parsed
 	}
 	return flat, nil
 }
 
-// envList reads a,b or [a, b].
-func envList(value string) ([]string, error) {
+// ParseSettings reads KEY=VALUE pairs of the command line.
+func ParseSettings(pairs []string) (map[string]any, error) {
+	flat := map[string]any{}
+	for _, pair := range pairs {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok {
+			return nil, fmt.Errorf("--set %s: KEY=VALUE is expected", pair)
+		}
+		leaf, known := findLeaf(key)
+		if !known {
+			return nil, fmt.Errorf("--set: %w", unknownKey(key))
+		}
+		if _, twice := flat[key]; twice {
+			return nil, fmt.Errorf("--set %s: given twice", key)
+		}
+		parsed, err := leaf.parse(value)
+		if err != nil {
+			return nil, fmt.Errorf("--set %s: %w", key, err)
+		}
+		flat[key] = parsed
+	}
+	return flat, nil
+}
+
+// parse reads a value that came as text.
+func (l Leaf) parse(value string) (any, error) {
+	if l.Type == "list" {
+		return textList(value)
+	}
+	return value, nil
+}
+
+// textList reads a,b or [a, b].
+func textList(value string) ([]string, error) {
 	value = strings.TrimSpace(value)
 	if !strings.HasPrefix(value, "[") {
 		if value == "" {

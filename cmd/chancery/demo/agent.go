@@ -25,8 +25,11 @@ type agent struct {
 	http  *http.Client
 }
 
+// loopback dials without a proxy: everything that the agent speaks to is on this machine.
+func loopback() http.RoundTripper { return &http.Transport{} }
+
 func newAgent(w *world) *agent {
-	t := &tape{next: http.DefaultTransport, world: w}
+	t := &tape{next: loopback(), world: w}
 	return &agent{world: w, tape: t, http: &http.Client{
 		Transport: t,
 		// The IdP's redirect carries the code: it is read here, not followed.
@@ -160,18 +163,21 @@ func (a *agent) redeem(ctx context.Context, assertion string) (answer, error) {
 }
 
 // fixed sends a token that was obtained before.
-type fixed struct{ token secret.Text }
+type fixed struct {
+	token secret.Text
+	next  http.RoundTripper
+}
 
 func (f fixed) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	r.Header.Set("Authorization", "Bearer "+f.token.Reveal())
-	return http.DefaultTransport.RoundTrip(r)
+	return f.next.RoundTrip(r)
 }
 
 // connectWith opens an MCP session with a token in hand.
 func (a *agent) connectWith(ctx context.Context, token string) (*mcp.ClientSession, error) {
 	client := mcp.NewClient(&mcp.Implementation{Name: agentID, Version: "1.0.0"}, nil)
 	return client.Connect(ctx, &mcp.StreamableClientTransport{
-		Endpoint: a.world.resource, HTTPClient: &http.Client{Transport: fixed{secret.New(token)}}, DisableStandaloneSSE: true, MaxRetries: -1,
+		Endpoint: a.world.resource, HTTPClient: &http.Client{Transport: fixed{token: secret.New(token), next: loopback()}}, DisableStandaloneSSE: true, MaxRetries: -1,
 	}, nil)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -86,9 +87,9 @@ func textOf(result *mcp.CallToolResult) (string, error) {
 }
 
 // expect holds an answer against the error and the code that it must have.
-func expect(got answer, status int, oauthError, code string) error {
-	if got.Status != status || got.Error != oauthError || got.code() != code {
-		return fmt.Errorf("answered %d %s (%s), not %d %s (%s)", got.Status, got.Error, got.Description, status, oauthError, code)
+func expect(got answer, oauthError, code string) error {
+	if got.Status != http.StatusBadRequest || got.Error != oauthError || got.code() != code {
+		return fmt.Errorf("answered %d %s (%s), not 400 %s (%s)", got.Status, got.Error, got.Description, oauthError, code)
 	}
 	return nil
 }
@@ -106,7 +107,7 @@ func policyRefusal(ctx context.Context, s *show) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := expect(got, 400, "invalid_grant", "policy_denied"); err != nil {
+	if err := expect(got, "invalid_grant", "policy_denied"); err != nil {
 		return nil, err
 	}
 	story, err := s.world.explain(ctx, got.trace())
@@ -132,7 +133,7 @@ func replay(ctx context.Context, s *show) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []string{"the same assertion, twice: " + again.Description}, expect(again, 400, "invalid_grant", "jti_replayed")
+	return []string{"the same assertion, twice: " + again.Description}, expect(again, "invalid_grant", "jti_replayed")
 }
 
 func wrongAudience(ctx context.Context, s *show) ([]string, error) {
@@ -144,7 +145,7 @@ func wrongAudience(ctx context.Context, s *show) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []string{got.Description}, expect(got, 400, "invalid_grant", "aud_not_us")
+	return []string{got.Description}, expect(got, "invalid_grant", "aud_not_us")
 }
 
 func stepUp(ctx context.Context, s *show) ([]string, error) {
@@ -156,7 +157,7 @@ func stepUp(ctx context.Context, s *show) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := expect(challenge, 400, "insufficient_user_authentication", "step_up_required"); err != nil {
+	if err := expect(challenge, "insufficient_user_authentication", "step_up_required"); err != nil {
 		return nil, err
 	}
 	if challenge.ACRValues != strongSignIn || challenge.MaxAge != 300 {

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -168,8 +169,8 @@ func (w *world) secretFile(name string) (secretFile, error) {
 
 // close ends everything, the newest first.
 func (w *world) close() {
-	for i := len(w.stop) - 1; i >= 0; i-- {
-		w.stop[i]()
+	for _, stop := range slices.Backward(w.stop) {
+		stop()
 	}
 }
 

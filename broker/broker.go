@@ -37,7 +37,7 @@ type Config struct {
 	Now            func() time.Time
 }
 
-// Pictures gives the current picture of a tenant; ok is false where there is no such tenant.
+// Pictures gives the current picture of a tenant, or snapshot.ErrUnknownTenant where there is none.
 type Pictures interface {
 	Get(ctx context.Context, name string) (*snapshot.Tenant, error)
 }
@@ -106,28 +106,43 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.Se
 // Drain makes readiness fail, so that no new work is sent here.
 func (s *Server) Drain() { s.draining.Store(true) }
 
+// Serving is how many requests are in flight, probes aside.
+func (s *Server) Serving() int { return len(s.slots) }
+
 func (s *Server) routes() {
 	e := s.engine
-	e.Use(s.trace, s.recover)
-	e.GET("/livez", s.live)
-	e.GET("/readyz", s.ready)
+	e.Use(s.trace, s.headers, s.recover)
+	read(e, "/livez", s.live)
+	read(e, "/readyz", s.ready)
 	e.NoRoute(s.notFound)
 	e.NoMethod(s.methodNotAllowed)
 
-	open := e.Group("/", s.headers, s.limit)
+	open := e.Group("/", s.limit)
 	s.tenantRoutes(open)
 	s.tenantRoutes(open.Group("/t/:tenant"))
 	// RFC 8414 §3.1 and OpenID Connect Discovery put the well-known part before or behind an issuer's path.
-	open.GET("/.well-known/oauth-authorization-server/t/:tenant", s.metadata)
-	open.GET("/.well-known/openid-configuration/t/:tenant", s.metadata)
+	publish(open, "/.well-known/oauth-authorization-server/t/:tenant", s.metadata)
+	publish(open, "/.well-known/openid-configuration/t/:tenant", s.metadata)
+}
+
+// publish routes a public document, for browser clients too: those that send a header of their own ask first.
+func publish(r gin.IRoutes, path string, h gin.HandlerFunc) {
+	read(r, path, h)
+	r.OPTIONS(path, documentPreflight)
+}
+
+// read routes GET, and HEAD with it (RFC 9110 §9.3.2), which gin keeps apart.
+func read(r gin.IRoutes, path string, h gin.HandlerFunc) {
+	r.GET(path, h)
+	r.HEAD(path, h)
 }
 
 func (s *Server) tenantRoutes(g *gin.RouterGroup) {
-	g.GET("/.well-known/oauth-authorization-server", s.metadata)
-	g.GET("/.well-known/openid-configuration", s.metadata)
-	g.GET("/.well-known/oauth-protected-resource/:resource", s.protectedResource)
-	g.GET("/.well-known/jwks.json", s.jwks)
+	publish(g, "/.well-known/oauth-authorization-server", s.metadata)
+	publish(g, "/.well-known/openid-configuration", s.metadata)
+	publish(g, "/.well-known/oauth-protected-resource/:resource", s.protectedResource)
+	publish(g, "/.well-known/jwks.json", s.jwks)
 	g.POST("/token", s.token)
 	g.OPTIONS("/token", s.tokenPreflight)
-	g.GET("/errors/:code", s.errorPage)
+	read(g, "/errors/:code", s.errorPage)
 }

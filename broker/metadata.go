@@ -37,9 +37,7 @@ type serverMetadata struct {
 func metadataFor(t *snapshot.Tenant) serverMetadata {
 	scopes := []string{}
 	for _, r := range t.ActiveResources() {
-		for scope := range r.Scopes {
-			scopes = append(scopes, scope)
-		}
+		scopes = append(scopes, r.ScopeNames...)
 	}
 	slices.Sort(scopes)
 	return serverMetadata{
@@ -78,6 +76,15 @@ func publicDocument(c *gin.Context, body []byte) {
 	c.Header("Cache-Control", cacheForMinutes)
 	c.Header("Access-Control-Allow-Origin", "*") // public documents: RFC 8414 §3, for browser clients
 	c.Data(http.StatusOK, "application/json", body)
+}
+
+// documentPreflight lets any page read what is public anyway, with the header that MCP clients send along.
+func documentPreflight(c *gin.Context) {
+	c.Header("Access-Control-Allow-Origin", "*")
+	c.Header("Access-Control-Allow-Methods", "GET, HEAD")
+	c.Header("Access-Control-Allow-Headers", "MCP-Protocol-Version")
+	c.Header("Access-Control-Max-Age", "600")
+	c.Status(http.StatusNoContent)
 }
 
 func (s *Server) jwks(c *gin.Context) {
@@ -119,15 +126,10 @@ func (s *Server) protectedResource(c *gin.Context) {
 		s.notFound(c)
 		return
 	}
-	scopes := make([]string, 0, len(r.Scopes))
-	for scope := range r.Scopes {
-		scopes = append(scopes, scope)
-	}
-	slices.Sort(scopes)
 	body, err := json.Marshal(resourceMetadata{
 		Resource:             r.URI,
 		AuthorizationServers: []string{t.Issuer},
-		ScopesSupported:      scopes,
+		ScopesSupported:      append([]string{}, r.ScopeNames...),
 		BearerMethods:        []string{"header"}, // RFC 9700 §4.3.2: never in the query
 		DPoPSigningAlgs:      dpop.Algorithms(),
 		DPoPBound:            r.DPoPRequired,

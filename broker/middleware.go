@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -17,8 +18,10 @@ import (
 
 const (
 	traceKey    = "chancery.trace"
+	issuerKey   = "chancery.issuer"
 	traceHeader = "Chancery-Trace"
 	retryAfter  = time.Second
+	readyWithin = 3 * time.Second
 )
 
 // trace names the request, times it and logs it. Nothing of its body or its query reaches the log.
@@ -44,6 +47,9 @@ func traceOf(c *gin.Context) string { return c.GetString(traceKey) }
 func (s *Server) recover(c *gin.Context) {
 	defer func() {
 		if p := recover(); p != nil {
+			if p == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
+				panic(p)
+			}
 			s.Log.Error("panic", "trace_id", traceOf(c), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			if !c.Writer.Written() {
 				s.refuse(c, oauth.Refuse(oauth.CodeInternal, "", ""))
@@ -72,30 +78,53 @@ func (s *Server) headers(c *gin.Context) {
 	h := c.Writer.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	if strings.HasPrefix(s.PublicURL, "https://") {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
 	c.Next()
 }
 
-// tenantName reads the tenant from the path alone, never from a header or a body.
-func tenantName(c *gin.Context) string {
-	if name := c.Param("tenant"); name != "" {
-		return name
+// tenantName reads the tenant from the path alone, never from a header or a body. ok is false for what cannot be a
+// tenant's name there: no label in lower case, or the default tenant, which lives at the root and nowhere else. Two
+// paths to one issuer would be two metadata documents of which one does not name its own place (RFC 8414 §3.3).
+func tenantName(c *gin.Context) (name string, ok bool) {
+	name, below := c.Params.Get("tenant")
+	if !below {
+		return tenant.DefaultName, true
 	}
-	return tenant.DefaultName
+	return name, name != tenant.DefaultName && isLabel(name)
 }
 
-func (s *Server) live(c *gin.Context) { c.String(http.StatusOK, "ok\n") }
+// isLabel tells a DNS label in lower case (RFC 1123 §2.1), as all names of objects are.
+func isLabel(s string) bool {
+	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *Server) live(c *gin.Context) {
+	noStore(c)
+	c.String(http.StatusOK, "ok\n")
+}
 
 // ready needs the database and the keys; an IdP that is down never makes us unready.
 func (s *Server) ready(c *gin.Context) {
+	noStore(c)
 	if s.draining.Load() {
 		c.String(http.StatusServiceUnavailable, "draining\n")
 		return
 	}
-	if err := s.Ready(c.Request.Context()); err != nil {
+	ctx, cancel := context.WithTimeout(c.Request.Context(), readyWithin) // a database that hangs is an answer too
+	defer cancel()
+	if err := s.Ready(ctx); err != nil {
 		s.Log.Warn("not ready", "error", err)
 		c.String(http.StatusServiceUnavailable, "not ready\n")
 		return
@@ -104,12 +133,11 @@ func (s *Server) ready(c *gin.Context) {
 }
 
 func (s *Server) notFound(c *gin.Context) {
-	s.headers(c)
+	noStore(c)
 	c.JSON(http.StatusNotFound, gin.H{"error": "not_found", "error_description": "there is nothing at this path"})
 }
 
 // methodNotAllowed names the method that a path takes (RFC 9110 §15.5.6); gin sets Allow.
 func (s *Server) methodNotAllowed(c *gin.Context) {
-	s.headers(c)
 	s.refuse(c, oauth.Refuse(oauth.CodeMethodNotAllowed, c.Request.Method, ""))
 }

@@ -68,12 +68,12 @@ func readForm(c *gin.Context) (oauth.Form, error) {
 // allowOrigin lets listed browser origins read the token endpoint's answers; there is no wildcard.
 func (s *Server) allowOrigin(c *gin.Context) bool {
 	origin := c.GetHeader("Origin")
-	c.Header("Vary", "Origin")
+	c.Header("Vary", "Origin") // whether it is listed or not: caches must not mix the answers
 	if origin == "" || !slices.Contains(s.CORSOrigins, origin) {
 		return false
 	}
 	c.Header("Access-Control-Allow-Origin", origin)
-	c.Header("Access-Control-Expose-Headers", "DPoP-Nonce, Retry-After, WWW-Authenticate")
+	c.Header("Access-Control-Expose-Headers", traceHeader+", DPoP-Nonce, Retry-After, WWW-Authenticate")
 	return true
 }
 

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"errors"
+	"log/slog"
 	"maps"
 	"net/http"
 	"strconv"
@@ -39,7 +40,12 @@ func (s *Server) refuse(c *gin.Context, err error) {
 	refusal := oauth.AsError(err)
 	w := refusal.Wire(s.issuerOf(c), traceOf(c))
 	if w.Status >= http.StatusInternalServerError {
-		s.Log.Error("request failed", "trace_id", traceOf(c), "code", refusal.Code, "error", refusal.Error())
+		level := slog.LevelError
+		if c.Request.Context().Err() != nil { // the caller went away: nothing of ours failed
+			level = slog.LevelDebug
+		}
+		s.Log.LogAttrs(c.Request.Context(), level, "request failed",
+			slog.String("trace_id", traceOf(c)), slog.String("code", string(refusal.Code)), slog.String("error", refusal.Error()))
 	}
 	noStore(c)
 	if refusal.TriedBasic && w.Status == http.StatusUnauthorized {
@@ -54,25 +60,28 @@ func (s *Server) refuse(c *gin.Context, err error) {
 	c.JSON(w.Status, body)
 }
 
-// issuerOf gives the issuer whose error pages apply; an unknown tenant's are the root's.
+// issuerOf gives the issuer whose error pages apply: that of the tenant that was found, else the root's. It looks nothing
+// up: a refusal under load costs no database.
 func (s *Server) issuerOf(c *gin.Context) string {
-	if c.Param("tenant") == "" {
-		return s.PublicURL
-	}
-	if t, err := s.Pictures.Get(c.Request.Context(), tenantName(c)); err == nil {
-		return t.Issuer
+	if issuer := c.GetString(issuerKey); issuer != "" {
+		return issuer
 	}
 	return s.PublicURL
 }
 
 // picture finds the tenant's picture for a request, or the refusal that says why not.
 func (s *Server) picture(c *gin.Context) (*snapshot.Tenant, error) {
-	t, err := s.Pictures.Get(c.Request.Context(), tenantName(c))
+	name, ok := tenantName(c)
+	if !ok {
+		return nil, oauth.Refuse(oauth.CodeTenantUnknown, name, "a tenant's name")
+	}
+	t, err := s.Pictures.Get(c.Request.Context(), name)
 	switch {
 	case errors.Is(err, snapshot.ErrUnknownTenant):
-		return nil, oauth.Refuse(oauth.CodeTenantUnknown, tenantName(c), "a tenant's name")
+		return nil, oauth.Refuse(oauth.CodeTenantUnknown, name, "a tenant's name")
 	case err != nil:
 		return nil, &oauth.Error{Code: oauth.CodeTenantUnavailable, Cause: err, RetryAfter: retryAfter}
 	}
+	c.Set(issuerKey, t.Issuer)
 	return t, nil
 }

@@ -20,6 +20,7 @@ type call struct {
 	now            time.Time
 	authentication client.Authentication
 	proof          dpop.Proof
+	idp            *federation.IdentityProvider // whose entry was found, verified or not
 	assertion      *assertion.Verified
 	account        federation.Account
 	resource       *snapshot.Resource
@@ -77,7 +78,8 @@ func (c *call) refusalOf(err error) error {
 	c.retell(refusal.Checks)
 	e := &oauth.Error{Code: oauth.Code(refusal.Code), Received: refusal.Received, Expected: refusal.Expected, Cause: refusal.Cause}
 	if refusal.Provider != nil {
-		e.AccessDenied = refusal.Provider.Assertions.Errors == federation.ErrorsIDJAG06
+		c.idp = refusal.Provider
+		e.AccessDenied = c.idp.Assertions.Errors == federation.ErrorsIDJAG06
 	}
 	if refusal.Code == federation.CodeKeysUnavailable {
 		e.RetryAfter = 30 * time.Second
@@ -85,12 +87,18 @@ func (c *call) refusalOf(err error) error {
 	return e
 }
 
-// refuse is a refusal after the assertion was verified: its issuer's entry chooses between the error profiles.
+// identified tells whether it is known who asks: the client proved it, or the assertion that it holds is bound to a key
+// that it proved.
+func (c *call) identified() bool {
+	return c.authentication.Proved() || c.assertion != nil && c.assertion.Thumbprint() != ""
+}
+
+// refuse is a refusal of this room. Once an issuer's entry was found, it chooses between the error profiles.
 func (c *call) refuse(code oauth.Code, check, received, expected string) error {
 	c.failed(check, received, expected)
 	e := oauth.Refuse(code, received, expected)
-	if c.assertion != nil {
-		e.AccessDenied = c.assertion.Provider().Assertions.Errors == federation.ErrorsIDJAG06
+	if c.idp != nil {
+		e.AccessDenied = c.idp.Assertions.Errors == federation.ErrorsIDJAG06
 	}
 	return e
 }

@@ -8,6 +8,7 @@ package grant
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/audit"
@@ -118,10 +119,20 @@ func (g *Grants) Token(ctx context.Context, r Request) (Response, error) {
 		}
 		r.Tenant, err = g.Pictures.Refresh(ctx, r.Tenant)
 		if err != nil {
-			return Response{}, &oauth.Error{Code: oauth.CodeTenantUnavailable, Cause: err, RetryAfter: retryAfter}
+			return Response{}, g.notDecided(r, err)
 		}
 	}
-	return Response{}, &oauth.Error{Code: oauth.CodeTenantUnavailable, Cause: ledger.ErrStale, RetryAfter: retryAfter}
+	return Response{}, g.notDecided(r, ledger.ErrStale)
+}
+
+// notDecided is the answer where there is no current picture to decide on: the tenant is gone, or cannot be read.
+func (g *Grants) notDecided(r Request, err error) error {
+	refusal := &oauth.Error{Code: oauth.CodeTenantUnavailable, Cause: err, RetryAfter: retryAfter}
+	if errors.Is(err, snapshot.ErrUnknownTenant) {
+		refusal = oauth.Fail(oauth.CodeTenantUnknown, err)
+	}
+	g.Observer.Granted(r.Form.Get("grant_type"), "", refusal.Code)
+	return refusal
 }
 
 // TurnAway records the refusal of a request that never became one: an unreadable form, a wrong content type.
@@ -177,7 +188,7 @@ func (g *Grants) answer(ctx context.Context, r Request) (Response, error) {
 	if c.client() == nil { // ID-JAG §4.4, EMA 7.7: the grant enforces client authentication
 		return Response{}, g.turnAway(c, oauth.Refuse(oauth.CodeClientAuthenticationRequired, "no client", "client authentication"))
 	}
-	c.passed("client", c.client().Name+" by "+string(c.authentication.Method()), "")
+	c.passed("client", strings.TrimSpace(c.client().Name+" by "+string(c.authentication.Method())+" "+c.authentication.SecretID()), "")
 
 	// 3. Which key the caller holds, if it shows one (RFC 9449 §5).
 	if err := c.verifyProof(); err != nil {

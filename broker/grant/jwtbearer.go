@@ -3,8 +3,11 @@ package grant
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
+	"net/url"
 	"strings"
 
+	"github.com/chancery-dev/chancery/broker/client"
 	"github.com/chancery-dev/chancery/broker/id"
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/oauth"
@@ -31,7 +34,7 @@ func (g *Grants) jwtBearer(ctx context.Context, c *call) (granted, error) {
 		Compact:         c.Form.Get("assertion"),
 		Issuer:          c.Tenant.Issuer,
 		ClientID:        c.client().ClientID,
-		ClientNames:     []string{c.client().Name},
+		ClientNames:     namesOf(c.client()),
 		ProofThumbprint: c.proof.Thumbprint(),
 		TenantName:      c.Tenant.Name,
 		TenantUID:       c.Tenant.UID.String(),
@@ -40,7 +43,7 @@ func (g *Grants) jwtBearer(ctx context.Context, c *call) (granted, error) {
 	if err != nil {
 		return granted{}, c.refusalOf(err)
 	}
-	c.assertion = verified
+	c.assertion, c.idp = verified, verified.Provider()
 	c.retell(verified.Checks())
 	if verified.AuthorizationDetails() != nil { // RFC 9396 §5: no type is known here
 		return granted{}, c.refuse(oauth.CodeAuthorizationDetailsUnsupported, "authorization_details", "authorization_details", "none")
@@ -61,7 +64,7 @@ func (g *Grants) jwtBearer(ctx context.Context, c *call) (granted, error) {
 	// 4. It speaks of one active user here.
 	resolution, err := federation.Resolve(ctx, g.Directories.Directory(c.Tenant), verified.Provider(), verified.Identifiers())
 	if err != nil {
-		return granted{}, c.refusalOf(err)
+		return granted{}, c.unresolved(err)
 	}
 	c.retell(resolution.Checks)
 	if resolution.Provision != nil {
@@ -92,6 +95,24 @@ func (g *Grants) jwtBearer(ctx context.Context, c *call) (granted, error) {
 		result.redemptions = append(result.redemptions, r)
 	}
 	return result, nil
+}
+
+// namesOf are what an IdP's entry may call a client: its name, or the host of its metadata document. A host has a dot,
+// which no name has.
+func namesOf(c *client.Client) []string {
+	names := []string{c.Name}
+	if u, err := url.Parse(c.ClientID); err == nil && u.Scheme == "https" && strings.Contains(u.Hostname(), ".") {
+		names = append(names, strings.ToLower(u.Hostname()))
+	}
+	return names
+}
+
+// unresolved: a directory that cannot be read is no refusal of the subject.
+func (c *call) unresolved(err error) error {
+	if _, refused := errors.AsType[*federation.Refusal](err); refused || errors.Is(err, federation.ErrForeignIdentifiers) {
+		return c.refusalOf(err)
+	}
+	return &oauth.Error{Code: oauth.CodeTenantUnavailable, Cause: err, RetryAfter: retryAfter}
 }
 
 // clientMayRedeem holds the rules that come before the assertion is looked at. Who proved nothing is a public client,

@@ -22,6 +22,7 @@ func (g *Grants) mint(ctx context.Context, c *call, d policy.Decision) (granted,
 	if d.Lifetime > 0 {
 		lifetime = min(lifetime, d.Lifetime)
 	}
+	lifetime = lifetime.Truncate(time.Second) // exp and expires_in are whole seconds; what is left of less is no token
 	now := c.now.Truncate(time.Second)
 	claims := token.Claims{
 		Issuer:      c.Tenant.Issuer,
@@ -70,7 +71,9 @@ func (c *call) extraClaims() map[string]any {
 	for _, name := range c.resource.TokenClaims {
 		switch name {
 		case "groups":
-			extra["groups"] = c.groupsOfUser.names
+			if c.groupsOfUser.state == policy.GroupsComplete { // not known is not none: absent, never null
+				extra["groups"] = c.groupsOfUser.names
+			}
 		case "email":
 			if c.account.Email != "" {
 				extra["email"] = c.account.Email

@@ -33,7 +33,7 @@ func (g *Grants) recordGrant(ctx context.Context, c *call, result granted) (Resp
 // recordRefusal commits a refusal. What proves the caller (client assertion, DPoP proof) is used up by it; the assertion
 // is not, so that a step-up or a mended policy can still redeem it.
 func (g *Grants) recordRefusal(ctx context.Context, c *call, refusal *oauth.Error) error {
-	if !c.authentication.Proved() { // a flood of those must not fill the disk
+	if !c.identified() { // a flood of those must not fill the disk
 		return g.turnAway(c, refusal)
 	}
 	outcome := audit.Refused
@@ -69,6 +69,7 @@ func (g *Grants) notRecorded(c *call, err error) error {
 		g.Observer.Granted(c.Form.Get("grant_type"), c.issuerName(), code)
 		return oauth.Refuse(code, "used before", "something fresh")
 	}
+	g.Observer.Granted(c.Form.Get("grant_type"), c.issuerName(), oauth.CodeLedgerUnavailable)
 	return &oauth.Error{Code: oauth.CodeLedgerUnavailable, Cause: err, RetryAfter: retryAfter}
 }
 
@@ -79,7 +80,7 @@ func (g *Grants) turnAway(c *call, refusal *oauth.Error) error {
 	event.Detail = detail(refusal)
 	event.Principal = audit.Principal{Kind: "anonymous", Name: c.Form.Get("client_id")}
 	g.Lane.Add(event, c.Remote)
-	g.Observer.Granted(c.Form.Get("grant_type"), "", refusal.Code)
+	g.Observer.Granted(c.Form.Get("grant_type"), c.issuerName(), refusal.Code)
 	return refusal
 }
 
@@ -119,8 +120,8 @@ func (c *call) event(kind audit.Type, outcome audit.Outcome) audit.Event {
 		e.Principal = audit.Principal{Kind: "client", ID: client.UID, Name: client.Name}
 		e.Client = client.ClientID
 	}
+	e.IdP = c.issuerName()
 	if c.assertion != nil {
-		e.IdP = c.assertion.Provider().Name
 		e.AssertionID, e.AssertionBy = c.assertion.ID(), c.assertion.Issuer()
 	}
 	e.OnBehalf = c.account.UID
@@ -135,10 +136,10 @@ func (c *call) event(kind audit.Type, outcome audit.Outcome) audit.Event {
 }
 
 func (c *call) issuerName() string {
-	if c.assertion == nil {
+	if c.idp == nil {
 		return ""
 	}
-	return c.assertion.Provider().Name
+	return c.idp.Name
 }
 
 func detail(refusal *oauth.Error) map[string]string {

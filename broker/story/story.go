@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/ledger"
@@ -139,10 +140,12 @@ func fromDecision(d ledger.Decision) (*Policy, error) {
 	return p, nil
 }
 
-// Lines tells the story to people.
+// Lines tells the story to people, on a terminal: what outsiders sent cannot move the cursor or turn the text around.
 func (s Story) Lines() []string {
 	lines := []string{strings.TrimSpace(fmt.Sprintf("%s at %s: %s %s", s.Trace, s.At.UTC().Format(time.RFC3339), s.Outcome, s.Code))}
-	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	add := func(format string, args ...any) {
+		lines = append(lines, strings.TrimRight(printable(fmt.Sprintf(format, args...)), " "))
+	}
 	who := []string{}
 	for _, part := range [][2]string{{"client", s.Client}, {"IdP", s.IdP}, {"user", s.User}, {"resource", s.Resource}, {"scope", s.Scope}, {"token", s.TokenID}} {
 		if part[1] != "" {
@@ -158,10 +161,10 @@ func (s Story) Lines() []string {
 			mark = "✗"
 		}
 		line := fmt.Sprintf("  %s %-22s %s", mark, c.Name, c.Received)
-		if c.Expected != "" {
+		if !c.OK && c.Expected != "" { // of what held, what came in says enough
 			line += "   (expected " + c.Expected + ")"
 		}
-		lines = append(lines, strings.TrimRight(line, " "))
+		add("%s", line)
 	}
 	if s.Policy != nil {
 		for _, p := range s.Policy.Policies {
@@ -181,4 +184,13 @@ func (s Story) Lines() []string {
 		add("  %s. To fix (%s): %s", s.Meaning.Text, s.Meaning.Who, s.Meaning.Fix)
 	}
 	return lines
+}
+
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, s)
 }

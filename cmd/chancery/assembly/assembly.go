@@ -68,7 +68,7 @@ type Server struct {
 	admin     *admin.Server
 	listeners []*listener
 
-	clockOff  atomic.Bool // our clock and the database's disagree
+	clockOff atomic.Bool // our clock and the database's disagree
 
 	work     sync.WaitGroup // what runs beside the listeners
 	stopWork context.CancelFunc

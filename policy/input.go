@@ -3,7 +3,6 @@ package policy
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"time"
 )
 
@@ -171,23 +170,6 @@ func At(t time.Time, zone *time.Location) Time {
 		Weekday: t.Weekday().String(),
 		Hour:    t.Hour(),
 	}
-}
-
-// JSON is the input as it is recorded: the same content that Value gives to policy.
-func (in *Input) JSON() ([]byte, error) {
-	if _, err := in.Value(); err != nil {
-		return nil, err
-	}
-	type alias Input
-	versioned := struct {
-		Version int `json:"version"`
-		*alias
-	}{InputVersion, (*alias)(in)}
-	text, err := marshal(versioned)
-	if err != nil {
-		return nil, fmt.Errorf("policy input: %w", err)
-	}
-	return text, nil
 }
 
 // marshal is JSON without HTML escapes.

@@ -45,15 +45,21 @@ func (c *converter) take(n int) bool {
 	return c.err == nil
 }
 
-func (c *converter) str(s string) *ast.Term {
-	if !c.take(len(s)) {
-		return ast.NullTerm()
-	}
+// fits counts a string and reports whether there may be such a one.
+func (c *converter) fits(s string) bool {
 	switch {
+	case !c.take(len(s)):
 	case len(s) > maxString:
-		return c.fail(errTooLarge)
+		c.fail(errTooLarge)
 	case !utf8.ValidString(s):
-		return c.fail(errNotUTF8)
+		c.fail(errNotUTF8)
+	}
+	return c.err == nil
+}
+
+func (c *converter) str(s string) *ast.Term {
+	if !c.fits(s) {
+		return ast.NullTerm()
 	}
 	return ast.InternedTerm(s)
 }

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -180,4 +181,20 @@ func Clients(connections int) *http.Client {
 		Timeout:   patience,
 		Transport: &http.Transport{MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections, IdleConnTimeout: time.Minute},
 	}
+}
+
+// AdminRequest sends bytes to the first replica's admin API, past our own client.
+func (w *World) AdminRequest(method, path string, body []byte) Answer {
+	w.t.Helper()
+	base, _, _ := strings.Cut(w.Server().Admin.String(), " ")
+	request, err := http.NewRequestWithContext(w.t.Context(), method, base+path, bytes.NewReader(body))
+	must(w.t, err)
+	request.Header.Set("Authorization", "Bearer "+w.AdminToken)
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	must(w.t, err)
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, 8<<20))
+	must(w.t, err)
+	return Answer{Status: response.StatusCode, Header: response.Header, Body: string(text)}
 }

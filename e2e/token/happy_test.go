@@ -118,7 +118,7 @@ func TestTokenCarriesWhatIsAskedFor(t *testing.T) {
 	each(t, harness.DefaultIdP+harness.DefaultPeople+richResource, func(t *testing.T, w *harness.World) {
 		a := w.Redeem(w.IdP.IDJAG(idptest.Alice)).Granted(t)
 		claims := harness.Verify(t, a.AccessToken, w.Server().Get("/.well-known/jwks.json").Body).Claims
-		got := fmt.Sprint(a.ExpiresIn, claims["groups"], claims["email"], claims["plan"], claims["environment"], claims[w.Issuer+"/claims"])
+		got := fmt.Sprintf("%v %v %v %v %v %v", a.ExpiresIn, claims["groups"], claims["email"], claims["plan"], claims["environment"], claims[w.Issuer+"/claims"])
 		if want := "60 [notes-editors] alice@acme.com pro production map[team:notes]"; got != want {
 			t.Errorf("%s, want %s", got, want)
 		}

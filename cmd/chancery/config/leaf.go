@@ -1,8 +1,10 @@
 package config
 
 import (
+	"errors"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -67,6 +69,79 @@ func typeName(t reflect.Type) string {
 	}
 }
 
+// parse reads a value that came as text, from the environment or the command line.
+func (l Leaf) parse(text string) (any, error) {
+	switch l.Type {
+	case "list":
+		return textList(text)
+	case "number":
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return nil, errNumber
+		}
+		return n, nil
+	case "bool":
+		if text != "true" && text != "false" {
+			return nil, errBool
+		}
+		return text == "true", nil
+	}
+	return text, l.check(text)
+}
+
+var (
+	errNumber   = errors.New("a whole number is expected")
+	errBool     = errors.New("true or false is expected")
+	errDuration = errors.New("a duration with its unit is expected, such as 30s or 720h")
+	errList     = errors.New("a list of texts is expected")
+	errText     = errors.New("text is expected")
+)
+
+// check refuses a value of another type; nothing is converted, and a value that
+// may be a secret is not quoted.
+func (l Leaf) check(value any) error {
+	switch l.Type {
+	case "number":
+		if _, ok := value.(int); !ok {
+			return errNumber
+		}
+	case "bool":
+		if _, ok := value.(bool); !ok {
+			return errBool
+		}
+	case "list":
+		return checkList(value)
+	case "duration":
+		text, ok := value.(string)
+		if !ok {
+			return errDuration
+		}
+		if _, err := time.ParseDuration(text); err != nil {
+			return errDuration
+		}
+	default:
+		if _, ok := value.(string); !ok {
+			return errText
+		}
+	}
+	return nil
+}
+
+func checkList(value any) error {
+	switch list := value.(type) {
+	case []string:
+		return nil
+	case []any:
+		for _, item := range list {
+			if _, ok := item.(string); !ok {
+				return errList
+			}
+		}
+		return nil
+	}
+	return errList
+}
+
 func findLeaf(key string) (Leaf, bool) {
 	leaves := Leaves()
 	i := slices.IndexFunc(leaves, func(l Leaf) bool { return l.Key == key })
@@ -74,6 +149,12 @@ func findLeaf(key string) (Leaf, bool) {
 		return Leaf{}, false
 	}
 	return leaves[i], true
+}
+
+// isSection tells that a key has settings below it, and is none itself.
+func isSection(key string) bool {
+	_, leaf := findLeaf(key)
+	return !leaf && slices.ContainsFunc(Leaves(), func(l Leaf) bool { return strings.HasPrefix(l.Key, key+".") })
 }
 
 // nearest is the known key that the unknown one most likely meant; empty if none comes close.

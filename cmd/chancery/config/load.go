@@ -135,11 +135,18 @@ func flatten(prefix string, tree, flat map[string]any) error {
 			}
 			continue
 		}
-		if tree[name] == nil {
-			continue // an empty section
+		if tree[name] == nil && isSection(key) {
+			continue
 		}
-		if _, known := findLeaf(key); !known {
+		leaf, known := findLeaf(key)
+		if !known {
 			return unknownKey(key)
+		}
+		if tree[name] == nil {
+			return fmt.Errorf("%s: it has no value: leave it out, or give one", key)
+		}
+		if err := leaf.check(tree[name]); err != nil {
+			return fmt.Errorf("%s: %w", key, err)
 		}
 		flat[key] = tree[name]
 	}
@@ -199,14 +206,6 @@ func ParseSettings(pairs []string) (map[string]any, error) {
 	return flat, nil
 }
 
-// parse reads a value that came as text.
-func (l Leaf) parse(value string) (any, error) {
-	if l.Type == "list" {
-		return textList(value)
-	}
-	return value, nil
-}
-
 // textList reads a,b or [a, b].
 func textList(value string) ([]string, error) {
 	value = strings.TrimSpace(value)
@@ -214,7 +213,11 @@ func textList(value string) ([]string, error) {
 		if value == "" {
 			return []string{}, nil
 		}
-		return strings.Split(value, ","), nil
+		list := strings.Split(value, ",")
+		for i := range list {
+			list[i] = strings.TrimSpace(list[i])
+		}
+		return list, nil
 	}
 	var list []string
 	if err := yaml.Unmarshal([]byte(value), &list); err != nil {
@@ -243,11 +246,18 @@ func profileOf(layers ...map[string]any) (Profile, error) {
 
 // merge lays a stronger source over the weaker ones. A secret's reference replaces the whole of the weaker one.
 func (l *Loaded) merge(k *koanf.Koanf, origin string, layer map[string]any) error {
-	for key := range layer {
-		if _, known := findLeaf(key); !known {
+	for key, value := range layer {
+		leaf, known := findLeaf(key)
+		if !known {
 			return unknownKey(key)
 		}
+		if err := leaf.check(value); err != nil {
+			return fmt.Errorf("%s: %w", key, err)
+		}
 		for _, sibling := range siblings(key) {
+			if _, both := layer[sibling]; both {
+				return fmt.Errorf("%s and %s: one of them is expected", min(key, sibling), max(key, sibling))
+			}
 			k.Delete(sibling)
 			delete(l.origin, sibling)
 		}
@@ -273,7 +283,7 @@ func (l *Loaded) decode(k *koanf.Koanf) error {
 		TagName:          "key",
 		ErrorUnused:      true,
 		WeaklyTypedInput: false,
-		DecodeHook:       mapstructure.ComposeDecodeHookFunc(textHook, scalarHook, mapstructure.StringToTimeDurationHookFunc()),
+		DecodeHook:       mapstructure.ComposeDecodeHookFunc(textHook, mapstructure.StringToTimeDurationHookFunc()),
 	})
 	if err != nil {
 		return err
@@ -299,17 +309,4 @@ func textHook(from, to reflect.Type, value any) (any, error) {
 		return Text{Ref: ref}, nil
 	}
 	return nil, fmt.Errorf("%s: text or a reference is expected", from)
-}
-
-// scalarHook reads numbers and booleans that the environment gives as text; a file has to write them as what they are.
-func scalarHook(from, to reflect.Type, value any) (any, error) {
-	text, ok := value.(string)
-	if !ok || from.Kind() != reflect.String || (to.Kind() != reflect.Int && to.Kind() != reflect.Bool) {
-		return value, nil
-	}
-	var out any
-	if err := yaml.Unmarshal([]byte(text), &out); err != nil {
-		return value, nil //nolint:nilerr // the decoder says what it expected
-	}
-	return out, nil
 }

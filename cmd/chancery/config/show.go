@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -42,23 +43,42 @@ func (l *Loaded) shown(leaf Leaf) any {
 	return value
 }
 
-// hideSecret keeps what helps to recognise a URL and drops the password.
+const redacted = "[redacted]"
+
+// plainParameters of a database URL hold no secret.
+var plainParameters = []string{"application_name", "connect_timeout", "sslmode", "sslrootcert", "target_session_attrs"}
+
+// hideSecret keeps what helps to recognise a URL. Where a password might be in
+// what it would keep, it keeps the scheme alone.
 func hideSecret(value string) string {
-	scheme, rest, ok := strings.Cut(value, "://")
-	if !ok {
-		return "[redacted]"
+	u, err := url.Parse(value)
+	if err != nil || u.Scheme == "" || u.Opaque != "" {
+		return redacted
 	}
-	if credentials, host, ok := strings.Cut(rest, "@"); ok {
-		user, _, hasPassword := strings.Cut(credentials, ":")
-		if hasPassword {
-			user += ":[redacted]"
+	if u.Fragment != "" || strings.Contains(u.Path, "@") || u.Path != u.EscapedPath() {
+		return u.Scheme + "://" + redacted
+	}
+	shown := u.Scheme + "://"
+	if u.User != nil {
+		shown += u.User.Username()
+		if _, has := u.User.Password(); has {
+			shown += ":" + redacted
 		}
-		rest = user + "@" + host
+		shown += "@"
 	}
-	if before, _, ok := strings.Cut(rest, "?"); ok && strings.Contains(rest, "password") {
-		rest = before + "?[redacted]"
+	shown += u.Host + u.Path
+	separator := "?"
+	for pair := range strings.SplitSeq(u.RawQuery, "&") {
+		if pair == "" {
+			continue
+		}
+		if name, _, _ := strings.Cut(pair, "="); !slices.Contains(plainParameters, name) {
+			pair = redacted
+		}
+		shown += separator + pair
+		separator = "&"
 	}
-	return scheme + "://" + rest
+	return shown
 }
 
 // Effective prints the merged configuration as YAML, secrets hidden.
@@ -76,7 +96,12 @@ func (l *Loaded) Effective() ([]byte, error) {
 }
 
 func place(node *yaml.Node, path []string, value any, origin string) error {
-	i := slices.IndexFunc(node.Content, func(n *yaml.Node) bool { return n.Value == path[0] })
+	i := -1
+	for at := 0; at < len(node.Content); at += 2 { // names stand at even places, values between them
+		if node.Content[at].Value == path[0] {
+			i = at
+		}
+	}
 	if len(path) == 1 {
 		var leaf yaml.Node
 		if err := leaf.Encode(value); err != nil {

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"testing"
+
+	"github.com/chancery-dev/chancery/admin/client"
+)
+
+func TestKeys(t *testing.T) {
+	s, fresh, redeem := working(t)
+	list := func() []client.Key {
+		t.Helper()
+		var keys []client.Key
+		got := s.run(exitDone, "keys", "list", "-o", "json")
+		if err := json.Unmarshal([]byte(got.stdout), &keys); err != nil {
+			t.Fatalf("%v: %s", err, got.stdout)
+		}
+		hasNot(t, got.stdout, "sealed", "private", `"d"`)
+		return keys
+	}
+	// A tenant's first key is made when somebody asks for it.
+	if got := s.run(exitDone, "keys", "list", "-o", "json").stdout; got != "[]\n" {
+		t.Errorf("%q", got)
+	}
+	has(t, s.run(exitFailed, "keys", "rotate").stderr, "key_unknown (404)")
+	if status, body := redeem(fresh()); status != http.StatusOK {
+		t.Fatalf("%d %v", status, body)
+	}
+	before := list()
+	if len(before) != 1 {
+		t.Fatalf("%d keys", len(before))
+	}
+	has(t, s.run(exitDone, "keys", "list").stdout, "KID", "STATE", before[0].KeyID)
+	s.run(exitDone, "keys", "rotate") // its successor is published beside it
+	after := list()
+	if len(after) != 2 {
+		t.Fatalf("%d keys after a rotation", len(after))
+	}
+	has(t, s.run(exitFailed, "keys", "rotate", "--algorithm", "HS256").stderr, "parameter_invalid (400)")
+
+	// What is not there.
+	has(t, s.run(exitFailed, "keys", "retire", "nothing").stderr, "key_unknown (404)")
+	has(t, s.run(exitFailed, "keys", "revoke", "nothing", "--yes").stderr, "key_unknown (404)")
+
+	// Revoking wants a word.
+	kid := before[0].KeyID
+	has(t, s.run(exitFailed, "keys", "revoke", kid).stderr, "--yes")
+	if got := list(); len(got) != len(after) {
+		t.Error("a key was revoked without --yes")
+	}
+	has(t, s.run(exitDone, "keys", "revoke", kid, "--yes", "--reason", "a test").stdout, kid, "revoked")
+	for _, k := range list() {
+		if k.KeyID == kid && k.State != "revoked" {
+			t.Errorf("%s is %s", kid, k.State)
+		}
+	}
+}

@@ -50,8 +50,9 @@ type Directory interface {
 	ByID(ctx context.Context, uid string) ([]Account, error)
 	// ByEmail finds accounts by CanonicalEmail.
 	ByEmail(ctx context.Context, email string) ([]Account, error)
-	// IdPs names the IdPs at which an account has an identity; an empty list means
-	// that nobody has linked it yet.
+	// IdPs lists the uids of the IdPs to which an account is linked. A link to one
+	// that is gone is listed too, as something that is no IdP's uid; an empty list
+	// means that nobody has linked the account yet.
 	IdPs(ctx context.Context, uid string) ([]string, error)
 }
 
@@ -160,7 +161,7 @@ func (s *search) isForeign(ctx context.Context, by MatchBy, uid string) (bool, e
 		return false, nil
 	}
 	idps, err := s.directory.IdPs(ctx, uid)
-	return len(idps) > 0 && !slices.Contains(idps, s.idp.Name), err
+	return len(idps) > 0 && !slices.Contains(idps, s.idp.UID), err
 }
 
 // lookup returns what to ask the directory, or nil when the identifier is absent

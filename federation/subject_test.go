@@ -78,7 +78,7 @@ func world(t *testing.T) (*directory, *federation.IdentityProvider, *federation.
 			"usr_alice": active("usr_alice", "alice@acme.com"), "usr_bob": active("usr_bob", "bob@acme.com"),
 			"usr_carol": active("usr_carol", "carol@acme.com"), "usr_mallory": active("usr_mallory", "mallory@acme.com"),
 		},
-		idps: map[string][]string{"usr_alice": {"okta"}, "usr_bob": {"keycloak", "okta"}, "usr_mallory": {"keycloak"}},
+		idps: map[string][]string{"usr_alice": {"idp_1"}, "usr_bob": {"idp_2", "idp_1"}, "usr_mallory": {"idp_2"}},
 	}
 	idp := &federation.IdentityProvider{
 		UID: "idp_1", Name: "okta", Issuer: "https://acme.okta.com",

@@ -57,6 +57,9 @@ func (p *Path) draft(ctx context.Context, tenantName string, objects []Object, r
 			return d, err
 		}
 	}
+	if err := d.link(ctx); err != nil {
+		return d, err
+	}
 	d.order()
 	d.describe()
 	if err := d.together(ctx); err != nil {

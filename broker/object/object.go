@@ -104,6 +104,8 @@ type Store interface {
 	Get(ctx context.Context, t tenant.UID, kind Kind, name string) (Stored, error)
 	// List pages by name: at most limit objects after the named one.
 	List(ctx context.Context, t tenant.UID, kind Kind, after string, limit int) ([]Stored, error)
+	// Buried tells which of the names an object had that was deleted.
+	Buried(ctx context.Context, t tenant.UID, kind Kind, names []string) ([]string, error)
 	// Apply makes all the changes in one transaction or none of them. A change whose Revision is not
 	// one more than what is stored (or 1 for a new object) answers ErrConflict. If any change narrows, the tenant's
 	// version is raised once, under the lock that the ledger shares; the new version is returned (0: not raised).

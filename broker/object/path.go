@@ -227,7 +227,7 @@ func (p *Path) Delete(ctx context.Context, tenantName string, kind Kind, name st
 	d := p.newDraft(tenantName, owner.Tenant, r)
 	d.remove(stored)
 	d.describe()
-	d.plan.Warnings = p.stillNamed(ctx, stored)
+	d.stillNamed(ctx, stored)
 	if r.DryRun {
 		return d.plan, nil
 	}

@@ -2,7 +2,6 @@ package object
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -59,6 +58,7 @@ func referencesOf(spec Spec) []reference {
 		list("spec.assertions.resources", KindResource, s.Assertions.Resources)
 	case *ClientSpec:
 		list("spec.resources", KindResource, s.Resources)
+		list("spec.exchange.subject_clients", KindClient, s.Exchange.SubjectClients)
 	case *ResourceSpec:
 		list("spec.server.client", KindClient, []string{s.Server.Client})
 	case *UserSpec:
@@ -94,35 +94,3 @@ func (l *lookup) has(ctx context.Context, kind Kind, name string) (bool, error) 
 	l.found[label] = s != nil
 	return s != nil, nil
 }
-
-// stillNamed warns of what keeps naming an object that is deleted. Clients and
-// users can be a million: they are not searched.
-func (p *Path) stillNamed(ctx context.Context, gone Stored) []Problem {
-	var warnings []Problem
-	for _, kind := range []Kind{KindIdentityProvider, KindResource, KindPolicy} {
-		err := p.each(ctx, gone.Tenant, kind, func(s Stored) error {
-			spec, err := ParseSpec(kind, s.Spec)
-			if err != nil {
-				return err
-			}
-			for _, r := range referencesOf(spec) {
-				if r.kind == gone.Kind && r.name == gone.Name {
-					warnings = append(warnings, Problem{
-						Object: string(kind) + " " + s.Name, Path: r.path, Code: "reference_unknown",
-						Text: fmt.Sprintf("still names %s %s, which counts for nothing now", gone.Kind, gone.Name),
-					})
-				}
-			}
-			if len(warnings) >= maxWarnings {
-				return errEnough
-			}
-			return nil
-		})
-		if err != nil {
-			return warnings // they help, and decide nothing
-		}
-	}
-	return warnings
-}
-
-var errEnough = errors.New("enough was found")

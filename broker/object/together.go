@@ -24,7 +24,10 @@ func (d *draft) together(ctx context.Context) error {
 	if err := wrong.err(); err != nil {
 		return err
 	}
-	return d.references(ctx)
+	if err := d.references(ctx); err != nil {
+		return err
+	}
+	return d.namedAgain(ctx)
 }
 
 // keysFree: no other live object may hold an exclusive key.

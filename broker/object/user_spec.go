@@ -1,6 +1,10 @@
 package object
 
-import "encoding/json"
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+)
 
 // UserSpec is a person or a service account.
 type UserSpec struct {
@@ -39,11 +43,30 @@ const (
 	SpaceEmail       = "email"
 )
 
-// IdentityKey is the value of the key in SpaceIdentity: an IdP's name, the IdP-side tenant ("" for none) and the subject.
-func IdentityKey(idp, tenant, sub string) string { return joinKey(idp, tenant, sub) }
+// Link names one IdP object together with its issuer. A user is linked to that, and not to whatever bears the IdP's name: an
+// IdP that is made again under the name, or pointed at another issuer, speaks of nobody until the users are applied again.
+func Link(idpUID, issuer string) string {
+	sum := sha256.Sum256([]byte(issuer))
+	return idpUID + "@" + base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// LinkOf is the link that a key is made of; none for a key that links nobody.
+func LinkOf(k Key) (link string, ok bool) {
+	if k.Space != SpaceIdentity && k.Space != SpaceSubID {
+		return "", false
+	}
+	var parts []string
+	if err := json.Unmarshal([]byte(k.Value), &parts); err != nil || len(parts) != 3 {
+		return "", false
+	}
+	return parts[0], true
+}
+
+// IdentityKey is the value of the key in SpaceIdentity: the Link to an IdP, the IdP-side tenant ("" for none) and the subject.
+func IdentityKey(link, tenant, sub string) string { return joinKey(link, tenant, sub) }
 
 // SubIDKey is the value of the key in SpaceSubID; canonical is federation.SubjectID.Canonical.
-func SubIDKey(idp, tenant, canonical string) string { return joinKey(idp, tenant, canonical) }
+func SubIDKey(link, tenant, canonical string) string { return joinKey(link, tenant, canonical) }
 
 // joinKey is a JSON list: no part can run into the next.
 func joinKey(parts ...string) string {

@@ -25,7 +25,7 @@ func (s *UserSpec) Validate() error {
 	for i, identity := range s.Identities {
 		path := fmt.Sprintf("spec.identities[%d]", i)
 		identity.check(&f, path)
-		for _, key := range identity.keys() {
+		for _, key := range identity.keys(identity.IdP) {
 			if seen[key] {
 				f.add(path, "is listed twice")
 			}
@@ -60,25 +60,35 @@ func (i Identity) check(f *findings, path string) {
 	}
 }
 
-// keys are the natural keys of one identity. They name the IdP, so that no IdP
-// speaks of another's subjects.
-func (i Identity) keys() []Key {
+// keys are the natural keys of one identity. They hold the link to the IdP, so
+// that no IdP speaks of another's subjects.
+func (i Identity) keys(link string) []Key {
 	var keys []Key
 	if i.Sub != "" {
-		keys = append(keys, Key{Space: SpaceIdentity, Value: IdentityKey(i.IdP, i.Tenant, i.Sub), Exclusive: true})
+		keys = append(keys, Key{Space: SpaceIdentity, Value: IdentityKey(link, i.Tenant, i.Sub), Exclusive: true})
 	}
 	if id, err := federation.ParseSubjectID(i.SubID); err == nil {
-		keys = append(keys, Key{Space: SpaceSubID, Value: SubIDKey(i.IdP, i.Tenant, id.Canonical()), Exclusive: true})
+		keys = append(keys, Key{Space: SpaceSubID, Value: SubIDKey(link, i.Tenant, id.Canonical()), Exclusive: true})
 	}
 	return keys
 }
 
-// Keys implements Spec. An address may be that of several users; who resolves by it refuses then.
-func (s *UserSpec) Keys() []Key {
+// Links are the keys by which the subjects of IdPs find the user. find gives the
+// Link to the IdP that has a name now; where there is none, there is no key.
+func (s *UserSpec) Links(find func(idp string) (link string, ok bool)) []Key {
 	var keys []Key
 	for _, identity := range s.Identities {
-		keys = append(keys, identity.keys()...)
+		if link, ok := find(identity.IdP); ok {
+			keys = append(keys, identity.keys(link)...)
+		}
 	}
+	return keys
+}
+
+// Keys implements Spec: what the user says alone. The keys of its identities are
+// Links. An address may be that of several users; who resolves by it refuses then.
+func (s *UserSpec) Keys() []Key {
+	var keys []Key
 	if canonical, _, ok := federation.CanonicalEmail(s.Email); ok {
 		keys = append(keys, Key{Space: SpaceEmail, Value: canonical})
 	}

@@ -173,13 +173,50 @@ func TestKeysAreUnambiguous(t *testing.T) {
 		t.Errorf("one resource, two keys: %v", same)
 	}
 	upper := keys(mutate(t, userDoc, "alice@acme.com", "Alice@ACME.com"))
-	if upper[1] != keys(userDoc)[1] || upper[1].Exclusive {
+	if len(upper) != 1 || upper[0] != keys(userDoc)[0] || upper[0].Exclusive {
 		t.Errorf("addresses: %v", upper)
 	}
-	old := keys(mutate(t, userDoc, "sub_id: {}", "sub_id: {format: saml_nameid, issuer: a, nameid: b}"))
-	now := keys(mutate(t, userDoc, "sub_id: {}", "sub_id: {nameid: b, format: saml-nameid, issuer: a}"))
-	if len(now) != 3 || old[1] != now[1] {
+	links := func(doc string) []object.Key {
+		u, ok := decode(t, doc)[0].Spec.(*object.UserSpec)
+		if !ok {
+			t.Fatal("no user")
+		}
+		return u.Links(func(idp string) (string, bool) { return object.Link("idp_1", "https://"+idp), true })
+	}
+	old := links(mutate(t, userDoc, "sub_id: {}", "sub_id: {format: saml_nameid, issuer: a, nameid: b}"))
+	now := links(mutate(t, userDoc, "sub_id: {}", "sub_id: {nameid: b, format: saml-nameid, issuer: a}"))
+	if len(now) != 2 || old[1] != now[1] {
 		t.Errorf("both spellings are one: %v %v", old, now)
+	}
+}
+
+func TestLinks(t *testing.T) {
+	link := object.Link("idp_1", "https://a.com")
+	for name, other := range map[string]string{
+		"another IdP":    object.Link("idp_2", "https://a.com"),
+		"another issuer": object.Link("idp_1", "https://b.com"),
+	} {
+		if other == link {
+			t.Errorf("%s: the same link", name)
+		}
+	}
+	for _, k := range []object.Key{
+		{Space: object.SpaceIdentity, Value: object.IdentityKey(link, "", "00u1")}, {Space: object.SpaceSubID, Value: object.SubIDKey(link, "t", "{}")},
+	} {
+		if got, ok := object.LinkOf(k); !ok || got != link {
+			t.Errorf("%v: %q %v", k, got, ok)
+		}
+	}
+	for _, k := range []object.Key{
+		{Space: object.SpaceEmail, Value: object.IdentityKey(link, "", "00u1")}, {Space: object.SpaceIdentity, Value: "x"}, {Space: object.SpaceIdentity, Value: `["a"]`}, {},
+	} {
+		if got, ok := object.LinkOf(k); ok {
+			t.Errorf("%v links to %q", k, got)
+		}
+	}
+	user := &object.UserSpec{Identities: []object.Identity{{IdP: "okta", Sub: "00u1"}}}
+	if keys := user.Links(func(string) (string, bool) { return "", false }); len(keys) != 0 {
+		t.Errorf("an IdP that is not there gives %v", keys)
 	}
 }
 

@@ -139,23 +139,29 @@ func newClient(stored object.Stored, secrets []object.Secret) (*client.Client, e
 	return c, nil
 }
 
-// newAccount is a User object, and the names of the IdPs at which it has an identity.
-func newAccount(stored object.Stored) (account federation.Account, idps []string, err error) {
+// linkedNowhere stands for identities that were linked to no IdP when the user was applied.
+const linkedNowhere = "unlinked"
+
+// newAccount is a User object, and its links to IdPs.
+func newAccount(stored object.Stored) (account federation.Account, links []string, err error) {
 	parsed, err := specOf[*object.UserSpec](stored)
 	if err != nil {
 		return federation.Account{}, nil, err
 	}
 	spec := parsed.WithDefaults()
-	for _, identity := range spec.Identities {
-		if !slices.Contains(idps, identity.IdP) {
-			idps = append(idps, identity.IdP)
+	for _, k := range stored.Keys {
+		if link, ok := object.LinkOf(k); ok && !slices.Contains(links, link) {
+			links = append(links, link)
 		}
+	}
+	if len(links) == 0 && len(spec.Identities) > 0 {
+		links = []string{linkedNowhere}
 	}
 	return federation.Account{
 		UID: stored.UID, Name: stored.Name, Email: spec.Email, Status: spec.Status, Groups: spec.Groups, Attributes: spec.Attributes,
 		// Every user that can be stored today is kept by hand: what is not listed is not held.
 		GroupsComplete: true,
-	}, idps, nil
+	}, links, nil
 }
 
 // moment reads an RFC 3339 time; the zero time for none.

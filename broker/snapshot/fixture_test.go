@@ -72,16 +72,37 @@ func each(t *testing.T, test func(t *testing.T, w *world)) {
 
 func (w *world) make(t *testing.T, uid tenant.UID, name string, spec object.Spec) object.Stored {
 	t.Helper()
-	c := storetest.New(uid, kindOf(t, spec), name, text(t, spec), spec.Keys()...)
+	c := storetest.New(uid, kindOf(t, spec), name, text(t, spec), w.keys(t, uid, spec)...)
 	storetest.Apply(t, w.objects, c)
 	return c.Stored
 }
 
 func (w *world) change(t *testing.T, stored object.Stored, spec object.Spec) object.Stored {
 	t.Helper()
-	c := storetest.Next(stored, text(t, spec), spec.Keys()...)
+	c := storetest.Next(stored, text(t, spec), w.keys(t, stored.Tenant, spec)...)
 	storetest.Apply(t, w.objects, c)
 	return c.Stored
+}
+
+// keys are a spec's, as an apply would give them.
+func (w *world) keys(t *testing.T, uid tenant.UID, spec object.Spec) []object.Key {
+	t.Helper()
+	user, ok := spec.(*object.UserSpec)
+	if !ok {
+		return spec.Keys()
+	}
+	return append(user.Links(func(name string) (string, bool) {
+		idp, err := w.objects.Get(t.Context(), uid, object.KindIdentityProvider, name)
+		if err != nil {
+			return "", false
+		}
+		parsed, err := object.ParseSpec(idp.Kind, idp.Spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		entry, ok := parsed.(*object.IdentityProviderSpec)
+		return object.Link(idp.UID, entry.Issuer), ok
+	}), spec.Keys()...)
 }
 
 func kindOf(t *testing.T, spec object.Spec) object.Kind {

@@ -294,7 +294,7 @@ func TestUsers(t *testing.T) {
 		if found, err := people.ByID(ctx, alice.UID); err != nil || len(found) != 1 || found[0].Name != "alice" {
 			t.Fatalf("by id: %+v, %v", found, err)
 		}
-		if idps, err := people.IdPs(ctx, alice.UID); err != nil || !slices.Equal(idps, []string{"okta"}) {
+		if idps, err := people.IdPs(ctx, alice.UID); err != nil || !slices.Equal(idps, []string{okta.UID}) {
 			t.Fatalf("idps: %v, %v", idps, err)
 		}
 		if _, err := people.IdPs(ctx, "usr_nobody"); err == nil {

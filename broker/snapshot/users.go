@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/tenant"
@@ -19,7 +20,7 @@ type Users struct {
 // people are those whom one key finds.
 type people struct {
 	accounts []federation.Account
-	idps     [][]string // of each: where it has an identity
+	links    [][]string // of each: to which IdPs
 }
 
 func newUsers(c Config) (*Users, error) {
@@ -31,21 +32,24 @@ func newUsers(c Config) (*Users, error) {
 const spaceUID = "uid"
 
 // Directory gives the users of a tenant.
-func (u *Users) Directory(t *Tenant) federation.Directory { return directory{users: u, tenant: t.UID} }
+func (u *Users) Directory(t *Tenant) federation.Directory {
+	return directory{users: u, tenant: t.UID, registry: t.Registry}
+}
 
 type directory struct {
-	users  *Users
-	tenant tenant.UID
+	users    *Users
+	tenant   tenant.UID
+	registry *federation.Registry
 }
 
 // BySubject implements federation.Directory.
 func (d directory) BySubject(ctx context.Context, idp *federation.IdentityProvider, idpTenant, sub string) ([]federation.Account, error) {
-	return d.byKey(ctx, object.SpaceIdentity, object.IdentityKey(idp.Name, idpTenant, sub))
+	return d.byKey(ctx, object.SpaceIdentity, object.IdentityKey(object.Link(idp.UID, idp.Issuer), idpTenant, sub))
 }
 
 // BySubjectID implements federation.Directory.
 func (d directory) BySubjectID(ctx context.Context, idp *federation.IdentityProvider, idpTenant, canonical string) ([]federation.Account, error) {
-	return d.byKey(ctx, object.SpaceSubID, object.SubIDKey(idp.Name, idpTenant, canonical))
+	return d.byKey(ctx, object.SpaceSubID, object.SubIDKey(object.Link(idp.UID, idp.Issuer), idpTenant, canonical))
 }
 
 // ByEmail implements federation.Directory.
@@ -59,16 +63,25 @@ func (d directory) ByID(ctx context.Context, uid string) ([]federation.Account, 
 	return found.accounts, err
 }
 
-// IdPs implements federation.Directory. Of somebody who is not there nothing is known.
+// IdPs implements federation.Directory. A link to an IdP that is gone, or had
+// another issuer then, is no living IdP's: it still says that the user is
+// somebody's, so that nobody else may claim him by an address. Of somebody who is
+// not there nothing is known.
 func (d directory) IdPs(ctx context.Context, uid string) ([]string, error) {
 	found, err := d.byUID(ctx, uid)
 	if err != nil {
 		return nil, err
 	}
-	if len(found.idps) != 1 {
+	if len(found.links) != 1 {
 		return nil, object.ErrNotFound
 	}
-	return found.idps[0], nil
+	idps := slices.Clone(found.links[0])
+	for _, idp := range d.registry.All() {
+		if i := slices.Index(idps, object.Link(idp.UID, idp.Issuer)); i >= 0 {
+			idps[i] = idp.UID
+		}
+	}
+	return idps, nil
 }
 
 func (d directory) byUID(ctx context.Context, uid string) (people, error) {
@@ -107,11 +120,11 @@ func peopleOf(stored []object.Stored) (found people, uids []string, err error) {
 		if s.Kind != object.KindUser {
 			return people{}, nil, object.ErrKeyTaken
 		}
-		account, idps, err := newAccount(s)
+		account, links, err := newAccount(s)
 		if err != nil {
 			return people{}, nil, err
 		}
-		found.accounts, found.idps = append(found.accounts, account), append(found.idps, idps)
+		found.accounts, found.links = append(found.accounts, account), append(found.links, links)
 		uids = append(uids, s.UID)
 	}
 	return found, uids, nil

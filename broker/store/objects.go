@@ -128,6 +128,19 @@ func (o *Objects) List(ctx context.Context, t tenant.UID, kind object.Kind, afte
 	})
 }
 
+// Buried tells which of the names an object had that was deleted.
+func (o *Objects) Buried(ctx context.Context, t tenant.UID, kind object.Kind, names []string) ([]string, error) {
+	if len(names) == 0 {
+		return nil, t.Check()
+	}
+	var found []string
+	err := o.store.readIn(ctx, o.db, t, func(tx *gorm.DB) error {
+		return tx.Model(&objectRow{}).Where("tenant_uid = ? and kind = ? and name in ? and deleted_at is not null", t.String(), string(kind), names).
+			Distinct().Clauses(byName()).Pluck("name", &found).Error
+	})
+	return found, err
+}
+
 // FindByKey returns the live objects that hold a natural key, by name: at most one if the key is exclusive.
 func (o *Objects) FindByKey(ctx context.Context, t tenant.UID, space, value string) ([]object.Stored, error) {
 	if o.store.dialect == Postgres {

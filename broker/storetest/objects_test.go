@@ -460,3 +460,36 @@ func first(found []object.Stored, err error) (object.Stored, error) {
 	}
 	return found[0], nil
 }
+
+func TestBuried(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, d *storetest.Database) {
+		objects := d.Objects(t)
+		other := d.Tenant(t, "other")
+		gone := storetest.New(d.Default, object.KindClient, "gone", spec)
+		storetest.Apply(t, objects, gone)
+		storetest.Apply(t, objects, storetest.Delete(gone.Stored))
+		storetest.Apply(t, objects, storetest.New(d.Default, object.KindClient, "here", spec))
+		names := []string{"here", "gone", "never", "' or 1=1 --"}
+		for range 2 { // also when the name is taken again
+			found, err := objects.Buried(t.Context(), d.Default, object.KindClient, names)
+			if err != nil || !slices.Equal(found, []string{"gone"}) {
+				t.Fatalf("buried %v, %v", found, err)
+			}
+			again := storetest.New(d.Default, object.KindClient, "gone", spec)
+			storetest.Apply(t, objects, again)
+			storetest.Apply(t, objects, storetest.Delete(again.Stored))
+		}
+		for name, find := range map[string]func() ([]string, error){
+			"another tenant": func() ([]string, error) { return objects.Buried(t.Context(), other, object.KindClient, names) },
+			"another kind":   func() ([]string, error) { return objects.Buried(t.Context(), d.Default, object.KindUser, names) },
+			"no names":       func() ([]string, error) { return objects.Buried(t.Context(), d.Default, object.KindClient, nil) },
+		} {
+			if found, err := find(); err != nil || len(found) != 0 {
+				t.Errorf("%s: %v, %v", name, found, err)
+			}
+		}
+		if _, err := objects.Buried(t.Context(), tenant.UID{}, object.KindClient, names); !errors.Is(err, tenant.ErrNoTenant) {
+			t.Errorf("no tenant: %v", err)
+		}
+	})
+}

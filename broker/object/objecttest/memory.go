@@ -22,6 +22,7 @@ import (
 type Memory struct {
 	mu       sync.Mutex
 	live     map[string]object.Stored // by uid
+	buried   map[string]bool          // names of what was deleted
 	secrets  []object.Secret
 	versions map[tenant.UID]int64
 
@@ -32,7 +33,7 @@ type Memory struct {
 
 // New returns an empty store.
 func New() *Memory {
-	return &Memory{live: map[string]object.Stored{}, versions: map[tenant.UID]int64{}}
+	return &Memory{live: map[string]object.Stored{}, buried: map[string]bool{}, versions: map[tenant.UID]int64{}}
 }
 
 var (
@@ -66,6 +67,26 @@ func (m *Memory) List(_ context.Context, t tenant.UID, kind object.Kind, after s
 	}
 	found := m.find(func(s object.Stored) bool { return s.Tenant == t && s.Kind == kind && s.Name > after })
 	return found[:min(limit, len(found))], nil
+}
+
+// Buried implements object.Store.
+func (m *Memory) Buried(_ context.Context, t tenant.UID, kind object.Kind, names []string) ([]string, error) {
+	if err := t.Check(); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var found []string
+	for _, name := range names {
+		if m.buried[grave(t, kind, name)] {
+			found = append(found, name)
+		}
+	}
+	return found, nil
+}
+
+func grave(t tenant.UID, kind object.Kind, name string) string {
+	return t.String() + "/" + string(kind) + "/" + name
 }
 
 // FindByKey implements object.KeyFinder.
@@ -126,6 +147,11 @@ func (m *Memory) Apply(_ context.Context, t tenant.UID, changes []object.Change,
 	}
 	if err := consistent(next); err != nil {
 		return 0, err
+	}
+	for _, c := range changes {
+		if c.Deleted {
+			m.buried[grave(t, c.Kind, c.Name)] = true
+		}
 	}
 	m.live, m.Changes, m.Events = next, append(m.Changes, changes...), append(m.Events, events...)
 	if !raise {

@@ -107,7 +107,7 @@ func located(written objectfile.Written, err error) error {
 	for _, p := range problem.Errors {
 		lines = append(lines, written.Locate(p))
 	}
-	return objectfile.Problems(lines)
+	return &objectfile.Invalid{Lines: lines}
 }
 
 // writePlan shows each object that changes with what changes in it.

@@ -66,8 +66,7 @@ func hideSecret(value string) string {
 		}
 		shown += "@"
 	}
-	shown += u.Host + u.Path
-	separator := "?"
+	var parameters []string
 	for pair := range strings.SplitSeq(u.RawQuery, "&") {
 		if pair == "" {
 			continue
@@ -75,8 +74,11 @@ func hideSecret(value string) string {
 		if name, _, _ := strings.Cut(pair, "="); !slices.Contains(plainParameters, name) {
 			pair = redacted
 		}
-		shown += separator + pair
-		separator = "&"
+		parameters = append(parameters, pair)
+	}
+	shown += u.Host + u.Path
+	if len(parameters) > 0 {
+		shown += "?" + strings.Join(parameters, "&")
 	}
 	return shown
 }

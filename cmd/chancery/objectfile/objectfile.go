@@ -28,17 +28,18 @@ type Written struct {
 	places  map[string][]place // by object.Label
 }
 
-// Problems are what is wrong, each with its place; never empty.
-type Problems []string
+// Invalid is everything that is wrong, each with its place; never empty.
+type Invalid struct{ Lines []string }
 
-func (p Problems) Error() string { return strings.Join(p, "\n") }
+// Error writes one line each.
+func (e *Invalid) Error() string { return strings.Join(e.Lines, "\n") }
 
 // Read reads files, folders of them and standard input, in the order given and
 // within a folder in the order of the names. What is wrong in any of them is one
-// Problems.
+// *Invalid.
 func Read(paths []string, stdin io.Reader) (Written, error) {
 	w := Written{places: map[string][]place{}}
-	var wrong Problems
+	wrong := &Invalid{}
 	usedStdin := false
 	for _, path := range paths {
 		if path == Stdin {
@@ -46,7 +47,7 @@ func Read(paths []string, stdin io.Reader) (Written, error) {
 				return Written{}, errors.New("standard input can be read once")
 			}
 			usedStdin = true
-			if err := w.take("standard input", stdin, &wrong); err != nil {
+			if err := w.take("standard input", stdin, wrong); err != nil {
 				return Written{}, err
 			}
 			continue
@@ -56,12 +57,12 @@ func Read(paths []string, stdin io.Reader) (Written, error) {
 			return Written{}, err
 		}
 		for _, file := range files {
-			if err := w.open(file, &wrong); err != nil {
+			if err := w.open(file, wrong); err != nil {
 				return Written{}, err
 			}
 		}
 	}
-	if len(wrong) > 0 {
+	if len(wrong.Lines) > 0 {
 		return Written{}, wrong
 	}
 	return w, nil
@@ -103,7 +104,7 @@ func Files(root string) ([]string, error) {
 	return files, err
 }
 
-func (w *Written) open(file string, wrong *Problems) error {
+func (w *Written) open(file string, wrong *Invalid) error {
 	f, err := os.Open(file) //nolint:gosec // the operator names the file
 	if err != nil {
 		return err
@@ -113,7 +114,7 @@ func (w *Written) open(file string, wrong *Problems) error {
 }
 
 // take decodes one file. Its own problems have lines already.
-func (w *Written) take(file string, r io.Reader, wrong *Problems) error {
+func (w *Written) take(file string, r io.Reader, wrong *Invalid) error {
 	text, err := io.ReadAll(io.LimitReader(r, object.MaxStream+1))
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
@@ -121,7 +122,7 @@ func (w *Written) take(file string, r io.Reader, wrong *Problems) error {
 	found, err := object.Decode(bytes.NewReader(text), object.Options{})
 	if invalid, ok := errors.AsType[*object.Invalid](err); ok {
 		for _, p := range invalid.Problems {
-			*wrong = append(*wrong, at(file, p.Line, p))
+			wrong.Lines = append(wrong.Lines, at(file, p.Line, p))
 		}
 		return nil
 	}

@@ -27,6 +27,7 @@ func (c *command) serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			settle := c.tuneCollector()
 			server, err := assembly.New(cmd.Context(), assembly.Options{Config: loaded, Log: c.logger(loaded.Log), Now: time.Now, Executable: executable})
 			if err != nil {
 				return err
@@ -34,6 +35,7 @@ func (c *command) serveCommand() *cobra.Command {
 			if err := server.Start(cmd.Context()); err != nil {
 				return err
 			}
+			go settle()
 			_, _ = fmt.Fprintf(c.stdout, "public  %s  (issuer %s)\nadmin   %s\n", server.PublicAddress(), loaded.Server.PublicURL, server.AdminAddress())
 			return server.Wait(cmd.Context())
 		},

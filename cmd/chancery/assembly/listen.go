@@ -38,6 +38,9 @@ func (s *Server) Start(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, s.close(context.WithoutCancel(ctx)))
 	}
+	if err := s.ready(ctx); err != nil { // builds the first picture before the first request needs it
+		s.Log.Warn("not ready yet", "error", err)
+	}
 	public, err := s.open(ctx, s.Public, s.Config.Server.Listen)
 	if err != nil {
 		return errors.Join(fmt.Errorf("server.listen: %w", err), s.close(context.WithoutCancel(ctx)))

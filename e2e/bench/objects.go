@@ -8,8 +8,8 @@ server: {public_url: "{{.Issuer}}", listen: "{{.Public}}"}
 admin: {listen: "{{.Admin}}", token: {file: "{{.TokenFile}}"}}
 database: {url: "{{.Database}}"{{if .Owner}}, owner_url: "{{.Owner}}"{{end}}}
 vault: {keyring: {file: "{{.Keyring}}"}}
-objects: ["{{.Objects}}"]
-`))
+{{if .Objects}}objects: ["{{.Objects}}"]
+{{end}}`))
 
 // trust is one IdP whose key is written inline, one client with a secret, one resource.
 var trust = template.Must(template.New("trust").Parse(`apiVersion: chancery/v1

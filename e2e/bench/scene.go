@@ -31,6 +31,7 @@ type scene struct {
 	users        int
 	entries      int
 	config       string // path of the configuration file, once configured
+	settings     map[string]any
 }
 
 func newScene(folder string, o options) (*scene, error) {
@@ -74,7 +75,12 @@ func (s *scene) configure(databaseURL, ownerURL string) error {
 	if err != nil {
 		return err
 	}
-	files := map[string]string{
+	s.config = filepath.Join(s.folder, "chancery.yaml")
+	s.settings = map[string]any{
+		"Issuer": s.issuer, "Public": s.public, "Admin": s.admin, "TokenFile": token, "Database": databaseURL, "Owner": ownerURL,
+		"Keyring": filepath.Join(s.folder, "keyring"), "Objects": objects,
+	}
+	for path, text := range map[string]string{
 		secret: s.clientSecret,
 		token:  rand.Text() + rand.Text(),
 		filepath.Join(objects, "10-trust.yaml"): render(trust, map[string]any{
@@ -82,18 +88,19 @@ func (s *scene) configure(databaseURL, ownerURL string) error {
 		}),
 		filepath.Join(objects, "20-users.yaml"):  s.userObjects(),
 		filepath.Join(objects, "30-policy.yaml"): s.policyObject(),
-	}
-	s.config = filepath.Join(s.folder, "chancery.yaml")
-	files[s.config] = render(configuration, map[string]any{
-		"Issuer": s.issuer, "Public": s.public, "Admin": s.admin, "TokenFile": token, "Database": databaseURL, "Owner": ownerURL,
-		"Keyring": filepath.Join(s.folder, "keyring"), "Objects": objects,
-	})
-	for path, text := range files {
+		s.config:                                 render(configuration, s.settings),
+	} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// forgetFiles leaves the objects in the database and takes them out of the configuration.
+func (s *scene) forgetFiles() error {
+	s.settings["Objects"] = ""
+	return os.WriteFile(s.config, []byte(render(configuration, s.settings)), 0o600)
 }
 
 func (s *scene) coordinates() (x, y string, err error) {

@@ -73,6 +73,9 @@ func (c *command) tail(ctx context.Context, admin *client.Client, lines, limit i
 		}
 	}
 	for shown := 0; ; {
+		if page.Next == "" { // asked without a position, the server would not wait
+			return errors.New("admin API: the answer holds no position")
+		}
 		if page, err = admin.TailAudit(ctx, page.Next, tailWait); err != nil {
 			return err
 		}

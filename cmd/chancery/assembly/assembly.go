@@ -235,11 +235,13 @@ func (s *Server) openGrants(context.Context) error {
 	if err != nil {
 		return err
 	}
+	evaluator := policy.NewInProcess(s.Config.Policy.TimeBudget)
+	s.onClose(func(context.Context) error { evaluator.Close(); return nil })
 	s.grants, err = grant.New(grant.Config{
 		Clients:     authenticator,
 		Assertions:  &assertion.Verifier{Keys: s.keySets, Now: s.Now},
 		Directories: s.source.Users(),
-		Policy:      policy.NewInProcess(s.Config.Policy.TimeBudget),
+		Policy:      evaluator,
 		Signers:     s.rings,
 		Journal:     s.ledger,
 		Lane:        s.refusals,

@@ -18,8 +18,11 @@ type draft struct {
 	request Request
 	name    string // of the tenant
 	uid     tenant.UID
-	isNew   bool // the tenant itself is made by this apply
+	version int64 // of the tenant, before anything else of it was read
+	isNew   bool  // the tenant itself is made by this apply
 	entries []entry
+	secrets []SecretChange
+	told    []audit.Event // of the secrets
 	plan    Plan
 }
 
@@ -101,8 +104,7 @@ func (d *draft) alone(objects []Object) error {
 func (d *draft) locate(ctx context.Context, objects []Object) error {
 	owner, err := d.path.tenant(ctx, d.name)
 	if err == nil {
-		d.uid = owner.Tenant
-		return nil
+		return d.at(ctx, owner.Tenant)
 	}
 	makes := slices.ContainsFunc(objects, func(o Object) bool { return o.Kind == KindTenant })
 	if !errors.Is(err, ErrTenantUnknown) || !makes {
@@ -111,6 +113,19 @@ func (d *draft) locate(ctx context.Context, objects []Object) error {
 	d.isNew = true
 	d.uid, err = tenant.ParseUID(newUID(KindTenant, d.path.c.Now()))
 	return err
+}
+
+// at begins at a tenant's version.
+func (d *draft) at(ctx context.Context, uid tenant.UID) error {
+	version, err := d.path.c.Store.Version(ctx, uid)
+	if err != nil {
+		return err
+	}
+	if version == 0 { // nothing would be compared: it was deleted since it was found
+		return ErrMoved
+	}
+	d.uid, d.version = uid, version
+	return nil
 }
 
 // compare settles what happens to one object.
@@ -269,10 +284,9 @@ func (d *draft) describe() {
 	}
 }
 
-// changes are the writes, with an audit event each.
-func (d *draft) changes() ([]Change, []audit.Event) {
-	var changes []Change
-	var events []audit.Event
+// write is what is to be made durable, with an audit event each.
+func (d *draft) write() Write {
+	w := Write{Tenant: d.uid, Expect: d.version, Secrets: d.secrets}
 	for _, e := range d.entries {
 		if e.action == Unchanged {
 			continue
@@ -281,10 +295,11 @@ func (d *draft) changes() ([]Change, []audit.Event) {
 		if c.Deleted {
 			c.Keys = nil
 		}
-		changes = append(changes, c)
-		events = append(events, d.event(e))
+		w.Changes = append(w.Changes, c)
+		w.Events = append(w.Events, d.event(e))
 	}
-	return changes, events
+	w.Events = append(w.Events, d.told...)
+	return w
 }
 
 // narrows tells whether the change can take something away or alter a decision.

@@ -8,6 +8,7 @@ package object
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/audit"
@@ -89,11 +90,32 @@ type Change struct {
 	Narrows bool
 }
 
+// SecretChange ends one of a client's secrets, or gives it one more.
+type SecretChange struct {
+	ClientUID string
+	Revoke    string // the id of the one that ends
+	Add       *Secret
+	At        time.Time
+}
+
+// Write is everything that one apply makes durable, or nothing of it.
+type Write struct {
+	Tenant tenant.UID
+	// Expect is the version of the tenant on which the write was planned: at another one nothing is
+	// written and the answer is ErrMoved. 0 is for what was planned on no picture of a tenant.
+	Expect  int64
+	Changes []Change
+	Secrets []SecretChange // after the changes, in this order
+	Events  []audit.Event
+}
+
 // What a store answers besides success.
 var (
 	ErrNotFound = errors.New("no such object")
 	ErrConflict = errors.New("the object changed meanwhile")
 	ErrKeyTaken = errors.New("another object holds this key")
+	// ErrMoved is a conflict with whatever moved the tenant's version: plan again.
+	ErrMoved = fmt.Errorf("%w: the tenant has moved since this was planned", ErrConflict)
 )
 
 // Store keeps objects. Every method names its tenant.
@@ -106,9 +128,11 @@ type Store interface {
 	List(ctx context.Context, t tenant.UID, kind Kind, after string, limit int) ([]Stored, error)
 	// Buried tells which of the names an object had that was deleted.
 	Buried(ctx context.Context, t tenant.UID, kind Kind, names []string) ([]string, error)
-	// Apply makes all the changes in one transaction or none of them. A change whose Revision is not
-	// one more than what is stored (or 1 for a new object) answers ErrConflict. If any change narrows, the tenant's
-	// version is raised once, under the lock that the ledger shares; the new version is returned (0: not raised).
-	// The events are appended to the audit log in the same transaction.
-	Apply(ctx context.Context, t tenant.UID, changes []Change, events []audit.Event) (version int64, err error)
+	// Version is how far the tenant has moved: 1 or more, 0 if there is none.
+	Version(ctx context.Context, t tenant.UID) (int64, error)
+	// Apply makes all of it durable in one transaction or nothing. A change whose Revision is not
+	// one more than what is stored (or 1 for a new object) answers ErrConflict. If any change narrows, or a secret
+	// changes, the tenant's version is raised once, under the lock that the ledger shares; the new version is
+	// returned (0: not raised). The events are appended to the audit log in the same transaction.
+	Apply(ctx context.Context, w Write) (version int64, err error)
 }

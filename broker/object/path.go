@@ -62,9 +62,8 @@ func (c Config) Validate() error {
 // Path is the one way in which objects change.
 type Path struct {
 	c Config
-	// writing lets one apply compare and write before the next one looks, in this process. Between
-	// processes revisions and keys are the store's to compare; two grant policies for one request,
-	// applied on two replicas in the same instant, leave a tenant that decides nothing until one is gone.
+	// writing lets one apply compare and write before the next one looks, in this process, so that
+	// they do not send each other back. Between processes the tenant's version does that (see write).
 	writing sync.Mutex
 }
 
@@ -124,30 +123,40 @@ func (p Plan) Differs() bool {
 //  1. every object is valid alone;
 //  2. it is compared with what is stored, and may be written by this manager;
 //  3. it fits with its neighbours, stored and new;
-//  4. everything is written in one transaction with its audit events;
-//  5. secrets that the configuration refers to are made so.
+//  4. everything is written in one transaction with its audit events, the secrets that
+//     the configuration refers to among it, if the tenant still is what 2 and 3 saw.
 func (p *Path) Apply(ctx context.Context, tenantName string, objects []Object, r Request) (Plan, error) {
 	if !r.DryRun {
 		p.writing.Lock()
 		defer p.writing.Unlock()
 	}
-	d, err := p.draft(ctx, tenantName, objects, r)
-	if err != nil {
-		return d.plan, err
-	}
-	if r.DryRun {
-		return d.plan, nil
-	}
-	if changes, events := d.changes(); len(changes) > 0 {
-		if _, err := p.c.Store.Apply(ctx, d.uid, changes, events); err != nil {
+	return p.write(ctx, func() (*draft, error) { return p.draft(ctx, tenantName, objects, r) })
+}
+
+// replans bound how often a plan is made again because the tenant moved beneath it.
+const replans = 3
+
+// write plans and writes. What a plan was checked against may be changed by another
+// replica before it is written: the store compares the tenant's version, as it was
+// before the plan read anything, in the transaction that writes.
+func (p *Path) write(ctx context.Context, plan func() (*draft, error)) (Plan, error) {
+	for again := 0; ; again++ {
+		d, err := plan()
+		if err != nil || d.request.DryRun {
+			return d.plan, err
+		}
+		w := d.write()
+		if len(w.Changes)+len(w.Secrets) > 0 {
+			_, err = p.c.Store.Apply(ctx, w)
+		}
+		switch {
+		case err == nil:
+			d.plan.Applied = true
+			return d.plan, nil
+		case !errors.Is(err, ErrMoved) || again == replans:
 			return d.plan, err
 		}
 	}
-	if err := p.supply(ctx, d); err != nil {
-		return d.plan, err
-	}
-	d.plan.Applied = true
-	return d.plan, nil
 }
 
 // ApplyAll applies objects of several tenants. Everything is planned before
@@ -208,35 +217,35 @@ func (p *Path) Delete(ctx context.Context, tenantName string, kind Kind, name st
 		p.writing.Lock()
 		defer p.writing.Unlock()
 	}
+	return p.write(ctx, func() (*draft, error) { return p.removal(ctx, tenantName, kind, name, r) })
+}
+
+func (p *Path) removal(ctx context.Context, tenantName string, kind Kind, name string, r Request) (*draft, error) {
+	d := p.newDraft(tenantName, tenant.UID{}, r)
+	d.plan = Plan{}
 	owner, err := p.tenant(ctx, tenantName)
 	if err != nil {
-		return Plan{}, err
+		return d, err
 	}
-	stored, err := p.c.Store.Get(ctx, owner.Tenant, kind, name)
+	if err := d.at(ctx, owner.Tenant); err != nil {
+		return d, err
+	}
+	stored, err := p.c.Store.Get(ctx, d.uid, kind, name)
 	if err != nil {
-		return Plan{}, err
+		return d, err
 	}
 	if err := writable(stored, r); err != nil {
-		return Plan{}, err
+		return d, err
 	}
 	if kind == KindTenant {
 		if err := p.emptied(ctx, stored); err != nil {
-			return Plan{}, err
+			return d, err
 		}
 	}
-	d := p.newDraft(tenantName, owner.Tenant, r)
 	d.remove(stored)
 	d.describe()
 	d.stillNamed(ctx, stored)
-	if r.DryRun {
-		return d.plan, nil
-	}
-	changes, events := d.changes()
-	if _, err := p.c.Store.Apply(ctx, owner.Tenant, changes, events); err != nil {
-		return d.plan, err
-	}
-	d.plan.Applied = true
-	return d.plan, nil
+	return d, nil
 }
 
 // writable: may this manager write the object, and is it the one that was meant?

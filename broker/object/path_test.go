@@ -11,6 +11,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/object/objecttest"
+	"github.com/chancery-dev/chancery/broker/tenant"
 )
 
 func TestPathNeedsItsParts(t *testing.T) {
@@ -323,6 +324,61 @@ func TestApplyAtOnce(t *testing.T) {
 	wg.Wait()
 	if made.Load() != 1 {
 		t.Fatalf("%d grant policies for one request", made.Load())
+	}
+}
+
+// What another replica changes between a plan and its writing sends the plan back.
+func TestAPlanIsMadeAgain(t *testing.T) {
+	h := newHouse(t)
+	owner, err := h.path.TenantUID(t.Context(), "default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		moves int
+		want  error
+	}{
+		"never": {0, nil}, "once": {1, nil}, "three times": {3, nil}, "four times": {4, object.ErrConflict},
+	} {
+		for _, act := range []struct {
+			name string
+			do   func() error
+		}{
+			{"apply", func() error {
+				_, err := h.path.Apply(t.Context(), "default", decode(t, resourceDoc), by("apply"))
+				return err
+			}},
+			{"delete", func() error {
+				_, err := h.path.Delete(t.Context(), "default", object.KindResource, "notes", by("apply"))
+				return err
+			}},
+		} {
+			t.Run(act.name+" "+name, func(t *testing.T) {
+				if act.name == "delete" {
+					h.store.Before = nil
+					h.apply(t, resourceDoc, by("apply"))
+				}
+				left := test.moves
+				h.store.Before = func(versions map[tenant.UID]int64) {
+					if left > 0 {
+						versions[owner]++
+						left--
+					}
+				}
+				if err := act.do(); !errors.Is(err, test.want) {
+					t.Fatalf("%v, want %v", err, test.want)
+				}
+				if left != 0 {
+					t.Fatalf("%d moves were not met", left)
+				}
+				h.store.Before = nil
+				if test.want == nil && act.name == "apply" {
+					if _, err := h.path.Delete(t.Context(), "default", object.KindResource, "notes", by("apply")); err != nil {
+						t.Fatal(err)
+					}
+				}
+			})
+		}
 	}
 }
 

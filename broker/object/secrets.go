@@ -137,8 +137,9 @@ func noReference(o *Object) error {
 
 // supply makes the secrets that the configuration refers to the clients' only
 // ones, also where the object did not change: the file behind the reference may
-// have. Where a reference is gone, so is its secret.
-func (p *Path) supply(ctx context.Context, d *draft) error {
+// have. Where a reference is gone, so is its secret. One that is not there, or too
+// short, refuses the apply.
+func (d *draft) supply(ctx context.Context, wrong *findings) error {
 	for _, e := range d.entries {
 		if e.object == nil || e.after.Kind != KindClient {
 			continue
@@ -150,14 +151,48 @@ func (p *Path) supply(ctx context.Context, d *draft) error {
 		var err error
 		switch {
 		case !c.Auth.Secret.IsZero() && d.request.Manager == ManagerConfig:
-			err = p.supplyOne(ctx, d, e, c.Auth.Secret)
+			digest, missing := d.path.resolve(c.Auth.Secret)
+			if missing != nil {
+				wrong.problems = append(wrong.problems, Problem{
+					Object: e.object.Label(), Path: "spec.auth.secret", Code: "secret_missing", Text: c.Auth.Secret.String() + ": " + missing.Error(),
+				})
+				continue
+			}
+			err = d.exactly(ctx, e, digest)
 		case c.Auth.Secret.IsZero() && hadReference(e.before):
-			err = p.revokeAllBut(ctx, d, e.after, nil)
+			err = d.exactly(ctx, e, nil)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: spec.auth.secret: %w", e.object.Label(), err)
 		}
 	}
+	return nil
+}
+
+// exactly makes a digest a client's only live secret; nil leaves it none.
+func (d *draft) exactly(ctx context.Context, e entry, digest []byte) error {
+	now := d.path.c.Now()
+	held := false
+	if e.before != nil {
+		live, err := d.path.c.Secrets.Secrets(ctx, d.uid, e.after.UID)
+		if err != nil {
+			return err
+		}
+		for _, old := range live {
+			if digest != nil && bytes.Equal(old.Digest, digest) {
+				held = true
+				continue
+			}
+			d.secrets = append(d.secrets, SecretChange{ClientUID: e.after.UID, Revoke: old.ID, At: now})
+			d.told = append(d.told, d.path.secretEvent(e.after, d.request, audit.TypeSecretRevoked, old.ID))
+		}
+	}
+	if digest == nil || held {
+		return nil
+	}
+	kept := &Secret{ID: id.New(id.Secret, now), ClientUID: e.after.UID, Scheme: client.SchemeSHA256, Digest: digest, CreatedAt: now}
+	d.secrets = append(d.secrets, SecretChange{ClientUID: e.after.UID, Add: kept, At: now})
+	d.told = append(d.told, d.path.secretEvent(e.after, d.request, audit.TypeSecretCreated, kept.ID))
 	return nil
 }
 
@@ -186,39 +221,4 @@ func (p *Path) resolve(r SecretRef) ([]byte, error) {
 		return nil, err
 	}
 	return digest.Digest[:], nil
-}
-
-func (p *Path) supplyOne(ctx context.Context, d *draft, e entry, ref SecretRef) error {
-	digest, err := p.resolve(ref)
-	if err != nil {
-		return err
-	}
-	if err := p.revokeAllBut(ctx, d, e.after, digest); err != nil {
-		return err
-	}
-	live, err := p.c.Secrets.Secrets(ctx, d.uid, e.after.UID)
-	if err != nil || len(live) > 0 {
-		return err
-	}
-	now := p.c.Now()
-	kept := Secret{ID: id.New(id.Secret, now), ClientUID: e.after.UID, Scheme: client.SchemeSHA256, Digest: digest, CreatedAt: now}
-	_, err = p.c.Secrets.AddSecret(ctx, d.uid, kept, p.secretEvent(e.after, d.request, audit.TypeSecretCreated, kept.ID))
-	return err
-}
-
-func (p *Path) revokeAllBut(ctx context.Context, d *draft, s Stored, digest []byte) error {
-	live, err := p.c.Secrets.Secrets(ctx, d.uid, s.UID)
-	if err != nil {
-		return err
-	}
-	for _, old := range live {
-		if digest != nil && bytes.Equal(old.Digest, digest) {
-			continue
-		}
-		_, err := p.c.Secrets.RevokeSecret(ctx, d.uid, s.UID, old.ID, p.c.Now(), p.secretEvent(s, d.request, audit.TypeSecretRevoked, old.ID))
-		if err != nil && !errors.Is(err, ErrNotFound) {
-			return err
-		}
-	}
-	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/object"
+	"github.com/chancery-dev/chancery/broker/tenant"
 )
 
 func TestGeneratedSecrets(t *testing.T) {
@@ -111,5 +112,33 @@ func TestReferencesThatLeadNowhereStopTheApply(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
+	}
+}
+
+// A client whose secret is not there yet could be taken for one that has none.
+func TestAClientAndItsSecretAreOneWrite(t *testing.T) {
+	h := newHouse(t)
+	h.ref["env:CLAUDE"] = strings.Repeat("s", 32)
+	referring := mutate(t, clientDoc, "secret: {}", "secret: {env: CLAUDE}")
+	writes := 0
+	h.store.Before = func(map[tenant.UID]int64) { writes++ }
+	h.apply(t, referring, by(object.ManagerConfig))
+	if live, err := h.path.LiveSecrets(t.Context(), "default", "claude"); err != nil || len(live) != 1 || writes != 1 {
+		t.Fatalf("%v, %v, after %d writes", live, err, writes)
+	}
+	h.ref["env:CLAUDE"] = strings.Repeat("t", 32)
+	h.store.Fail = object.ErrConflict
+	if _, err := h.path.Apply(t.Context(), "default", decode(t, referring), by(object.ManagerConfig)); !errors.Is(err, object.ErrConflict) {
+		t.Fatal(err)
+	}
+	h.store.Fail = nil
+	sum := sha256.Sum256([]byte(strings.Repeat("s", 32)))
+	if live, _ := h.path.LiveSecrets(t.Context(), "default", "claude"); len(live) != 1 || string(live[0].Digest) != string(sum[:]) {
+		t.Fatalf("the old one is gone and the new one not there: %v", live)
+	}
+	last := h.store.Events[len(h.store.Events)-1]
+	h.apply(t, referring, by(object.ManagerConfig))
+	if told := h.store.Events[len(h.store.Events)-2:]; told[0].Type != audit.TypeSecretRevoked || told[1].Type != audit.TypeSecretCreated || last.Type != audit.TypeSecretCreated {
+		t.Fatalf("%+v", told)
 	}
 }

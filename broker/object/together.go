@@ -17,7 +17,9 @@ func (d *draft) together(ctx context.Context) error {
 	if err := d.publicClients(ctx, &wrong); err != nil {
 		return err
 	}
-	d.supplied(&wrong)
+	if err := d.supply(ctx, &wrong); err != nil {
+		return err
+	}
 	if err := d.policies(ctx, &wrong); err != nil {
 		return err
 	}
@@ -96,28 +98,6 @@ func (d *draft) publicClients(ctx context.Context, wrong *findings) error {
 		}
 	}
 	return nil
-}
-
-// supplied: a secret that the configuration refers to is there and long enough,
-// before anything is written.
-func (d *draft) supplied(wrong *findings) {
-	if d.request.Manager != ManagerConfig {
-		return
-	}
-	for _, e := range d.entries {
-		if e.object == nil {
-			continue
-		}
-		c, ok := e.object.Spec.(*ClientSpec)
-		if !ok || c.Auth.Secret.IsZero() {
-			continue
-		}
-		if _, err := d.path.resolve(c.Auth.Secret); err != nil {
-			wrong.problems = append(wrong.problems, Problem{
-				Object: e.object.Label(), Path: "spec.auth.secret", Code: "secret_missing", Text: c.Auth.Secret.String() + ": " + err.Error(),
-			})
-		}
-	}
 }
 
 // tenantSpec is the tenant as it will be.

@@ -128,6 +128,11 @@ func (o *Objects) List(ctx context.Context, t tenant.UID, kind object.Kind, afte
 	})
 }
 
+// Version is how far a tenant has moved.
+func (o *Objects) Version(ctx context.Context, t tenant.UID) (int64, error) {
+	return o.store.Version(ctx, t)
+}
+
 // Buried tells which of the names an object had that was deleted.
 func (o *Objects) Buried(ctx context.Context, t tenant.UID, kind object.Kind, names []string) ([]string, error) {
 	if len(names) == 0 {

@@ -10,7 +10,6 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
-	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/tenant"
@@ -28,45 +27,60 @@ const attempts = 3
 
 // Apply implements object.Store. Rows, revisions, keys, the tenant's version and
 // the audit events are durable together or not at all.
-func (o *Objects) Apply(ctx context.Context, t tenant.UID, changes []object.Change, events []audit.Event) (int64, error) {
-	if err := t.Check(); err != nil {
+func (o *Objects) Apply(ctx context.Context, w object.Write) (int64, error) {
+	if err := w.Tenant.Check(); err != nil {
 		return 0, err
 	}
-	if len(changes) == 0 {
-		return 0, fmt.Errorf("%w: no changes", errIncomplete)
+	if len(w.Changes)+len(w.Secrets) == 0 || w.Expect < 0 {
+		return 0, fmt.Errorf("%w: no changes, or no version", errIncomplete)
 	}
-	for _, c := range changes {
-		if err := checkChange(t, c); err != nil {
+	for _, c := range w.Changes {
+		if err := checkChange(w.Tenant, c); err != nil {
 			return 0, err
 		}
 	}
-	version, err := o.raising(ctx, t, changes, events)
+	for _, s := range w.Secrets {
+		if err := checkSecret(s); err != nil {
+			return 0, err
+		}
+	}
+	version, err := o.raising(ctx, w)
 	if err != nil {
 		return 0, err
 	}
+	applied := Applied{Tenant: w.Tenant, Version: version, Changes: slices.Clone(w.Changes)}
+	for _, s := range w.Secrets {
+		applied.Changes = append(applied.Changes, ofClient(w.Tenant, s.ClientUID))
+	}
 	for _, f := range o.after {
-		f(ctx, Applied{Tenant: t, Version: version, Changes: changes})
+		f(ctx, applied)
 	}
 	return version, nil
 }
 
 // raising writes the changes, and once more when the version has to name others too.
-func (o *Objects) raising(ctx context.Context, t tenant.UID, changes []object.Change, events []audit.Event) (int64, error) {
-	raise := raised(changes)
+func (o *Objects) raising(ctx context.Context, w object.Write) (int64, error) {
+	raise := raised(w)
 	for range attempts {
 		version, err := o.ledger.Apply(ctx, ledger.Change{
-			Tenant: t,
+			Tenant: w.Tenant,
 			Raise:  raise,
-			Events: events,
-			Write: o.store.writeIn(o.db, t, raise, func(tx *gorm.DB) error {
-				return writeChanges(tx, t, changes, raise)
+			Events: w.Events,
+			Write: o.store.writeIn(o.db, w.Tenant, raise, func(tx *gorm.DB) error {
+				if err := expected(tx, w); err != nil {
+					return err
+				}
+				if err := writeChanges(tx, w.Tenant, w.Changes, raise); err != nil {
+					return err
+				}
+				return writeSecrets(tx, w)
 			}),
 		})
 		more, ok := errors.AsType[*sharedKeyError](err)
 		if !ok {
 			return version, err
 		}
-		raise = touched(changes)
+		raise = touched(w)
 		for _, uid := range more.holders {
 			raise = append(raise, ledger.ChangedObject{Kind: object.ChangedHolder, UID: uid})
 		}
@@ -91,22 +105,46 @@ func checkChange(t tenant.UID, c object.Change) error {
 // raised names what replicas must drop. Only what was not there before and is
 // read through a cache of its own can be quiet: a new client, a new user, and a
 // new tenant, of which nobody has a picture.
-func raised(changes []object.Change) []ledger.ChangedObject {
-	for _, c := range changes {
+func raised(w object.Write) []ledger.ChangedObject {
+	if len(w.Secrets) > 0 {
+		return touched(w)
+	}
+	for _, c := range w.Changes {
 		quiet := c.Kind == object.KindTenant || !c.Narrows && (c.Kind == object.KindClient || c.Kind == object.KindUser)
 		if c.Revision > 1 || c.Deleted || !quiet {
-			return touched(changes)
+			return touched(w)
 		}
 	}
 	return nil
 }
 
-func touched(changes []object.Change) []ledger.ChangedObject {
-	all := make([]ledger.ChangedObject, len(changes))
-	for i, c := range changes {
-		all[i] = ledger.ChangedObject{Kind: string(c.Kind), UID: c.UID}
+func touched(w object.Write) []ledger.ChangedObject {
+	all := make([]ledger.ChangedObject, 0, len(w.Changes)+len(w.Secrets))
+	for _, c := range w.Changes {
+		all = append(all, ledger.ChangedObject{Kind: string(c.Kind), UID: c.UID})
+	}
+	for _, s := range w.Secrets {
+		all = append(all, ledger.ChangedObject{Kind: string(object.KindClient), UID: s.ClientUID})
 	}
 	return all
+}
+
+// expected: is the tenant still what the write was planned on? All changes of a
+// tenant run one after the other, so that what is read here cannot move before
+// the commit.
+func expected(tx *gorm.DB, w object.Write) error {
+	if w.Expect == 0 {
+		return nil
+	}
+	var version int64
+	err := tx.Table("tenant_versions").Where("tenant_uid = ?", w.Tenant.String()).Select("coalesce(max(version), 0)").Scan(&version).Error
+	if err != nil {
+		return err
+	}
+	if version != w.Expect {
+		return object.ErrMoved
+	}
+	return nil
 }
 
 // writeChanges runs under the lock that all changes of the tenant share, so that

@@ -33,11 +33,11 @@ func (o *Objects) Bootstrap(ctx context.Context, name string, now time.Time) (ob
 		},
 		ChangedBy: managedBySystem,
 	}
-	_, err = o.Apply(ctx, uid, []object.Change{made}, []audit.Event{{
+	_, err = o.Apply(ctx, object.Write{Tenant: uid, Changes: []object.Change{made}, Events: []audit.Event{{
 		ID: id.New(id.Event, now), At: now, Tenant: uid, Type: audit.TypeObjectCreated, Outcome: audit.Changed,
 		Principal: audit.Principal{Kind: managedBySystem},
 		Detail:    map[string]string{"kind": string(object.KindTenant), "name": name, "uid": uid.String()},
-	}})
+	}}})
 	if err != nil && !errors.Is(err, object.ErrConflict) {
 		return object.Stored{}, fmt.Errorf("make tenant %s: %w", name, err)
 	}

@@ -112,7 +112,7 @@ func TestRevisions(t *testing.T) {
 		}
 		for name, c := range cases {
 			fine := storetest.New(d.Default, object.KindUser, "neighbour", spec)
-			_, err := objects.Apply(t.Context(), d.Default, []object.Change{fine, c}, events(d.Default))
+			_, err := objects.Apply(t.Context(), object.Write{Tenant: d.Default, Changes: []object.Change{fine, c}, Events: events(d.Default)})
 			if !errors.Is(err, object.ErrConflict) {
 				t.Errorf("%s: got %v, want ErrConflict", name, err)
 			}
@@ -150,7 +150,7 @@ func TestTombstone(t *testing.T) {
 		}
 		gone := made.Stored
 		gone.Revision++
-		if _, err := objects.Apply(t.Context(), d.Default, []object.Change{storetest.Next(gone, spec)}, events(d.Default)); !errors.Is(err, object.ErrConflict) {
+		if _, err := objects.Apply(t.Context(), object.Write{Tenant: d.Default, Changes: []object.Change{storetest.Next(gone, spec)}, Events: events(d.Default)}); !errors.Is(err, object.ErrConflict) {
 			t.Fatalf("a tombstone rose: %v", err)
 		}
 		again := storetest.New(d.Default, object.KindClient, "claude", spec, key)
@@ -163,7 +163,7 @@ func TestTombstone(t *testing.T) {
 		}
 		reused := storetest.New(d.Default, object.KindClient, "third", spec)
 		reused.UID = made.UID
-		if _, err := objects.Apply(t.Context(), d.Default, []object.Change{reused}, events(d.Default)); !errors.Is(err, object.ErrConflict) {
+		if _, err := objects.Apply(t.Context(), object.Write{Tenant: d.Default, Changes: []object.Change{reused}, Events: events(d.Default)}); !errors.Is(err, object.ErrConflict) {
 			t.Fatalf("a uid was given twice: %v", err)
 		}
 	})
@@ -185,7 +185,7 @@ func TestExclusiveKeys(t *testing.T) {
 			"exclusive against shared":    storetest.New(d.Default, object.KindIdentityProvider, "c", spec, exclusive("https://s")),
 			"by an update":                storetest.Next(b.Stored, spec, exclusive("https://a")),
 		} {
-			_, err := objects.Apply(t.Context(), d.Default, []object.Change{c}, events(d.Default))
+			_, err := objects.Apply(t.Context(), object.Write{Tenant: d.Default, Changes: []object.Change{c}, Events: events(d.Default)})
 			if !errors.Is(err, object.ErrKeyTaken) {
 				t.Errorf("%s: got %v, want ErrKeyTaken", name, err)
 				continue
@@ -237,7 +237,7 @@ func TestVersions(t *testing.T) {
 		}
 		quiet := storetest.Next(alice.Stored, spec)
 		quiet.Narrows = false
-		v, err := objects.Apply(t.Context(), d.Default, []object.Change{quiet, storetest.Delete(notes.Stored)}, events(d.Default))
+		v, err := objects.Apply(t.Context(), object.Write{Tenant: d.Default, Changes: []object.Change{quiet, storetest.Delete(notes.Stored)}, Events: events(d.Default)})
 		if err != nil || v != 4 {
 			t.Fatalf("two changes raised to %d, %v; want 4, once", v, err)
 		}
@@ -302,7 +302,7 @@ func TestParallelApplies(t *testing.T) {
 		for i := range errs {
 			wg.Go(func() {
 				next := storetest.Next(made.Stored, fmt.Sprintf(`{"try":%d}`, i))
-				_, errs[i] = stores[i%len(stores)].Apply(t.Context(), d.Default, []object.Change{next}, events(d.Default))
+				_, errs[i] = stores[i%len(stores)].Apply(t.Context(), object.Write{Tenant: d.Default, Changes: []object.Change{next}, Events: events(d.Default)})
 			})
 		}
 		wg.Wait()
@@ -401,12 +401,12 @@ func TestRefusedChanges(t *testing.T) {
 		} {
 			c := storetest.New(d.Default, object.KindClient, "claude", spec)
 			breakIt(&c)
-			if _, err := objects.Apply(t.Context(), d.Default, []object.Change{c}, events(d.Default)); err == nil {
+			if _, err := objects.Apply(t.Context(), object.Write{Tenant: d.Default, Changes: []object.Change{c}, Events: events(d.Default)}); err == nil {
 				t.Errorf("%s: it was written", name)
 			}
 		}
 		fine := storetest.New(d.Default, object.KindClient, "claude", spec)
-		if _, err := objects.Apply(t.Context(), d.Default, []object.Change{fine}, nil); err == nil {
+		if _, err := objects.Apply(t.Context(), object.Write{Tenant: d.Default, Changes: []object.Change{fine}}); err == nil {
 			t.Error("a change without an event was written")
 		}
 		if found, err := objects.List(t.Context(), d.Default, object.KindClient, "", 0); err != nil || len(found) != 0 {
@@ -438,7 +438,7 @@ func TestHostileText(t *testing.T) {
 
 func apply(t *testing.T, objects *store.Objects, changes ...object.Change) {
 	t.Helper()
-	if _, err := objects.Apply(t.Context(), changes[0].Tenant, changes, events(changes[0].Tenant)); err != nil {
+	if _, err := objects.Apply(t.Context(), object.Write{Tenant: changes[0].Tenant, Changes: changes, Events: events(changes[0].Tenant)}); err != nil {
 		t.Fatal(err)
 	}
 }

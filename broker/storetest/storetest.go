@@ -159,7 +159,7 @@ func (d *Database) Tenant(t testing.TB, name string) tenant.UID {
 // Apply makes one change with its event, and fails the test if it cannot.
 func Apply(t testing.TB, objects *store.Objects, c object.Change) (version int64) {
 	t.Helper()
-	version, err := objects.Apply(t.Context(), c.Tenant, []object.Change{c}, []audit.Event{Event(c.Tenant)})
+	version, err := objects.Apply(t.Context(), object.Write{Tenant: c.Tenant, Changes: []object.Change{c}, Events: []audit.Event{Event(c.Tenant)}})
 	must(t, err)
 	return version
 }

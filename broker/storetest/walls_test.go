@@ -111,7 +111,7 @@ func TestTenantsDoNotSeeEachOther(t *testing.T) {
 		}
 		stolen := storetest.Delete(mine.Stored)
 		stolen.Tenant = other
-		if _, err := objects.Apply(t.Context(), other, []object.Change{stolen}, events(other)); !errors.Is(err, object.ErrConflict) {
+		if _, err := objects.Apply(t.Context(), object.Write{Tenant: other, Changes: []object.Change{stolen}, Events: events(other)}); !errors.Is(err, object.ErrConflict) {
 			t.Errorf("delete: %v", err)
 		}
 		if _, err := objects.Get(t.Context(), d.Default, object.KindClient, "claude"); err != nil {

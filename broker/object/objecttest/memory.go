@@ -29,6 +29,8 @@ type Memory struct {
 	Changes []object.Change // every change that was applied
 	Events  []audit.Event
 	Fail    error // if set, what every write answers
+	// Before is called by every Apply before it looks, with the versions: another replica.
+	Before func(versions map[tenant.UID]int64)
 }
 
 // New returns an empty store.
@@ -119,20 +121,33 @@ func one(found []object.Stored) (object.Stored, error) {
 	return found[0], nil
 }
 
-// Apply implements object.Store.
-func (m *Memory) Apply(_ context.Context, t tenant.UID, changes []object.Change, events []audit.Event) (int64, error) {
+// Version implements object.Store.
+func (m *Memory) Version(_ context.Context, t tenant.UID) (int64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.versions[t], t.Check()
+}
+
+// Apply implements object.Store.
+func (m *Memory) Apply(_ context.Context, w object.Write) (int64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.Before != nil {
+		m.Before(m.versions)
+	}
 	if m.Fail != nil {
 		return 0, m.Fail
 	}
-	if err := t.Check(); err != nil {
+	if err := w.Tenant.Check(); err != nil {
 		return 0, err
 	}
+	if w.Expect != 0 && w.Expect != m.versions[w.Tenant] {
+		return 0, object.ErrMoved
+	}
 	next := maps.Clone(m.live)
-	raise := false
-	for _, c := range changes {
-		if c.Tenant != t {
+	raise := len(w.Secrets) > 0
+	for _, c := range w.Changes {
+		if c.Tenant != w.Tenant {
 			return 0, tenant.ErrNoTenant
 		}
 		if next[c.UID].Revision+1 != c.Revision {
@@ -148,17 +163,24 @@ func (m *Memory) Apply(_ context.Context, t tenant.UID, changes []object.Change,
 	if err := consistent(next); err != nil {
 		return 0, err
 	}
-	for _, c := range changes {
+	for _, c := range w.Changes {
 		if c.Deleted {
-			m.buried[grave(t, c.Kind, c.Name)] = true
+			m.buried[grave(w.Tenant, c.Kind, c.Name)] = true
 		}
 	}
-	m.live, m.Changes, m.Events = next, append(m.Changes, changes...), append(m.Events, events...)
+	m.live, m.Changes, m.Events = next, append(m.Changes, w.Changes...), append(m.Events, w.Events...)
+	for _, s := range w.Secrets {
+		if s.Add != nil {
+			m.secrets = append(m.secrets, *s.Add)
+			continue
+		}
+		m.secrets = slices.DeleteFunc(m.secrets, func(old object.Secret) bool { return old.ID == s.Revoke })
+	}
 	if !raise {
 		return 0, nil
 	}
-	m.versions[t]++
-	return m.versions[t], nil
+	m.versions[w.Tenant]++
+	return m.versions[w.Tenant], nil
 }
 
 func consistent(live map[string]object.Stored) error {

@@ -31,8 +31,8 @@ type InProcess struct {
 	close     func()
 }
 
-// NewInProcess makes an Evaluator whose decisions take no longer than budget, or
-// DefaultBudget when it is zero or less. A policy that cannot be interrupted is left
+// NewInProcess makes an Evaluator whose decisions take no longer than budget from the
+// moment that they begin, or DefaultBudget when it is zero or less. A policy that cannot be interrupted is left
 // behind after five budgets.
 func NewInProcess(budget time.Duration, options ...Option) *InProcess {
 	if budget <= 0 {

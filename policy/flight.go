@@ -20,19 +20,30 @@ var (
 	ErrMemory = errors.New("the memory limit is reached")
 )
 
-// budget is the time that one decision has left, shared by its evaluations.
+// budget is the time that one decision has left, shared by its evaluations. It runs
+// from the moment that the first of them begins: on a busy machine a decision of
+// microseconds may wait longer for a core than it may take. The wait is bounded too.
 type budget struct {
-	soft *time.Timer   // evaluation is cancelled
-	hard time.Duration // and, this much later, left behind
+	soft  *time.Timer   // evaluation is cancelled
+	full  time.Duration // once it has begun
+	hard  time.Duration // and, this much later, left behind
+	begun *atomic.Bool
 }
 
 func newBudget(d time.Duration) budget {
-	return budget{soft: time.NewTimer(d), hard: d * (abandonAfter - 1)}
+	return budget{soft: time.NewTimer(d * waitForTurn), full: d, hard: d * (abandonAfter - 1), begun: new(atomic.Bool)}
+}
+
+// begin starts the clock, on the goroutine that evaluates.
+func (b budget) begin() {
+	if !b.begun.Swap(true) {
+		b.soft.Reset(b.full)
+	}
 }
 
 // flight is the evaluations of one policy that are under way.
 //
-// A policy has a few slots, for which a decision waits within its budget. One that
+// A policy has a few slots, for which a decision waits a few budgets. One that
 // ran out of time has only one slot until an evaluation ends in time again, and none
 // while an evaluation that could not be cancelled still runs: a bomb of one tenant
 // must not take the cores of all.
@@ -89,6 +100,7 @@ func (e *InProcess) evaluate(ctx context.Context, c *Compiled, input ast.Value, 
 	cancel := topdown.NewCancel()
 	done := make(chan answer, 1)
 	e.workers.do(func() {
+		b.begin()
 		value, err := c.query.run(context.WithoutCancel(ctx), input, cancel, nil)
 		leave()
 		done <- answer{value, err}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -94,36 +95,69 @@ func printYAML(w io.Writer, record any) error {
 	if err != nil {
 		return err
 	}
-	var document yaml.Node
-	if err := yaml.Unmarshal(text, &document); err != nil {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	root, err := yamlNode(decoder)
+	if err != nil {
 		return fmt.Errorf("write YAML: %w", err)
 	}
-	blockStyle(&document)
 	var b bytes.Buffer
 	encoder := yaml.NewEncoder(&b)
 	encoder.SetIndent(2)
-	if err := encoder.Encode(&document); err != nil {
-		return err
-	}
-	if err := encoder.Close(); err != nil {
-		return err
+	if err := errors.Join(encoder.Encode(root), encoder.Close()); err != nil {
+		return fmt.Errorf("write YAML: %w", err)
 	}
 	_, err = w.Write(b.Bytes())
 	return err
 }
 
-func blockStyle(n *yaml.Node) {
-	n.Style = 0
-	if len(n.Content) == 0 && n.Kind != yaml.ScalarNode {
-		n.Style = yaml.FlowStyle // {} and []
+// yamlNode builds a YAML tree from JSON tokens.
+func yamlNode(d *json.Decoder) (*yaml.Node, error) {
+	token, err := d.Token()
+	if err != nil {
+		return nil, err
 	}
-	for _, child := range n.Content {
-		blockStyle(child)
+	open, isCollection := token.(json.Delim)
+	if !isCollection {
+		return yamlScalar(token), nil
 	}
+	node := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+	if open == '[' {
+		node = &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"}
+	}
+	for d.More() {
+		item, err := yamlNode(d)
+		if err != nil {
+			return nil, err
+		}
+		node.Content = append(node.Content, item)
+	}
+	if len(node.Content) == 0 {
+		node.Style = yaml.FlowStyle // {} and []
+	}
+	_, err = d.Token() // the closing one
+	return node, err
+}
+
+func yamlScalar(token json.Token) *yaml.Node {
+	text, isText := token.(string)
+	switch {
+	case !isText && token == nil:
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: "null"}
+	case !isText:
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: fmt.Sprint(token)}
+	}
+	node := &yaml.Node{}
+	node.SetString(text)
+	if text == "<<" { // else read back as a merge key
+		node.Style = yaml.DoubleQuotedStyle
+	}
+	return node
 }
 
 // visible makes text safe for a terminal: what a client sent is among what is shown.
 func visible(s string) string {
+	s = strings.ToValidUTF8(s, "\ufffd")
 	if !strings.ContainsFunc(s, hidden) {
 		return s
 	}

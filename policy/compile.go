@@ -30,6 +30,8 @@ type Compiled struct {
 	query  *query                 // data.chancery.authz.decision
 	wants  wanted                 // what the modules read of input
 	flight *flight
+	// indexed: what is looked up was made of data.policy beforehand.
+	indexed bool
 }
 
 // Ref names the revision that was compiled.
@@ -232,6 +234,7 @@ func (c *Compiled) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.indexed = len(modules) < len(c.plain)
 	c.query, err = newQuery(ctx, modules, data, entrypoint)
 	if err != nil {
 		return err

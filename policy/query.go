@@ -18,6 +18,7 @@ type query struct {
 	body     ast.Body
 	compiler *ast.Compiler
 	prepared ast.QueryCompiler
+	data     ast.Object
 	store    storage.Store
 	txn      storage.Transaction // read only, for the life of the query
 }
@@ -60,6 +61,7 @@ func (q *query) prepare(ctx context.Context, data ast.Object, text string) error
 	if q.body, err = q.prepared.Compile(body); err != nil {
 		return compileErrors("modules", err)
 	}
+	q.data = data
 	q.store = inmem.NewFromASTObject(data)
 	if q.txn, err = q.store.NewTransaction(ctx); err != nil {
 		return compileErrors("data", fmt.Errorf("open data: %w", err))

@@ -201,7 +201,11 @@ func (s *Source) fillPolicies(ctx context.Context, t *Tenant, inherited []*polic
 			if err != nil {
 				return err
 			}
-			if compiled, err = policy.Compile(ctx, regocheck.Source(stored.UID, stored.Name, stored.Revision, spec)); err != nil {
+			whole, err := policy.Compile(ctx, regocheck.Source(stored.UID, stored.Name, stored.Revision, spec))
+			if err != nil {
+				return err
+			}
+			if compiled, err = whole.Lean(ctx); err != nil {
 				return err
 			}
 		}

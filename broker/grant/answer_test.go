@@ -22,7 +22,7 @@ func (w *world) changeTenant(t *testing.T, from, to string) {
 	stored.Revision++
 	_, err = w.store.Apply(t.Context(), object.Write{Tenant: stored.Tenant, Changes: []object.Change{{Stored: stored, Narrows: true}}})
 	must(t, err)
-	w.store.version++
+	w.store.Newer++
 }
 
 // TestErrorProfiles: what is valid, but not entitled, is invalid_grant under ema-04 and access_denied under idjag-06; what

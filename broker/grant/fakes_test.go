@@ -10,9 +10,6 @@ import (
 	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/oauth"
-	"github.com/chancery-dev/chancery/broker/object"
-	"github.com/chancery-dev/chancery/broker/object/objecttest"
-	"github.com/chancery-dev/chancery/broker/tenant"
 	"github.com/chancery-dev/chancery/federation/jws"
 )
 
@@ -116,41 +113,6 @@ func (o *observer) Granted(grantType, issuer string, code oauth.Code) {
 }
 
 func (o *observer) Decided(_ time.Duration, code string) { o.decided = append(o.decided, code) }
-
-// shelf is a store of objects in memory, with the version that a test says.
-type shelf struct {
-	*objecttest.Memory
-	version int64
-	fail    error // what looking people up answers
-}
-
-func (s *shelf) ByUID(ctx context.Context, t tenant.UID, kind object.Kind, uid string) (object.Stored, error) {
-	found, err := s.List(ctx, t, kind, "", 1000)
-	if err != nil {
-		return object.Stored{}, err
-	}
-	for _, stored := range found {
-		if stored.UID == uid {
-			return stored, nil
-		}
-	}
-	return object.Stored{}, object.ErrNotFound
-}
-
-func (s *shelf) FindByKey(ctx context.Context, t tenant.UID, space, value string) ([]object.Stored, error) {
-	if s.fail != nil && space == object.SpaceIdentity {
-		return nil, s.fail
-	}
-	return s.Memory.FindByKey(ctx, t, space, value)
-}
-
-func (s *shelf) Versions(context.Context) (map[tenant.UID]int64, error) { return nil, nil }
-
-func (s *shelf) Version(context.Context, tenant.UID) (int64, error) { return s.version + 1, nil }
-
-func (s *shelf) Changes(context.Context, tenant.UID, int64) ([]ledger.ChangedObject, int64, bool, error) {
-	return nil, 0, false, nil
-}
 
 // proof makes a DPoP proof; change edits its claims.
 func (h holder) proof(t *testing.T, at time.Time, change func(claims map[string]any)) string {

@@ -8,7 +8,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -16,17 +15,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/client"
 	"github.com/chancery-dev/chancery/broker/grant"
 	"github.com/chancery-dev/chancery/broker/keys"
 	"github.com/chancery-dev/chancery/broker/keys/keystest"
 	"github.com/chancery-dev/chancery/broker/oauth"
-	"github.com/chancery-dev/chancery/broker/object"
-	"github.com/chancery-dev/chancery/broker/object/objecttest"
-	"github.com/chancery-dev/chancery/broker/object/regocheck"
-	"github.com/chancery-dev/chancery/broker/secret"
 	"github.com/chancery-dev/chancery/broker/snapshot"
+	"github.com/chancery-dev/chancery/broker/snapshot/snapshottest"
 	"github.com/chancery-dev/chancery/broker/token"
 	"github.com/chancery-dev/chancery/federation/assertion"
 	"github.com/chancery-dev/chancery/federation/fetch"
@@ -39,7 +34,7 @@ const (
 	issuer     = "https://auth.acme.com"
 	notesURI   = "https://mcp.acme.com/notes"
 	wikiURI    = "https://mcp.acme.com/wiki"
-	secretText = "a-supplied-secret-of-enough-characters"
+	secretText = snapshottest.Secret
 	idpIssuer  = "https://idp.acme.com"
 )
 
@@ -121,7 +116,7 @@ type world struct {
 	seen    *observer
 	rings   *keys.Rings
 	now     time.Time
-	store   *shelf
+	store   *snapshottest.Shelf
 }
 
 // change is a difference to the configuration above.
@@ -149,14 +144,7 @@ func newWorld(t *testing.T, changes ...change) *world {
 		}
 		text = strings.Replace(text, c.from, c.to, 1)
 	}
-	w.store = &shelf{Memory: objecttest.New()}
-	path := newPath(t, w.store, clock)
-	objects, err := object.Decode(strings.NewReader(strings.Replace(text, "KEYS", keySet(t, idp), 1)), object.Options{})
-	must(t, err)
-	_, err = path.Apply(t.Context(), "default", objects, object.Request{Manager: object.ManagerConfig, By: audit.Principal{Kind: "system"}})
-	must(t, err)
-	w.source, err = snapshot.New(snapshot.Config{Store: w.store, Versions: w.store, PublicURL: issuer, Now: clock, Log: slog.New(slog.DiscardHandler)})
-	must(t, err)
+	w.store, w.source = snapshottest.New(t, issuer, clock, strings.Replace(text, "KEYS", keySet(t, idp), 1))
 	cache := jwks.NewCache(fetch.New(fetch.Policy{Mode: "deny"}), clock)
 	t.Cleanup(cache.Close)
 	clients, err := client.NewAuthenticator(w.source.Clients(), cache, clock)
@@ -169,17 +157,6 @@ func newWorld(t *testing.T, changes ...change) *world {
 	})
 	must(t, err)
 	return w
-}
-
-func newPath(t *testing.T, store *shelf, clock func() time.Time) *object.Path {
-	t.Helper()
-	path, err := object.NewPath(object.Config{
-		Store: store, Keys: store, Secrets: store, Checker: regocheck.Checker{}, Now: clock,
-		Resolve: func(object.SecretRef) (secret.Text, error) { return secret.New(secretText), nil },
-	})
-	must(t, err)
-	must(t, path.Bootstrap(t.Context()))
-	return path
 }
 
 func keySet(t *testing.T, idp *idptest.IdP) string {

@@ -93,7 +93,7 @@ func TestStale(t *testing.T) {
 	t.Run("then current", func(t *testing.T) {
 		w := newWorld(t)
 		w.journal.answers = []error{ledger.ErrStale}
-		w.journal.before = func(n int) { w.store.version = 1 }
+		w.journal.before = func(n int) { w.store.Newer = 1 }
 		w.granted(t, w.ask(t))
 		if e := w.journal.last(t); len(w.journal.entries) != 1 || e.Pictures[0].Version != 2 || len(w.seen.decided) != 2 {
 			t.Errorf("%d entries, version %d, decided %d times", len(w.journal.entries), e.Pictures[0].Version, len(w.seen.decided))
@@ -115,7 +115,7 @@ func TestStale(t *testing.T) {
 	t.Run("a refusal too", func(t *testing.T) {
 		w := newWorld(t)
 		w.journal.answers = []error{ledger.ErrStale}
-		w.journal.before = func(int) { w.store.version = 1 }
+		w.journal.before = func(int) { w.store.Newer = 1 }
 		w.refused(t, w.ask(t).with("scope", "notes:admin"), oauth.CodeScopeEmpty)
 	})
 	t.Run("for ever", func(t *testing.T) {
@@ -148,7 +148,7 @@ func (w *world) disable(t *testing.T) {
 	stored.Revision++
 	_, err = w.store.Apply(t.Context(), object.Write{Tenant: stored.Tenant, Changes: []object.Change{{Stored: stored, Narrows: true}}})
 	must(t, err)
-	w.store.version++
+	w.store.Newer++
 }
 
 // TestUnavailable: no record, no token.
@@ -175,7 +175,7 @@ func TestUnavailable(t *testing.T) {
 	})
 	t.Run("the directory", func(t *testing.T) {
 		w := newWorld(t)
-		w.store.fail = errors.New("connection reset")
+		w.store.Fail = errors.New("connection reset")
 		if refusal := w.refused(t, w.ask(t), oauth.CodeTenantUnavailable); refusal.Wire(issuer, "").Status != 503 {
 			t.Error("not 503")
 		}

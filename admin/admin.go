@@ -68,6 +68,12 @@ type Explainer interface {
 	Explain(ctx context.Context, t tenant.UID, id string) (json.RawMessage, error)
 }
 
+// Refusals records who was not let in: a lane that is bounded, so that a flood of
+// guesses is counted and does not fill the log. It never waits. *ledger.Refusals is one.
+type Refusals interface {
+	Add(e audit.Event, source string)
+}
+
 // Credential is a program's way in.
 type Credential struct {
 	Name  string
@@ -81,6 +87,8 @@ type Config struct {
 	Audit       Audit
 	Keys        Keys
 	Explain     Explainer
+	Refusals    Refusals
+	Root        tenant.UID // of tenant default, whose audit log has what is refused here
 	Metrics     http.Handler
 	Ready       func(context.Context) error
 	Credentials []Credential
@@ -97,8 +105,11 @@ const MinToken = 32
 
 // Validate refuses a configuration with which a check would be empty.
 func (c Config) Validate() error {
-	if c.Objects == nil || c.Audit == nil || c.Keys == nil || c.Explain == nil || c.Metrics == nil || c.Ready == nil || c.Now == nil || c.Log == nil {
-		return errors.New("admin: Objects, Audit, Keys, Explain, Metrics, Ready, Now and Log are required")
+	if c.Objects == nil || c.Audit == nil || c.Keys == nil || c.Explain == nil || c.Refusals == nil || c.Metrics == nil || c.Ready == nil || c.Now == nil || c.Log == nil {
+		return errors.New("admin: Objects, Audit, Keys, Explain, Refusals, Metrics, Ready, Now and Log are required")
+	}
+	if err := c.Root.Check(); err != nil {
+		return fmt.Errorf("admin: Root: %w", err)
 	}
 	for _, credential := range c.Credentials {
 		if credential.Token.IsZero() {
@@ -139,13 +150,15 @@ func New(c Config) (*Server, error) {
 // something are refused before anything reads them.
 func (s *Server) Handler() http.Handler {
 	protection := http.NewCrossOriginProtection()
-	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		trace := s.newTrace()
+		s.refused(attempt{request: r, trace: trace, code: "cross_origin"})
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(http.StatusForbidden)
 		_ = json.NewEncoder(w).Encode(Problem{
 			Type: "about:blank", Title: "Forbidden", Status: http.StatusForbidden, Code: "cross_origin",
-			Detail: "a page of another origin may not change anything here", Trace: s.newTrace(),
+			Detail: "a page of another origin may not change anything here", Trace: trace,
 		})
 	}))
 	return protection.Handler(s.engine)

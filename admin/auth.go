@@ -60,12 +60,19 @@ func (s *Server) identify(r *http.Request) (caller, bool) {
 func (s *Server) authenticate(c *gin.Context) {
 	who, known := s.identify(c.Request)
 	if !known {
-		c.Header("WWW-Authenticate", `Bearer realm="chancery admin"`)
-		s.fail(c, refuse(http.StatusUnauthorized, "credential_required", "show the bearer credential of the admin section"))
+		s.unknown(c, "")
 		return
 	}
 	c.Set(callerKey, who)
 	c.Next()
+}
+
+// unknown refuses who shows no credential of ours; p is what it would have needed, "" where there is nothing.
+func (s *Server) unknown(c *gin.Context, p Permission) {
+	c.Header("WWW-Authenticate", `Bearer realm="chancery admin"`)
+	s.fail(c, &refusal{
+		status: http.StatusUnauthorized, code: "credential_required", detail: "show the bearer credential of the admin section", needs: p,
+	})
 }
 
 // guard stands before every operation: who comes, and may they?
@@ -78,20 +85,23 @@ func (s *Server) guard(o operation) gin.HandlerFunc {
 		}
 		who, known := s.identify(c.Request)
 		if !known {
-			s.authenticate(c)
+			s.unknown(c, o.Permission)
 			return
 		}
+		c.Set(callerKey, who)
 		if !who.role.May(o.Permission) {
 			s.fail(c, forbidden(who, o.Permission))
 			return
 		}
-		c.Set(callerKey, who)
 		c.Next()
 	}
 }
 
 func forbidden(who caller, p Permission) error {
-	return refuse(http.StatusForbidden, "permission_denied", "the role "+string(who.role)+" does not hold the permission "+string(p))
+	return &refusal{
+		status: http.StatusForbidden, code: "permission_denied", needs: p,
+		detail: "the role " + string(who.role) + " does not hold the permission " + string(p),
+	}
 }
 
 func callerOf(c *gin.Context) caller {

@@ -81,7 +81,18 @@ func (stories) Explain(_ context.Context, _ tenant.UID, id string) (json.RawMess
 	return json.RawMessage(`{"trace":"trc_1"}`), nil
 }
 
+// lane keeps who was not let in.
+type lane struct {
+	events  []audit.Event
+	sources []string
+}
+
+func (l *lane) Add(e audit.Event, source string) {
+	l.events, l.sources = append(l.events, e), append(l.sources, source)
+}
+
 type house struct {
+	lane    *lane
 	handler http.Handler
 	store   *objecttest.Memory
 	path    *object.Path
@@ -91,7 +102,7 @@ type house struct {
 
 func newHouse(t *testing.T, change ...func(*admin.Config)) *house {
 	t.Helper()
-	h := &house{store: objecttest.New(), book: &book{}}
+	h := &house{store: objecttest.New(), book: &book{}, lane: &lane{}}
 	now := func() time.Time { return time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC) }
 	path, err := object.NewPath(object.Config{Store: h.store, Keys: h.store, Secrets: h.store, Checker: checker{}, Now: now})
 	if err != nil {
@@ -101,8 +112,12 @@ func newHouse(t *testing.T, change ...func(*admin.Config)) *house {
 		t.Fatal(err)
 	}
 	h.path = path
+	root, err := path.TenantUID(t.Context(), tenant.DefaultName)
+	if err != nil {
+		t.Fatal(err)
+	}
 	h.config = admin.Config{
-		Objects: path, Audit: h.book, Keys: ring{}, Explain: stories{},
+		Objects: path, Audit: h.book, Keys: ring{}, Explain: stories{}, Refusals: h.lane, Root: root,
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "up 1\n") }),
 		Ready:   func(context.Context) error { return nil },
 		Now:     now, Log: slog.New(slog.DiscardHandler),

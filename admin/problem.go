@@ -27,6 +27,7 @@ type refusal struct {
 	code   string
 	detail string
 	errors []object.Problem
+	needs  Permission // that was not held
 }
 
 func (r *refusal) Error() string { return r.code + ": " + r.detail }
@@ -84,6 +85,9 @@ func (s *Server) fail(c *gin.Context, err error) {
 	trace := traceOf(c)
 	if r.status >= http.StatusInternalServerError {
 		s.Log.Error("admin request failed", "trace_id", trace, "route", c.FullPath(), "error", err)
+	}
+	if r.status == http.StatusUnauthorized || r.status == http.StatusForbidden {
+		s.refused(attempt{request: c.Request, trace: trace, route: c.FullPath(), code: r.code, needs: r.needs, who: callerOf(c), tenant: c.Param("tenant")})
 	}
 	c.Header("Content-Type", "application/problem+json")
 	c.AbortWithStatusJSON(r.status, Problem{

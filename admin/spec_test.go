@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/audit"
+	"github.com/chancery-dev/chancery/broker/id"
 	"github.com/chancery-dev/chancery/broker/keys"
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/object/objecttest"
@@ -48,6 +49,8 @@ func (nothing) Revoke(context.Context, tenant.UID, string, string, audit.Princip
 	return keys.Outcome{}, nil
 }
 
+func (nothing) Add(audit.Event, string) {}
+
 func newServer(t *testing.T) *Server {
 	t.Helper()
 	store := objecttest.New()
@@ -55,8 +58,12 @@ func newServer(t *testing.T) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	root, err := tenant.ParseUID(id.New(id.Tenant, time.Now()))
+	if err != nil {
+		t.Fatal(err)
+	}
 	s, err := New(Config{
-		Objects: path, Audit: nothing{}, Keys: nothing{}, Explain: nothing{}, Metrics: http.NotFoundHandler(),
+		Objects: path, Audit: nothing{}, Keys: nothing{}, Explain: nothing{}, Refusals: nothing{}, Root: root, Metrics: http.NotFoundHandler(),
 		Ready: func(context.Context) error { return nil }, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

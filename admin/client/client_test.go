@@ -64,6 +64,8 @@ func (rooms) Revoke(_ context.Context, _ tenant.UID, kid, _ string, _ audit.Prin
 	return keys.Outcome{KeyID: kid, State: keys.Revoked}, nil
 }
 
+func (rooms) Add(audit.Event, string) {}
+
 func newClient(t *testing.T) (*client.Client, *httptest.Server) {
 	t.Helper()
 	store := objecttest.New()
@@ -74,8 +76,12 @@ func newClient(t *testing.T) (*client.Client, *httptest.Server) {
 	if err := path.Bootstrap(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	root, err := path.TenantUID(t.Context(), tenant.DefaultName)
+	if err != nil {
+		t.Fatal(err)
+	}
 	s, err := admin.New(admin.Config{
-		Objects: path, Audit: rooms{}, Keys: rooms{}, Explain: rooms{}, Metrics: http.NotFoundHandler(),
+		Objects: path, Audit: rooms{}, Keys: rooms{}, Explain: rooms{}, Refusals: rooms{}, Root: root, Metrics: http.NotFoundHandler(),
 		Ready: func(context.Context) error { return nil }, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		Credentials: []admin.Credential{{Name: "test", Token: secret.New(token), Role: admin.RoleOwner}},
 	})

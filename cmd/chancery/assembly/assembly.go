@@ -57,6 +57,7 @@ type Server struct {
 	keyring   *keyring.Keyring
 	ledger    *ledger.Ledger
 	refusals  *ledger.Refusals
+	root      tenant.UID // of tenant default
 	objects   *store.Objects
 	path      *object.Path
 	checkKey  *keys.CheckpointKey
@@ -158,6 +159,7 @@ func (s *Server) openLedger(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.root = root.Tenant
 	checkpointKeys, err := s.store.CheckpointKeys(s.Now)
 	if err != nil {
 		return err
@@ -289,7 +291,7 @@ func (s *Server) openAdmin(context.Context) error {
 	}
 	book := s.store.Audit()
 	s.admin, err = admin.New(admin.Config{
-		Objects: s.path, Audit: auditLog{log: book, key: s.checkKey}, Keys: s.rings, Explain: explainer{records{book}}, Metrics: exposed,
+		Objects: s.path, Audit: auditLog{log: book, key: s.checkKey}, Keys: s.rings, Explain: explainer{records{book}}, Refusals: s.refusals, Root: s.root, Metrics: exposed,
 		Ready: s.ready, Credentials: credentials, Now: s.Now, Log: s.Log,
 	})
 	return err

@@ -32,6 +32,21 @@ type errorPageValues struct {
 	Trace string
 }
 
+// Fixer says to people who it is that can do something.
+func (v errorPageValues) Fixer() string {
+	switch v.Who {
+	case "admin":
+		return "an administrator of the IdP or of Chancery"
+	case "developer":
+		return "the developer of the client"
+	case "security":
+		return "the security team, who write the policies"
+	case "operator":
+		return "the operator of this server"
+	}
+	return v.Who
+}
+
 // errorPage says what a code means and who fixes it; error_uri points here. Codes that stay inside have no page.
 func (s *Server) errorPage(c *gin.Context) {
 	row, ok := oauth.Lookup(oauth.Code(c.Param("code")))

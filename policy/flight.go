@@ -112,6 +112,13 @@ func (e *InProcess) evaluate(ctx context.Context, c *Compiled, input ast.Value, 
 		return a.value, a.err
 	case <-ctx.Done():
 	case <-b.soft.C:
+		// We may have been woken long after both. What is there is an answer; nothing that comes after it has any time left.
+		select {
+		case a := <-done:
+			b.soft.Reset(0)
+			return a.value, a.err
+		default:
+		}
 		f.suspect.Store(true)
 	}
 	cancel.Cancel()

@@ -12,6 +12,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/snapshot"
+	"github.com/chancery-dev/chancery/broker/store"
 	"github.com/chancery-dev/chancery/broker/storetest"
 	"github.com/chancery-dev/chancery/broker/tenant"
 	"github.com/chancery-dev/chancery/policy"
@@ -323,6 +324,45 @@ func TestUsers(t *testing.T) {
 		}
 		if found, err := people.ByEmail(ctx, "alice@acme.com"); err != nil || len(found) != 1 || found[0].Name != "alice2" {
 			t.Fatalf("by an email given up: %+v, %v", found, err)
+		}
+	})
+}
+
+// A replica that slept longer than changes are remembered drops all that it holds.
+func TestAReplicaThatIsTooOldDropsEverything(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.make(t, w.Default, "okta", &object.IdentityProviderSpec{Issuer: "https://acme.okta.com"})
+		spec := &object.ClientSpec{ClientID: "claude", Auth: object.ClientAuth{Method: object.AuthSecretBasic}}
+		claude := w.make(t, w.Default, "claude", spec)
+		alice := w.make(t, w.Default, "alice", &object.UserSpec{Identities: []object.Identity{{IdP: "okta", Sub: "00u1"}}})
+		p := get(t, w.b, tenant.DefaultName)
+		if c, err := w.b.Clients().Lookup(t.Context(), w.Default, "claude"); err != nil || c.Disabled {
+			t.Fatalf("%+v, %v", c, err)
+		}
+		if found, err := w.b.Users().Directory(p).ByID(t.Context(), alice.UID); err != nil || len(found) != 1 {
+			t.Fatalf("%+v, %v", found, err)
+		}
+		disabled := *spec
+		disabled.Disabled = true
+		w.change(t, claude, &disabled)
+		w.change(t, alice, &object.UserSpec{Status: object.StatusDisabled})
+		w.make(t, w.Default, "notes", resource("https://a.example.com"))
+		if _, err := w.Owner.ExecContext(t.Context(), "update tenant_changes set at = 0"); err != nil {
+			t.Fatal(err)
+		}
+		if swept, err := w.Store.Sweep(t.Context(), store.Retention{}); err != nil || swept.Changes == 0 {
+			t.Fatalf("%+v, %v", swept, err)
+		}
+		if _, _, complete, err := w.Store.Changes(t.Context(), w.Default, p.Version); err != nil || complete {
+			t.Fatalf("complete %v, %v", complete, err)
+		}
+		poll(t, w.b)
+		p = get(t, w.b, tenant.DefaultName)
+		if c, err := w.b.Clients().Lookup(t.Context(), w.Default, "claude"); err != nil || !c.Disabled {
+			t.Fatalf("%+v, %v", c, err)
+		}
+		if found, err := w.b.Users().Directory(p).ByID(t.Context(), alice.UID); err != nil || len(found) != 1 || found[0].Status != object.StatusDisabled {
+			t.Fatalf("%+v, %v", found, err)
 		}
 	})
 }

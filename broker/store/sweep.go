@@ -18,6 +18,7 @@ type Swept struct {
 	Redemptions int64
 	Decisions   int64 // rows on SQLite and of the default partition; a month that ended counts as one
 	Tokens      int64
+	Changes     int64 // what versions changed that every replica has long seen
 	Partitions  int64 // made for the months to come
 	Busy        bool  // another replica sweeps
 }
@@ -63,6 +64,7 @@ func (s *Store) Sweep(ctx context.Context, keep Retention) (Swept, error) {
 
 type execer interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
@@ -76,6 +78,9 @@ func (s *Store) sweep(ctx context.Context, db execer, keep Retention) (Swept, er
 	var err error
 	if swept.Redemptions, err = s.sweepRedemptions(ctx, db, now.Add(-ledger.Margin)); err != nil {
 		return swept, fmt.Errorf("sweep redemptions: %w", withoutURL(err))
+	}
+	if swept.Changes, err = sweepChanges(ctx, db, now.Add(-changesKept)); err != nil {
+		return swept, fmt.Errorf("sweep changes of tenants: %w", withoutURL(err))
 	}
 	for _, table := range []struct {
 		name, column string

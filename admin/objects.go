@@ -111,7 +111,7 @@ func (s *Server) put(kind object.Kind) endpoint {
 		if err != nil {
 			return err
 		}
-		if r.IfMatch, err = condition(c, before); err != nil {
+		if err := condition(c, before, &r); err != nil {
 			return err
 		}
 		plan, err := s.Objects.Apply(c.Request.Context(), tenantName(c), []object.Object{o}, r)
@@ -181,7 +181,7 @@ func (s *Server) remove(kind object.Kind) endpoint {
 		if err != nil {
 			return err
 		}
-		if r.IfMatch, err = condition(c, before); err != nil {
+		if err := condition(c, before, &r); err != nil {
 			return err
 		}
 		plan, err := s.Objects.Delete(c.Request.Context(), tenantName(c), kind, nameOf(c, kind), r)

@@ -122,26 +122,28 @@ func etag(o object.Object) string {
 }
 
 // condition reads If-Match and If-None-Match (RFC 9110 §13.1) against the object that is there.
-func condition(c *gin.Context, current *object.Object) (int64, error) {
+func condition(c *gin.Context, current *object.Object, r *object.Request) error {
 	match, none := c.GetHeader("If-Match"), c.GetHeader("If-None-Match")
 	failed := refuse(http.StatusPreconditionFailed, "precondition_failed", "the object is not the one that the condition names")
 	switch {
 	case match == "" && none == "":
-		return 0, nil
+		return nil
 	case match != "" && none != "":
-		return 0, refuse(http.StatusBadRequest, "condition_invalid", "If-Match and If-None-Match exclude each other")
+		return refuse(http.StatusBadRequest, "condition_invalid", "If-Match and If-None-Match exclude each other")
 	case none != "" && none != "*":
-		return 0, refuse(http.StatusBadRequest, "condition_invalid", "If-None-Match takes * only")
+		return refuse(http.StatusBadRequest, "condition_invalid", "If-None-Match takes * only")
 	case none == "*" && current != nil:
-		return 0, failed
+		return failed
 	case none == "*":
-		return object.NotThere, nil
+		r.IfMatch = object.NotThere
+		return nil
 	case current == nil:
-		return 0, failed
+		return failed
 	case match == "*" || match == etag(*current):
-		return current.Metadata.Revision, nil
+		r.IfMatch, r.IfUID = current.Metadata.Revision, current.Metadata.UID
+		return nil
 	default: // a weak tag never matches (RFC 9110 §13.1.1)
-		return 0, failed
+		return failed
 	}
 }
 

@@ -178,8 +178,8 @@ func (d *draft) against(e entry) error {
 	}
 	e.after.UID, e.after.CreatedAt = before.UID, before.CreatedAt
 	if len(e.fields) == 0 {
-		if d.request.IfMatch != 0 && d.request.IfMatch != before.Revision {
-			return writable(*before, d.request)
+		if err := meant(*before, d.request); err != nil {
+			return err
 		}
 		e.action, e.after = Unchanged, *before
 		return d.keep(e)

@@ -84,6 +84,8 @@ type Request struct {
 	Prune   bool // delete what the same manager made and is not among the objects
 	// IfMatch, for one object: its revision, NotThere, or 0 for no condition.
 	IfMatch int64
+	// IfUID is whose revision that is, "" for whoever has the name: what is made again under it begins at 1 too.
+	IfUID string
 }
 
 // NotThere is the IfMatch of `If-None-Match: *`.
@@ -250,11 +252,19 @@ func (p *Path) removal(ctx context.Context, tenantName string, kind Kind, name s
 
 // writable: may this manager write the object, and is it the one that was meant?
 func writable(stored Stored, r Request) error {
-	if r.IfMatch == NotThere || r.IfMatch > 0 && r.IfMatch != stored.Revision {
-		return fmt.Errorf("%s %s: %w: it has revision %d", stored.Kind, stored.Name, ErrPrecondition, stored.Revision)
+	if err := meant(stored, r); err != nil {
+		return err
 	}
 	if stored.ManagedBy == ManagerConfig && r.Manager != ManagerConfig {
 		return fmt.Errorf("%s %s: %w: change the file that the configuration's objects: names", stored.Kind, stored.Name, ErrReadOnly)
+	}
+	return nil
+}
+
+// meant: is it the object that the condition names?
+func meant(stored Stored, r Request) error {
+	if r.IfMatch == NotThere || r.IfMatch > 0 && r.IfMatch != stored.Revision || r.IfUID != "" && r.IfUID != stored.UID {
+		return fmt.Errorf("%s %s: %w: it has revision %d", stored.Kind, stored.Name, ErrPrecondition, stored.Revision)
 	}
 	return nil
 }

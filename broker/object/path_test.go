@@ -188,6 +188,28 @@ func TestIfMatch(t *testing.T) {
 	}
 }
 
+// A condition names one object, and not the next one that has its name.
+func TestIfMatchIsOfOneObject(t *testing.T) {
+	h := newHouse(t)
+	h.apply(t, resourceDoc, by("api"))
+	first, err := h.path.Get(t.Context(), "default", object.KindResource, "notes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.delete(t, object.KindResource, "notes")
+	h.apply(t, resourceDoc, by("api"))
+	r := by("api")
+	r.IfMatch, r.IfUID = 1, first.Metadata.UID
+	for _, doc := range []string{resourceDoc, mutate(t, resourceDoc, "10m", "9m")} {
+		if _, err := h.path.Apply(t.Context(), "default", decode(t, doc), r); !errors.Is(err, object.ErrPrecondition) {
+			t.Fatal(err)
+		}
+	}
+	if _, err := h.path.Delete(t.Context(), "default", object.KindResource, "notes", r); !errors.Is(err, object.ErrPrecondition) {
+		t.Fatal(err)
+	}
+}
+
 func TestExclusiveKeys(t *testing.T) {
 	h := newHouse(t)
 	h.apply(t, allDocs(), by("apply"))

@@ -35,7 +35,7 @@ func New(t *testing.T, publicURL string, now func() time.Time, objects string) (
 	t.Helper()
 	s := &Shelf{Memory: objecttest.New()}
 	path, err := object.NewPath(object.Config{
-		Store: s, Keys: s, Secrets: s, Checker: regocheck.Checker{}, Now: now,
+		Store: s.Memory, Keys: s.Memory, Secrets: s.Memory, Checker: regocheck.Checker{}, Now: now,
 		Resolve: func(object.SecretRef) (secret.Text, error) { return secret.New(Secret), nil },
 	})
 	must(t, err)

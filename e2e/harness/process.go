@@ -104,6 +104,9 @@ func (p *Process) Ready() int {
 	return response.StatusCode
 }
 
+// ConfigFile is the process's configuration.
+func (p *Process) ConfigFile() string { return p.config }
+
 // Log is what the process has written so far, over all its runs.
 func (p *Process) Log() string { return p.log.String() }
 

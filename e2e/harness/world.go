@@ -2,6 +2,7 @@ package harness
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
@@ -216,7 +217,10 @@ func (o Output) String() string { return fmt.Sprintf("exit %d: %s%s", o.Status, 
 func (w *World) Run(arguments ...string) Output {
 	w.t.Helper()
 	var stdout, stderr bytes.Buffer
-	command := exec.CommandContext(w.t.Context(), Binary(w.t), append(arguments, "--config", w.Server().config)...) //nolint:gosec // our own binary
+	binary := Binary(w.t)
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience) // a command that serves instead of refusing ends here
+	defer cancel()
+	command := exec.CommandContext(ctx, binary, append(arguments, "--config", w.Server().config)...) //nolint:gosec // our own binary
 	command.Env = append(command.Environ(), w.environment...)
 	command.Stdout, command.Stderr = &stdout, &stderr
 	if err := command.Run(); err != nil && command.ProcessState == nil {

@@ -41,6 +41,13 @@ func (b budget) begin() {
 	}
 }
 
+// hurry shortens the wait: behind a policy that ran out of time nobody queues up for long.
+func (b budget) hurry() {
+	if !b.begun.Load() {
+		b.soft.Reset(b.full)
+	}
+}
+
 // flight is the evaluations of one policy that are under way.
 //
 // A policy has a few slots, for which a decision waits a few budgets. One that
@@ -69,6 +76,7 @@ func (f *flight) enter(ctx context.Context, b budget) (leave func(), err error) 
 	slots := f.slots
 	if f.suspect.Load() {
 		slots = f.alone
+		b.hurry()
 	}
 	select {
 	case slots <- struct{}{}:

@@ -56,7 +56,9 @@ func readsPolicy(compiler *ast.Compiler) (reads bool) {
 		return reads
 	}
 	for _, m := range compiler.Modules {
-		ast.WalkTerms(m, visit)
+		for _, r := range m.Rules { // imports are written out by now, and a package's own name reads nothing
+			ast.WalkTerms(r, visit)
+		}
 	}
 	return reads
 }

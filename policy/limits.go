@@ -40,7 +40,7 @@ const (
 	// DefaultBudget bounds one decision, all its policies together.
 	DefaultBudget = 50 * time.Millisecond
 	// waitForTurn is how many budgets a decision waits for its first evaluation to begin.
-	waitForTurn = 4
+	waitForTurn = 10
 	// abandonAfter is how many budgets pass before an evaluation that did not
 	// heed its cancellation is left behind.
 	abandonAfter = 5

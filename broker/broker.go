@@ -109,6 +109,15 @@ func (s *Server) Drain() { s.draining.Store(true) }
 // Serving is how many requests are in flight, probes aside.
 func (s *Server) Serving() int { return len(s.slots) }
 
+// Routes lists what is served, as "METHOD path", so that nothing of it is served on another listener too.
+func (s *Server) Routes() []string {
+	var all []string
+	for _, r := range s.engine.Routes() {
+		all = append(all, r.Method+" "+r.Path)
+	}
+	return all
+}
+
 func (s *Server) routes() {
 	e := s.engine
 	e.Use(s.trace, s.headers, s.recover)

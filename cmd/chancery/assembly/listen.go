@@ -95,6 +95,9 @@ func (s *Server) serve(l net.Listener, handler http.Handler, write time.Duration
 // PublicAddress is where the public listener listens.
 func (s *Server) PublicAddress() string { return s.listeners[0].Addr().String() }
 
+// PublicRoutes lists what the public listener serves.
+func (s *Server) PublicRoutes() []string { return s.broker.Routes() }
+
 // AdminAddress is where the admin listener listens.
 func (s *Server) AdminAddress() string { return s.listeners[1].Addr().String() }
 

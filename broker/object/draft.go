@@ -5,10 +5,8 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strconv"
 
 	"github.com/chancery-dev/chancery/broker/audit"
-	"github.com/chancery-dev/chancery/broker/id"
 	"github.com/chancery-dev/chancery/broker/tenant"
 )
 
@@ -282,69 +280,6 @@ func (d *draft) describe() {
 		}
 		d.plan.Items = append(d.plan.Items, item)
 	}
-}
-
-// write is what is to be made durable, with an audit event each.
-func (d *draft) write() Write {
-	w := Write{Tenant: d.uid, Expect: d.version, Secrets: d.secrets}
-	for _, e := range d.entries {
-		if e.action == Unchanged {
-			continue
-		}
-		c := Change{Stored: e.after, Deleted: e.action == Delete, ChangedBy: principalName(d.request.By), Narrows: narrows(e)}
-		if c.Deleted {
-			c.Keys = nil
-		}
-		w.Changes = append(w.Changes, c)
-		w.Events = append(w.Events, d.event(e))
-	}
-	w.Events = append(w.Events, d.told...)
-	return w
-}
-
-// narrows tells whether the change can take something away or alter a decision.
-// It is false only where that is plain: a client or a user that was not there
-// before, and labels.
-func narrows(e entry) bool {
-	switch e.action {
-	case Create:
-		return e.after.Kind != KindClient && e.after.Kind != KindUser
-	case Update:
-		return slices.ContainsFunc(e.fields, func(f FieldChange) bool {
-			return f.Path != "metadata.labels" && f.Path != "metadata.managed_by"
-		})
-	default:
-		return true
-	}
-}
-
-func (d *draft) event(e entry) audit.Event {
-	kinds := map[Action]audit.Type{Create: audit.TypeObjectCreated, Update: audit.TypeObjectChanged, Delete: audit.TypeObjectDeleted}
-	event := d.path.event(d.uid, d.request, kinds[e.action])
-	event.Detail = map[string]string{
-		"kind": string(e.after.Kind), "name": e.after.Name, "uid": e.after.UID,
-		"revision": strconv.FormatInt(e.after.Revision, 10), "manager": d.request.Manager,
-	}
-	if e.action == Update {
-		event.Detail["fields"] = paths(e.fields)
-	}
-	return event
-}
-
-func (p *Path) event(t tenant.UID, r Request, kind audit.Type) audit.Event {
-	now := p.c.Now()
-	return audit.Event{
-		ID: id.New(id.Event, now), At: now, Tenant: t, Trace: r.Trace, Type: kind, Outcome: audit.Changed, Principal: r.By,
-	}
-}
-
-func principalName(p audit.Principal) string {
-	for _, part := range []string{p.Name, p.ID} {
-		if part != "" {
-			return p.Kind + ":" + part
-		}
-	}
-	return p.Kind
 }
 
 // after is the state of a kind once the draft is written, by name.

@@ -158,6 +158,7 @@ func (a AssertionTrust) check(f *findings) {
 		f.add("spec.assertions.profiles", "jwt-bearer and workload exclude each other: one token would have two meanings")
 	}
 	// RFC 8725 §3.1: what is allowed is listed; no symmetric algorithm and no none among them.
+	f.filled("spec.assertions.algorithms", a.Algorithms)
 	f.eachOf("spec.assertions.algorithms", a.Algorithms, jws.Algorithms()...)
 	f.span("spec.assertions.max_lifetime", a.MaxLifetime, MinAssertionLifetime, MaxAssertionLifetime)
 	f.span("spec.assertions.clock_skew", a.ClockSkew, 0, MaxClockSkew)
@@ -172,6 +173,7 @@ func (a AssertionTrust) check(f *findings) {
 }
 
 func (s SubjectMatching) check(f *findings) {
+	f.filled("spec.subject.match", s.Match)
 	f.eachOf("spec.subject.match", s.Match, string(federation.MatchSubjectID), string(federation.MatchAudSub),
 		string(federation.MatchSubject), string(federation.MatchEmail))
 	byEmail := slices.Contains(s.Match, string(federation.MatchEmail))
@@ -192,6 +194,7 @@ func domainProblem(s string) string {
 
 func (c ClaimTranslations) check(f *findings) {
 	f.text("spec.claims.groups", c.Groups)
+	f.filled("spec.claims.groups_from", c.GroupsFrom)
 	f.eachOf("spec.claims.groups_from", c.GroupsFrom, string(federation.GroupsFromClaim), string(federation.GroupsFromDirectory))
 	f.oneOf("spec.claims.groups_overage", c.GroupsOverage, OverageDeny, OverageFetch)
 	for group, alias := range c.GroupAliases {
@@ -256,6 +259,14 @@ func (s *IdentityProviderSpec) Keys() []Key {
 func (f *findings) denies(path string, list []string, what string) {
 	if len(list) == 0 {
 		f.addCode("absent_denies", path, "absent: %s", what)
+	}
+}
+
+// filled refuses a list that is written and empty where an absent one has a default: somebody meant "none" and would get
+// what the preset says.
+func (f *findings) filled(path string, list []string) {
+	if list != nil && len(list) == 0 {
+		f.add(path, "is empty: name what counts, or leave it out for what the preset says")
 	}
 }
 

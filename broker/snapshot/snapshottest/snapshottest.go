@@ -21,7 +21,7 @@ import (
 )
 
 // Secret is what every reference to a client's secret resolves to.
-const Secret = "a-supplied-secret-of-enough-characters"
+const Secret = "a-supplied-secret-of-enough-characters" //nolint:gosec // a test's own
 
 // Shelf is a store of objects in memory with the versions that a test says.
 type Shelf struct {

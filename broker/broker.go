@@ -127,8 +127,8 @@ func (s *Server) routes() {
 	e.NoMethod(s.methodNotAllowed)
 
 	open := e.Group("/", s.limit)
-	s.tenantRoutes(open)
-	s.tenantRoutes(open.Group("/t/:tenant"))
+	s.tenantRoutes(e.Group("/"), open)
+	s.tenantRoutes(e.Group("/t/:tenant"), open.Group("/t/:tenant"))
 	// RFC 8414 §3.1 and OpenID Connect Discovery put the well-known part before or behind an issuer's path.
 	publish(open, "/.well-known/oauth-authorization-server/t/:tenant", s.metadata)
 	publish(open, "/.well-known/openid-configuration/t/:tenant", s.metadata)
@@ -146,12 +146,13 @@ func read(r gin.IRoutes, path string, h gin.HandlerFunc) {
 	r.HEAD(path, h)
 }
 
-func (s *Server) tenantRoutes(g *gin.RouterGroup) {
+// tenantRoutes: what is in g has a slot while it is served; the token endpoint takes its own, once it has the form.
+func (s *Server) tenantRoutes(unlimited, g *gin.RouterGroup) {
 	publish(g, "/.well-known/oauth-authorization-server", s.metadata)
 	publish(g, "/.well-known/openid-configuration", s.metadata)
 	publish(g, "/.well-known/oauth-protected-resource/:resource", s.protectedResource)
 	publish(g, "/.well-known/jwks.json", s.jwks)
-	g.POST("/token", s.token)
-	g.OPTIONS("/token", s.tokenPreflight)
+	unlimited.POST("/token", s.token)
+	unlimited.OPTIONS("/token", s.tokenPreflight)
 	read(g, "/errors/:code", s.errorPage)
 }

@@ -3,6 +3,7 @@ package broker_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -204,6 +205,28 @@ func TestOverload(t *testing.T) {
 	if w := h.post(t, nil); w.Code != http.StatusOK || h.Serving() != 0 {
 		t.Errorf("afterwards %d, %d in flight", w.Code, h.Serving())
 	}
+}
+
+// TestSlowSenders hold no slot: whoever has not sent his form yet is not served yet (threat T56).
+func TestSlowSenders(t *testing.T) {
+	h := newHouse(t, func(c *broker.Config) { c.InFlight = 1 })
+	var all sync.WaitGroup
+	var bodies []*io.PipeWriter
+	for range 20 {
+		body, sender := io.Pipe()
+		bodies = append(bodies, sender)
+		all.Go(func() { h.post(t, func(r *http.Request) { r.Body = body }) })
+		if _, err := sender.Write([]byte("grant_type=")); err != nil { // it is being read
+			t.Fatal(err)
+		}
+	}
+	if w := h.post(t, nil); w.Code != http.StatusOK || h.Serving() != 0 {
+		t.Errorf("beside slow senders: %d, %d in flight", w.Code, h.Serving())
+	}
+	for _, sender := range bodies {
+		_ = sender.Close()
+	}
+	all.Wait()
 }
 
 // TestPanic becomes server_error, and takes no slot with it.

@@ -91,12 +91,15 @@ type tokens struct {
 	response grant.Response
 	err      error
 	do       func(grant.Request)
+	mu       sync.Mutex
 	got      grant.Request
 	away     []error
 }
 
 func (k *tokens) Token(_ context.Context, r grant.Request) (grant.Response, error) {
+	k.mu.Lock()
 	k.got = r
+	k.mu.Unlock()
 	if k.do != nil {
 		k.do(r)
 	}
@@ -108,12 +111,15 @@ func (k *tokens) TurnAway(_ grant.Request, err error) { k.away = append(k.away, 
 // pictures counts what is looked up.
 type pictures struct {
 	source *snapshot.Source
+	mu     sync.Mutex
 	asked  []string
 	err    error
 }
 
 func (p *pictures) Get(ctx context.Context, name string) (*snapshot.Tenant, error) {
+	p.mu.Lock()
 	p.asked = append(p.asked, name)
+	p.mu.Unlock()
 	if p.err != nil {
 		return nil, p.err
 	}

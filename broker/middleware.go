@@ -64,15 +64,25 @@ func (s *Server) recover(c *gin.Context) {
 func limiter(n int) chan struct{} { return make(chan struct{}, n) }
 
 func (s *Server) limit(c *gin.Context) {
+	if s.take(c) {
+		defer s.give()
+		c.Next()
+	}
+}
+
+// take gets a slot, or answers that there is none. Who has got one gives it back.
+func (s *Server) take(c *gin.Context) bool {
 	select {
 	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-		c.Next()
+		return true
 	default:
 		s.refuse(c, &oauth.Error{Code: oauth.CodeOverloaded, RetryAfter: retryAfter})
 		c.Abort()
+		return false
 	}
 }
+
+func (s *Server) give() { <-s.slots }
 
 func (s *Server) headers(c *gin.Context) {
 	h := c.Writer.Header()

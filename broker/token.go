@@ -15,7 +15,15 @@ import (
 
 func (s *Server) token(c *gin.Context) {
 	s.allowOrigin(c)
-	request, err := s.decodeTokenRequest(c)
+	form, unread := readForm(c) // before a slot is taken: who sends slowly holds nobody up but himself
+	if !s.take(c) {
+		return
+	}
+	defer s.give()
+	request, err := s.decodeTokenRequest(c, form)
+	if err == nil {
+		err = unread
+	}
 	if err != nil {
 		if request.Tenant != nil {
 			s.Tokens.TurnAway(request, err)
@@ -31,22 +39,21 @@ func (s *Server) token(c *gin.Context) {
 	s.writeToken(c, response)
 }
 
-// decodeTokenRequest reads the request once into a value. No grant reaches back into the form. Where the form cannot be
-// read, the request is what is known without it.
-func (s *Server) decodeTokenRequest(c *gin.Context) (grant.Request, error) {
+// decodeTokenRequest makes the request a value. No grant reaches back into the form. Where the form could not be read,
+// the request is what is known without it.
+func (s *Server) decodeTokenRequest(c *gin.Context, form oauth.Form) (grant.Request, error) {
 	picture, err := s.picture(c)
 	if err != nil {
 		return grant.Request{}, err
 	}
-	request := grant.Request{
+	return grant.Request{
 		Tenant:        picture,
 		Trace:         traceOf(c),
 		Remote:        c.ClientIP(),
 		Authorization: c.Request.Header.Values("Authorization"),
 		Proofs:        c.Request.Header.Values("DPoP"),
-	}
-	request.Form, err = readForm(c)
-	return request, err
+		Form:          form,
+	}, nil
 }
 
 // readForm takes form encoding only (RFC 6749 §4), and nothing from the query (§3.2: no credentials in a URL).

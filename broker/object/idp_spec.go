@@ -49,7 +49,7 @@ type IdPSAML struct {
 // AssertionTrust bounds what this issuer's assertions can do. Absent lists allow nothing.
 type AssertionTrust struct {
 	Profiles      []string `json:"profiles,omitempty"`
-	Algorithms    []string `json:"algorithms,omitempty"`
+	Algorithms    []string `json:"algorithms,omitzero"`
 	MaxLifetime   Duration `json:"max_lifetime,omitzero"`
 	ClockSkew     Duration `json:"clock_skew,omitzero"`
 	Clients       []string `json:"clients,omitempty"`
@@ -64,7 +64,7 @@ type AssertionTrust struct {
 
 // SubjectMatching says how an assertion's subject is found among the users.
 type SubjectMatching struct {
-	Match        []string `json:"match,omitempty"`
+	Match        []string `json:"match,omitzero"`
 	Provision    string   `json:"provision,omitempty"`
 	EmailDomains []string `json:"email_domains,omitempty"`
 	Guests       string   `json:"guests,omitempty"`
@@ -73,7 +73,7 @@ type SubjectMatching struct {
 // ClaimTranslations name the claims that policies ask about.
 type ClaimTranslations struct {
 	Groups        string            `json:"groups,omitempty"`
-	GroupsFrom    []string          `json:"groups_from,omitempty"`
+	GroupsFrom    []string          `json:"groups_from,omitzero"`
 	GroupsOverage string            `json:"groups_overage,omitempty"`
 	GroupAliases  map[string]string `json:"group_aliases,omitempty"`
 }

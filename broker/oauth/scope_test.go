@@ -60,8 +60,10 @@ func TestCanonicalResource(t *testing.T) {
 			t.Errorf("%q: %q %v, want %q", in, got, err, want)
 		}
 	}
-	for _, in := range []string{"", "notes", "/notes", "https://", "https://a/#f", "https://a/#", "https://u:p@a/", "mailto:a@b", "https://a\x00", "://a", "//a/b",
-		"https://m\u212ap.example/notes", "https://mcp.example/n\u00f6tes", "https://mcp.example/a b", " https://mcp.example/"} // folding would make others' names ours {
+	for _, in := range []string{
+		"", "notes", "/notes", "https://", "https://a/#f", "https://a/#", "https://u:p@a/", "mailto:a@b", "https://a\x00", "://a", "//a/b",
+		"https://m\u212ap.example/notes", "https://mcp.example/n\u00f6tes", "https://mcp.example/a b", " https://mcp.example/", // folding would make others' names ours
+	} {
 		if got, err := oauth.CanonicalResource(in); err == nil {
 			t.Errorf("%q was accepted as %q", in, got)
 		}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
 var (
@@ -92,6 +91,25 @@ func (f *flight) enter(ctx context.Context, b budget) (leave func(), err error) 
 	return nil, errTimeout
 }
 
+// meter counts the steps of an evaluation, which asks before each whether it is cancelled.
+type meter struct {
+	cancelled atomic.Bool
+	steps     atomic.Int64
+}
+
+// Cancel implements topdown.Cancel.
+func (m *meter) Cancel() { m.cancelled.Store(true) }
+
+// Cancelled implements topdown.Cancel.
+func (m *meter) Cancelled() bool {
+	m.steps.Add(1)
+	return m.cancelled.Load()
+}
+
+// starved: so few steps are no work for a budget. The machine is busy with something
+// else, or one call takes long; a few budgets tell them apart.
+func (m *meter) starved() bool { return m.steps.Load() < fewSteps }
+
 type answer struct {
 	value ast.Value
 	err   error
@@ -105,7 +123,7 @@ func (e *InProcess) evaluate(ctx context.Context, c *Compiled, input ast.Value, 
 	if err != nil {
 		return nil, err
 	}
-	cancel := topdown.NewCancel()
+	cancel := &meter{}
 	done := make(chan answer, 1)
 	e.workers.do(func() {
 		b.begin()
@@ -114,20 +132,27 @@ func (e *InProcess) evaluate(ctx context.Context, c *Compiled, input ast.Value, 
 		done <- answer{value, err}
 	})
 
-	select {
-	case a := <-done:
-		f.suspect.Store(false)
-		return a.value, a.err
-	case <-ctx.Done():
-	case <-b.soft.C:
-		// We may have been woken long after both. What is there is an answer; nothing that comes after it has any time left.
+	for extended := 1; ; extended++ {
 		select {
 		case a := <-done:
-			b.soft.Reset(0)
+			f.suspect.Store(false)
 			return a.value, a.err
-		default:
+		case <-ctx.Done():
+		case <-b.soft.C:
+			// We may have been woken long after both. What is there is an answer; nothing that comes after it has any time left.
+			select {
+			case a := <-done:
+				b.soft.Reset(0)
+				return a.value, a.err
+			default:
+			}
+			if extended < starvedFor && cancel.starved() {
+				b.soft.Reset(b.full)
+				continue
+			}
+			f.suspect.Store(true)
 		}
-		f.suspect.Store(true)
+		break
 	}
 	cancel.Cancel()
 	late := time.NewTimer(b.hard)

@@ -45,3 +45,20 @@ func TestWaitingIsNotEvaluating(t *testing.T) {
 		t.Errorf("after its turn came: %+v", d)
 	}
 }
+
+// An evaluation that got nowhere for want of a core has more than one budget; one that worked, or was cancelled, has not.
+func TestMeter(t *testing.T) {
+	m := &meter{}
+	if !m.starved() || m.Cancelled() {
+		t.Error("nothing was done yet")
+	}
+	for range fewSteps {
+		m.Cancelled()
+	}
+	if m.starved() {
+		t.Error("it worked")
+	}
+	if m.Cancel(); !m.Cancelled() {
+		t.Error("it was cancelled")
+	}
+}

@@ -41,6 +41,10 @@ const (
 	DefaultBudget = 50 * time.Millisecond
 	// waitForTurn is how many budgets a decision waits for its first evaluation to begin.
 	waitForTurn = 10
+	// starvedFor is how many budgets an evaluation has that got nowhere, for want of a
+	// core: one that takes fewSteps or more in the first has no second.
+	starvedFor = 4
+	fewSteps   = 2000
 	// abandonAfter is how many budgets pass before an evaluation that did not
 	// heed its cancellation is left behind.
 	abandonAfter = 5

@@ -5,6 +5,8 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/xml"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -45,7 +47,7 @@ func TestRequestsAreUniqueAndVerify(t *testing.T) {
 		if !ok {
 			t.Fatal("an assertion does not verify")
 		}
-		seen[claims["jti"].(string)] = true
+		seen[fmt.Sprint(claims["jti"])] = true
 	}
 	if len(seen) != len(requests) {
 		t.Errorf("%d different assertions in %d requests", len(seen), len(requests))
@@ -82,7 +84,9 @@ func TestLoopCountsWhatIsNoToken(t *testing.T) {
 		case 2:
 			_, _ = io.WriteString(w, `{"access_token":""}`)
 		case 3:
-			w.(http.Flusher).Flush() // chunked
+			if err := http.NewResponseController(w).Flush(); err != nil { // chunked
+				t.Error(err)
+			}
 			_, _ = io.WriteString(w, `{"access_token":"a"}`)
 		case 4:
 			w.Header().Set("Connection", "close")
@@ -142,7 +146,7 @@ func TestPlotIsAPicture(t *testing.T) {
 	} {
 		text := plot(r)
 		for decoder := xml.NewDecoder(strings.NewReader(text)); ; {
-			if _, err := decoder.Token(); err == io.EOF {
+			if _, err := decoder.Token(); errors.Is(err, io.EOF) {
 				break
 			} else if err != nil {
 				t.Fatalf("%s: %v\n%s", name, err, text)

@@ -32,7 +32,7 @@ type process struct {
 }
 
 func start(ctx context.Context, path string, args ...string) (*process, error) {
-	p := &process{command: exec.CommandContext(ctx, path, args...), done: make(chan error, 1)}
+	p := &process{command: exec.CommandContext(ctx, path, args...), done: make(chan error, 1)} //nolint:gosec // it is this program, or the binary that it was told to measure
 	p.command.Stdout, p.command.Stderr = &p.log, &p.log
 	p.command.Cancel = func() error { return p.command.Process.Signal(syscall.SIGTERM) }
 	p.command.WaitDelay = stopWithin

@@ -3,6 +3,7 @@ package grant_test
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"maps"
 	"testing"
 
 	"github.com/chancery-dev/chancery/broker/audit"
@@ -16,9 +17,7 @@ import (
 func keyed(t *testing.T, h holder) *world {
 	t.Helper()
 	jwk := map[string]any{"kid": "k1", "alg": "ES256", "use": "sig"}
-	for name, value := range h.jwk {
-		jwk[name] = value
-	}
+	maps.Copy(jwk, h.jwk)
 	set, err := json.Marshal(map[string]any{"keys": []any{jwk}})
 	must(t, err)
 	return newWorld(t, change{"{method: client_secret_post, secret: {env: AGENT_SECRET}}", "{method: private_key_jwt, jwks: " + string(set) + "}"})
@@ -48,7 +47,7 @@ func TestClientAssertion(t *testing.T) {
 		t.Errorf("entry %+v", e)
 	}
 	refusal := w.refused(t, ask("c1"), oauth.CodeClientAssertionReplayed)
-	if wire := refusal.Wire(issuer, ""); wire.Status != 401 || wire.Error != "invalid_client" {
+	if wire := refusal.wire; wire.Status != 401 || wire.Error != "invalid_client" {
 		t.Errorf("wire %+v", wire)
 	}
 	if event := w.journal.conflicts[0]; event.Code != "client_assertion_replayed" || event.Outcome != audit.Refused {
@@ -63,8 +62,8 @@ func TestClientAssertion(t *testing.T) {
 func TestKeysUnavailable(t *testing.T) {
 	w := newWorld(t, change{"  jwks: {inline: KEYS}\n", ""})
 	refusal := w.refused(t, w.ask(t), oauth.CodeKeysUnavailable)
-	if wire := refusal.Wire(issuer, ""); wire.Status != 503 || wire.Error != "temporarily_unavailable" || refusal.RetryAfter <= 0 {
-		t.Errorf("wire %+v, retry after %s", wire, refusal.RetryAfter)
+	if wire := refusal.wire; wire.Status != 503 || wire.Error != "temporarily_unavailable" || refusal.retryAfter <= 0 {
+		t.Errorf("wire %+v, retry after %s", wire, refusal.retryAfter)
 	}
 	if e := w.journal.last(t); len(e.Redemptions) != 0 || e.Event.IdP != "acme" {
 		t.Errorf("event %+v, used up %v", e.Event, spaces(e))

@@ -49,7 +49,7 @@ func TestDPoP(t *testing.T) {
 				if c.code == oauth.CodeDPoPProofInvalid || c.code == oauth.CodeDPoPProofRequired {
 					want = "invalid_dpop_proof"
 				}
-				if got := refusal.Wire(issuer, "").Error; got != want {
+				if got := refusal.wire.Error; got != want {
 					t.Errorf("answered %s, want %s", got, want)
 				}
 				return
@@ -138,8 +138,8 @@ func TestPublicClient(t *testing.T) {
 		w := public(t, "cnf")
 		a := ask(w)
 		a.proofs = []string{h.proof(t, w.now, nil)}
-		if refusal := w.refused(t, a, oauth.CodeClientPublic); refusal.Wire(issuer, "").Error != "unauthorized_client" {
-			t.Errorf("answered %+v", refusal.Wire(issuer, ""))
+		if refusal := w.refused(t, a, oauth.CodeClientPublic); refusal.wire.Error != "unauthorized_client" {
+			t.Errorf("answered %+v", refusal.wire)
 		}
 	})
 	t.Run("not admitted", func(t *testing.T) {

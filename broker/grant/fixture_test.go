@@ -199,7 +199,7 @@ func (w *world) send(t *testing.T, a ask) (grant.Response, error) {
 	return w.sendWith(t, t.Context(), a)
 }
 
-func (w *world) sendWith(t *testing.T, ctx context.Context, a ask) (grant.Response, error) { //nolint:revive // the test comes first
+func (w *world) sendWith(t *testing.T, ctx context.Context, a ask) (grant.Response, error) {
 	t.Helper()
 	form, err := oauth.ParseForm([]byte(a.form.Encode()))
 	must(t, err)
@@ -224,8 +224,14 @@ func (w *world) granted(t *testing.T, a ask) (grant.Response, token.Token) {
 	return response, minted
 }
 
+// answer is a refusal as it leaves.
+type answer struct {
+	wire       oauth.Wire
+	retryAfter time.Duration
+}
+
 // refused sends what must be refused with a code.
-func (w *world) refused(t *testing.T, a ask, code oauth.Code) *oauth.Error {
+func (w *world) refused(t *testing.T, a ask, code oauth.Code) answer {
 	t.Helper()
 	response, err := w.send(t, a)
 	refusal, ok := errors.AsType[*oauth.Error](err)
@@ -235,7 +241,7 @@ func (w *world) refused(t *testing.T, a ask, code oauth.Code) *oauth.Error {
 	if response != (grant.Response{}) {
 		t.Fatalf("a refusal with %+v", response)
 	}
-	return refusal
+	return answer{wire: refusal.Wire(issuer, a.trace), retryAfter: refusal.RetryAfter}
 }
 
 // holder is a client's DPoP key.

@@ -137,7 +137,7 @@ func (g *Grants) notDecided(r Request, err error) error {
 
 // TurnAway records the refusal of a request that never became one: an unreadable form, a wrong content type.
 func (g *Grants) TurnAway(r Request, err error) {
-	g.turnAway(newCall(r, g.Now()), oauth.AsError(err))
+	_ = g.turnAway(newCall(r, g.Now()), oauth.AsError(err)) // who asked has his answer already
 }
 
 // flow is one grant: what it returns is recorded by the shell, refusals as well.

@@ -91,7 +91,7 @@ metadata: {name: wiki}`})
 				t.Errorf("event %+v", event)
 			}
 			// Unknown, disabled and wrong are one answer.
-			wire := refusal.Wire(issuer, "trc_1")
+			wire := refusal.wire
 			if c.code == oauth.CodeClientAuthenticationFailed && (wire.Status != 401 || wire.Error != "invalid_client" || len(wire.Members) != 0) {
 				t.Errorf("wire %+v", wire)
 			}

@@ -122,8 +122,8 @@ func TestStale(t *testing.T) {
 		w := newWorld(t)
 		w.journal.before = func(n int) { w.journal.answers = []error{ledger.ErrStale} }
 		refusal := w.refused(t, w.ask(t), oauth.CodeTenantUnavailable)
-		if refusal.RetryAfter <= 0 || w.journal.calls < 2 || w.journal.calls > 10 {
-			t.Errorf("%d attempts, retry after %s", w.journal.calls, refusal.RetryAfter)
+		if refusal.retryAfter <= 0 || w.journal.calls < 2 || w.journal.calls > 10 {
+			t.Errorf("%d attempts, retry after %s", w.journal.calls, refusal.retryAfter)
 		}
 		if got := w.seen.granted; len(got) != 1 || got[0] != oauth.GrantTypeJWTBearer+"||tenant_unavailable" {
 			t.Errorf("counted %v", got)
@@ -158,7 +158,7 @@ func TestUnavailable(t *testing.T) {
 			w := newWorld(t)
 			w.journal.answers = []error{err, err}
 			a := w.ask(t)
-			if refusal := w.refused(t, a, oauth.CodeLedgerUnavailable); refusal.RetryAfter <= 0 {
+			if refusal := w.refused(t, a, oauth.CodeLedgerUnavailable); refusal.retryAfter <= 0 {
 				t.Error("no Retry-After")
 			}
 			w.refused(t, a.with("scope", "notes:admin"), oauth.CodeLedgerUnavailable) // nor a refusal that cannot be recorded
@@ -176,7 +176,7 @@ func TestUnavailable(t *testing.T) {
 	t.Run("the directory", func(t *testing.T) {
 		w := newWorld(t)
 		w.store.Fail = errors.New("connection reset")
-		if refusal := w.refused(t, w.ask(t), oauth.CodeTenantUnavailable); refusal.Wire(issuer, "").Status != 503 {
+		if refusal := w.refused(t, w.ask(t), oauth.CodeTenantUnavailable); refusal.wire.Status != 503 {
 			t.Error("not 503")
 		}
 	})

@@ -65,8 +65,8 @@ func TestScope(t *testing.T) {
 			}
 			if c.code != "" {
 				refusal := w.refused(t, a, c.code)
-				if strings.HasPrefix(string(c.code), "scope") && refusal.Wire(issuer, "").Error != "invalid_scope" {
-					t.Errorf("answered %s", refusal.Wire(issuer, "").Error)
+				if strings.HasPrefix(string(c.code), "scope") && refusal.wire.Error != "invalid_scope" {
+					t.Errorf("answered %s", refusal.wire.Error)
 				}
 				return
 			}

@@ -45,7 +45,7 @@ func TestStepUp(t *testing.T) {
 				return
 			}
 			refusal := w.refused(t, a, oauth.CodeStepUpRequired)
-			wire := refusal.Wire(issuer, "trc_1")
+			wire := refusal.wire
 			if wire.Status != 400 || wire.Error != "insufficient_user_authentication" {
 				t.Errorf("wire %+v", wire)
 			}
@@ -75,7 +75,7 @@ func TestStepUpLeavesTheAssertion(t *testing.T) {
 // TestDenyBeatsStepUp (contract section 8).
 func TestDenyBeatsStepUp(t *testing.T) {
 	w := newWorld(t, policyOf(`{"allow": true, "scopes": ["notes:read"], "deny": ["no"], "step_up": {"max_age": 60}}`))
-	if refusal := w.refused(t, w.ask(t), oauth.CodePolicyDenied); refusal.Members != nil {
-		t.Errorf("members %v", refusal.Members)
+	if refusal := w.refused(t, w.ask(t), oauth.CodePolicyDenied); refusal.wire.Members != nil {
+		t.Errorf("members %v", refusal.wire.Members)
 	}
 }

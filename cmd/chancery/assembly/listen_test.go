@@ -186,7 +186,7 @@ func TestTLS(t *testing.T) {
 	if response.ProtoMajor != 2 || response.Header.Get("Strict-Transport-Security") == "" {
 		t.Errorf("%s %v", response.Proto, response.Header)
 	}
-	old := tls.Dialer{Config: &tls.Config{RootCAs: roots, MaxVersion: tls.VersionTLS11}} //nolint:gosec // that is what is refused
+	old := tls.Dialer{Config: &tls.Config{RootCAs: roots, MaxVersion: tls.VersionTLS11}}
 	if c, err := old.DialContext(t.Context(), "tcp", s.PublicAddress()); err == nil {
 		_ = c.Close()
 		t.Error("TLS 1.1 is spoken")

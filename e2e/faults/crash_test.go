@@ -31,7 +31,9 @@ func TestCrash(t *testing.T) {
 				p.Restart()
 			}
 			shots := load.Stop()
-			audited(t, w, shots)
+			if lost := recorded(t, w, shots); lost == 0 {
+				t.Error("no answer was lost: the kills prove nothing")
+			}
 		})
 	}
 }
@@ -46,8 +48,8 @@ func moment(t *testing.T) time.Duration {
 	return time.Duration(n.Int64())
 }
 
-// audited holds what clients saw against what was recorded.
-func audited(t *testing.T, w *harness.World, shots []harness.Shot) {
+// recorded holds what clients saw against what was recorded, and counts the answers that got lost.
+func recorded(t *testing.T, w *harness.World, shots []harness.Shot) (lost int) {
 	t.Helper()
 	db := w.DB.Open(t)
 	records, assertions := map[string]int{}, map[string]int{}
@@ -64,7 +66,7 @@ func audited(t *testing.T, w *harness.World, shots []harness.Shot) {
 	for _, id := range harness.Strings(t, db, "select jti from issued_tokens") {
 		rows[id] = true
 	}
-	received, lost, broken := map[string]int{}, 0, map[string]int{}
+	received, broken := map[string]int{}, map[string]int{}
 	for _, s := range shots {
 		switch {
 		case s.Err != nil:
@@ -89,13 +91,14 @@ func audited(t *testing.T, w *harness.World, shots []harness.Shot) {
 		}
 	}
 	for code, n := range broken { // a retry after a lost answer is a replay; what cannot be written says so
-		if code != "jti_replayed" && code != "ledger_unavailable" && code != "overloaded" {
+		if code != "jti_replayed" && code != "ledger_unavailable" && code != "tenant_unavailable" && code != "overloaded" {
 			t.Errorf("%d answers were %s", n, code)
 		}
 	}
-	if len(received) < cycles || lost == 0 {
-		t.Errorf("%d tokens and %d lost answers: the load proves nothing", len(received), lost)
+	if len(received) < 100 {
+		t.Errorf("%d tokens: the load proves nothing", len(received))
 	}
 	_, lines := export(t, w)
 	t.Logf("%d tokens received, %d recorded, %d answers lost, other answers %v, %d lines exported", len(received), len(records), lost, broken, len(lines))
+	return lost
 }

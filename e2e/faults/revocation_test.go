@@ -30,6 +30,14 @@ spec:
   role: guard
   modules: {"stop.rego": "package chancery.authz\ndecision := {\"allow\": false, \"deny\": [\"stop\"]}\n"}
 `, "invalid_grant", "policy_denied", 400},
+		{"policy grants less", strings.Replace(harness.DefaultPolicy, "[notes-editors]", "[nobody]", 1), "invalid_grant", "policy_denied", 400},
+		{"client may no more", strings.Replace(harness.DefaultClient, "resources: [notes]", "resources: []", 1), "invalid_grant", "resource_unknown", 400},
+		{"tenant suspended", `
+apiVersion: chancery/v1
+kind: Tenant
+metadata: {name: default}
+spec: {status: suspended}
+`, "invalid_request", "tenant_unknown", 404},
 		{"IdP disabled", strings.Replace(harness.DefaultIdP, "spec:", "spec:\n  disabled: true", 1), "invalid_grant", "assertion_untrusted", 400},
 		{"user disabled", `
 apiVersion: chancery/v1
@@ -40,13 +48,13 @@ spec: {email: alice@acme.com, status: disabled, identities: [{idp: okta, sub: 00
 		{"resource disabled", strings.Replace(harness.DefaultResource, "spec:", "spec:\n  disabled: true", 1), "invalid_grant", "resource_unknown", 400},
 		{"keys swapped", strings.Replace(harness.DefaultIdP, "spec:", "spec:\n  jwks: {inline: "+inline+"}", 1), "invalid_grant", "assertion_untrusted", 400},
 	}
-	for _, c := range cases {
+	for i, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			w := harness.Start(t, harness.Options{Engine: harness.Postgres, Replicas: 2, Config: map[string]any{"log.level": "info"}})
 			db := w.DB.Open(t)
 			load := w.StartLoad(t, 32)
 			harness.Eventually(t, 20*time.Second, "the load gets tokens", func() bool { return load.Granted() > 200 })
-			w.Apply(w.Server(), strings.ReplaceAll(c.change, "{{key}}", jwk(t, otherKeys)))
+			w.Apply(w.Replicas[i%2], strings.ReplaceAll(c.change, "{{key}}", jwk(t, otherKeys)))
 			answered := time.Now()
 			after := harness.Count(t, db, "select count(*) from issued_tokens")
 			time.Sleep(time.Second)

@@ -51,7 +51,7 @@ func Binary(t testing.TB) string {
 	t.Helper()
 	built.once.Do(func() {
 		built.path = filepath.Join(folderOfRun(t), "chancery")
-		command := exec.Command("go", "build", "-o", built.path, "./cmd/chancery") //nolint:gosec,noctx // it outlives the test that asks first
+		command := exec.Command("go", "build", "-o", built.path, "./cmd/chancery") //nolint:noctx // it outlives the test that asks first
 		command.Dir = root(t)
 		command.Env = append(command.Environ(), "CGO_ENABLED=0")
 		built.output, built.err = command.CombinedOutput()

@@ -69,8 +69,8 @@ func Verify(t testing.TB, compact, keySet string) Token {
 	if token.Header["alg"] != "ES256" || key["kty"] != "EC" || key["crv"] != "P-256" {
 		t.Fatalf("header %v, key %v", token.Header, key)
 	}
-	x, y := number(t, key["x"]), number(t, key["y"])
-	public := &ecdsa.PublicKey{Curve: elliptic.P256(), X: x, Y: y}
+	public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, coordinate(t, key["x"]), coordinate(t, key["y"])))
+	must(t, err)
 	cut := strings.LastIndexByte(compact, '.')
 	signature, err := base64.RawURLEncoding.DecodeString(compact[cut+1:])
 	must(t, err)
@@ -81,11 +81,15 @@ func Verify(t testing.TB, compact, keySet string) Token {
 	return token
 }
 
-func number(t testing.TB, text string) *big.Int {
+// coordinate is of full length (RFC 7518 §6.2.1.2).
+func coordinate(t testing.TB, text string) []byte {
 	t.Helper()
 	raw, err := base64.RawURLEncoding.DecodeString(text)
 	must(t, err)
-	return new(big.Int).SetBytes(raw)
+	if len(raw) != 32 {
+		t.Fatalf("a coordinate of %d bytes", len(raw))
+	}
+	return raw
 }
 
 // Signer is a key of a client: for DPoP proofs and client assertions.

@@ -3,6 +3,7 @@ package harness
 import (
 	"context"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -51,7 +52,7 @@ func (l *Load) work(ctx context.Context, replica int, options []idptest.Option) 
 	for ctx.Err() == nil {
 		var id string
 		keep := func(d *idptest.Draft) { id, _ = d.Claims["jti"].(string) }
-		assertion, err := l.world.IdP.IdP.IDJAG(idptest.Alice, append(options[:len(options):len(options)], keep)...)
+		assertion, err := l.world.IdP.IdP.IDJAG(idptest.Alice, append(slices.Clip(options), keep)...)
 		if err != nil {
 			l.t.Errorf("make an assertion: %v", err)
 			return

@@ -52,7 +52,7 @@ func (b *buffer) String() string {
 // start runs the process; whoever calls waits for what it expects.
 func (p *Process) start() {
 	p.t.Helper()
-	p.command = exec.Command(Binary(p.t), "serve", "--config", p.config) //nolint:gosec,noctx // it ends by signal
+	p.command = exec.Command(Binary(p.t), "serve", "--config", p.config) //nolint:noctx // it ends by signal
 	p.command.Stdout, p.command.Stderr = p.log, p.log
 	p.command.Env = append(p.command.Environ(), p.world.environment...)
 	p.ended = make(chan struct{})

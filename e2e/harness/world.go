@@ -34,7 +34,7 @@ type Options struct {
 	Objects  string              // YAML, applied through the admin API; DefaultObjects when "". {{…}} as Fill says
 	IdP      idptest.Options     // Audiences and Clients are added when absent
 	DB       *Database           // a fresh one when nil
-	Dial     func(string) string // changes the database URL: a proxy in front
+	Dial     func(string) string // changes the database URL of a replica: a proxy in front
 	Env      []string
 }
 
@@ -85,11 +85,11 @@ func Prepare(t testing.TB, o Options) *World {
 	if w.objects = o.Objects; w.objects == "" {
 		w.objects = DefaultObjects
 	}
-	url := w.DB.URL
-	if o.Dial != nil {
-		url = o.Dial(url)
-	}
 	for i, port := range ports {
+		url := w.DB.URL
+		if o.Dial != nil {
+			url = o.Dial(url)
+		}
 		w.Replicas = append(w.Replicas, w.newProcess(i, port, url, o.Config))
 	}
 	return w
@@ -220,7 +220,7 @@ func (w *World) Run(arguments ...string) Output {
 	binary := Binary(w.t)
 	ctx, cancel := context.WithTimeout(w.t.Context(), patience) // a command that serves instead of refusing ends here
 	defer cancel()
-	command := exec.CommandContext(ctx, binary, append(arguments, "--config", w.Server().config)...) //nolint:gosec // our own binary
+	command := exec.CommandContext(ctx, binary, append(arguments, "--config", w.Server().config)...)
 	command.Env = append(command.Environ(), w.environment...)
 	command.Stdout, command.Stderr = &stdout, &stderr
 	if err := command.Run(); err != nil && command.ProcessState == nil {

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -138,15 +139,26 @@ func TestSlowClients(t *testing.T) {
 	}
 }
 
-// Bodies that do not come hold a slot of limits.in_flight; past it the answer is quick and says when to come back.
+// Past limits.in_flight the answer is quick and says when to come back. Who is still sending takes no one's place.
 func TestOverload(t *testing.T) {
 	w := harness.Start(t, harness.Options{Engine: harness.SQLite, Config: map[string]any{"limits.in_flight": 4}})
-	for range 4 {
+	for range 20 {
 		begin(t, w)
 	}
+	w.Redeem("nonsense").Refused(t, http.StatusBadRequest, "invalid_grant", "assertion_malformed")
+
+	w.IdP.Fail(idptest.PathKeys, idptest.FaultSlow) // requests wait for its keys
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
 	var a harness.Answer
-	harness.Eventually(t, 5*time.Second, "the slots are taken", func() bool {
-		a = w.Redeem(w.IdP.IDJAG(idptest.Alice))
+	harness.Eventually(t, 2*time.Second, "the slots are taken", func() bool {
+		c := w.NewCall(w.IdP.IDJAG(idptest.Alice)) // one more: what comes while we ask may be turned away itself
+		waiting.Go(func() {
+			if _, err := harness.TrySend(t.Context(), http.DefaultClient, w.Server(), c); err != nil {
+				t.Error(err)
+			}
+		})
+		a = w.Redeem("nonsense")
 		return a.Status == http.StatusServiceUnavailable
 	})
 	a.Refused(t, http.StatusServiceUnavailable, "temporarily_unavailable", "overloaded")

@@ -3,6 +3,7 @@ package operations
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -60,9 +61,7 @@ func TestSecretsStaySecret(t *testing.T) {
 			t.Fatal(err, export)
 		}
 		where["the export"] = string(text)
-		for name, text := range stored(t, w.DB) {
-			where[name] = text
-		}
+		maps.Copy(where, stored(t, w.DB))
 		for what, canary := range canaries {
 			if canary == "" {
 				continue

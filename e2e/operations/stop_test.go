@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -42,38 +43,25 @@ func TestDrain(t *testing.T) {
 	})
 }
 
-// While a server drains, those who are still connected are told so.
+// While a server drains it still answers who asks whether to send more, and what it has begun it ends.
 func TestReadinessWhileDraining(t *testing.T) {
 	w := harness.Start(t, harness.Options{Engine: harness.SQLite})
-	slow := begin(t, w) // keeps the drain from ending
-	probe, err := net.Dial("tcp", strings.TrimPrefix(w.Server().Base, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer probe.Close()
-	readiness := func() string {
-		if _, err := fmt.Fprintf(probe, "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
-			return err.Error()
+	w.IdP.Fail(idptest.PathKeys, idptest.FaultSlow) // a request waits three seconds for its keys
+	var answer harness.Answer
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
+	c := w.NewCall(w.IdP.IDJAG(idptest.Alice))
+	waiting.Go(func() {
+		var err error
+		if answer, err = harness.TrySend(t.Context(), http.DefaultClient, w.Server(), c); err != nil {
+			t.Errorf("a request in flight was cut: %v", err)
 		}
-		buffer := make([]byte, 512)
-		_ = probe.SetReadDeadline(time.Now().Add(5 * time.Second))
-		n, err := probe.Read(buffer)
-		if err != nil {
-			return err.Error()
-		}
-		return string(buffer[:n])
-	}
-	if got := readiness(); !strings.HasPrefix(got, "HTTP/1.1 200") {
-		t.Fatal(got)
-	}
+	})
+	harness.Eventually(t, 5*time.Second, "the request is in flight", func() bool { return w.IdP.Requests(idptest.PathKeys) > 0 })
 	w.Server().Signal()
-	var unready string
-	harness.Eventually(t, 3*time.Second, "the drain began", func() bool { return strings.Contains(w.Server().Log(), "draining") })
-	unready = readiness()
-	if !strings.HasPrefix(unready, "HTTP/1.1 503") {
-		t.Errorf("readiness while draining: %q", unready)
-	}
-	slow.finish(t)
+	harness.Eventually(t, 2*time.Second, "readiness is 503", func() bool { return w.Server().Ready() == http.StatusServiceUnavailable })
+	waiting.Wait()
+	answer.Refused(t, http.StatusServiceUnavailable, "temporarily_unavailable", "keys_unavailable")
 	if err := w.Server().Wait(16 * time.Second); err != nil {
 		t.Error(err)
 	}

@@ -30,8 +30,8 @@ func (s *PolicySpec) Validate() error {
 	case s.Template != "" && len(s.Modules) > 0:
 		f.add("spec", "has both template and modules: expected one")
 	}
-	checkFiles(&f, "spec.modules", s.Modules)
-	checkFiles(&f, "spec.tests", s.Tests)
+	checkFiles(&f, "spec.modules", s.Modules, "chancery.authz")
+	checkFiles(&f, "spec.tests", s.Tests, "chancery.authz", "chancery.authz_test")
 	return f.err()
 }
 
@@ -48,13 +48,13 @@ func (a AppliesTo) check(f *findings) {
 }
 
 // checkFiles: names of Rego files, and a package in our own name space (docs/grants.md).
-func checkFiles(f *findings, path string, files map[string]string) {
+func checkFiles(f *findings, path string, files map[string]string, packages ...string) {
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if !strings.HasSuffix(name, ".rego") || strings.ContainsAny(name, `/\`) || textProblem(name) != "" {
 			f.add(path, "%s is no file name ending in .rego", quote(name))
 		}
-		if p, found := packageOf(files[name]); found && p != "chancery.authz" && !strings.HasPrefix(p, "chancery.authz.") {
-			f.add(path+"."+name, "package %s: expected chancery.authz or below it", quote(p))
+		if p, found := packageOf(files[name]); found && !slices.Contains(packages, p) && !strings.HasPrefix(p, "chancery.authz.") {
+			f.add(path+"."+name, "package %s: expected %s, or one below chancery.authz", quote(p), strings.Join(packages, " or "))
 		}
 	}
 }

@@ -98,6 +98,8 @@ func TestSpecsRefuse(t *testing.T) {
 		"policy: unknown action":    {policyDoc, "actions: [issue]", "actions: [isue]", "spec.applies_to.actions[0]"},
 		"policy: file of no Rego":   {policyDoc, "template: group-scopes", "modules: {a.txt: package chancery.authz}", "spec.modules"},
 		"policy: package elsewhere": {policyDoc, "template: group-scopes", "modules: {a.rego: package system.authz}", "spec.modules.a.rego"},
+		"policy: a test's package":  {policyDoc, "template: group-scopes", "modules: {a.rego: package chancery.authz_test}", "spec.modules.a.rego"},
+		"policy: tests elsewhere":   {policyDoc, "template: group-scopes", "template: group-scopes\n  tests: {a_test.rego: package chancery.authz_tests}", "spec.tests.a_test.rego"},
 		"policy: package beside":    {policyDoc, "template: group-scopes", "modules: {a.rego: package chancery.authzx}", "spec.modules.a.rego"},
 
 		"tenant: zone":       {tenantDoc, "Europe/Berlin", "Europe/Bärlin", "spec.timezone"},
@@ -237,6 +239,16 @@ func TestPresetsFillWhatIsAbsent(t *testing.T) {
 		p := &object.IdentityProviderSpec{Issuer: "https://a.com/realms/a", Preset: name}
 		if err := p.WithDefaults().Validate(); err != nil {
 			t.Errorf("%s: its own defaults are not valid: %v", name, err)
+		}
+	}
+}
+
+// TestPolicyTestsBesideThePolicy: Rego's tests customarily live in the package with _test behind its name.
+func TestPolicyTestsBesideThePolicy(t *testing.T) {
+	for _, name := range []string{"chancery.authz", "chancery.authz_test", "chancery.authz.tests"} {
+		text := strings.Replace(policyDoc, "template: group-scopes", "template: group-scopes\n  tests: {a_test.rego: package "+name+"}", 1)
+		if _, err := object.Decode(strings.NewReader(text), object.Options{}); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 
 	"github.com/chancery-dev/chancery/admin/client"
@@ -45,6 +46,24 @@ func TestKeys(t *testing.T) {
 	for _, k := range list() {
 		if k.KeyID == kid && k.State != "revoked" {
 			t.Errorf("%s is %s", kid, k.State)
+		}
+	}
+}
+
+// TestKeyIDsThatLookLikeFlags: base64url may begin with a dash, or two.
+func TestKeyIDsThatLookLikeFlags(t *testing.T) {
+	const one, two = "-oR3_b7L6gJ8cA1dE2fG3hI4jK5lM6nO7pQ8rS9tU0w", "--R3_b7L6gJ8cA1dE2fG3hI4jK5lM6nO7pQ8rS9tU0w"
+	for _, kid := range []string{one, two} {
+		got := keyIDsLast([]string{"keys", "revoke", kid, "--yes", "--tenant", "acme"})
+		if want := []string{"keys", "revoke", "--yes", "--tenant", "acme", "--", kid}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		s := serving(t)
+		has(t, s.run(exitFailed, "keys", "revoke", kid, "--yes").stderr, "key_unknown (404)")
+	}
+	for _, args := range [][]string{{"keys", "retire", "abc", "--yes"}, {"audit", "verify", one}, {"keys"}, nil} {
+		if got := keyIDsLast(args); !slices.Equal(got, args) {
+			t.Errorf("%q became %q", args, got)
 		}
 	}
 }

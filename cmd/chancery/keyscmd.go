@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -106,4 +110,33 @@ func (c *command) printKeyOutcome(o client.KeyOutcome, err error) error {
 		}
 		return nil
 	})
+}
+
+// keyIDsLast puts key ids behind `--`: one in 64 begins with a dash, and would be read as a flag. No flag is as long as a
+// thumbprint (RFC 7638 of SHA-256: 43 characters of base64url) without an equals sign.
+func keyIDsLast(args []string) []string {
+	if len(args) == 0 || args[0] != "keys" {
+		return args
+	}
+	var flags, ids []string
+	for i, arg := range args {
+		if arg == "--" {
+			ids = append(ids, args[i+1:]...)
+			break
+		}
+		if strings.HasPrefix(arg, "-") && isThumbprint(arg) {
+			ids = append(ids, arg)
+			continue
+		}
+		flags = append(flags, arg)
+	}
+	if len(ids) == 0 {
+		return args
+	}
+	return slices.Concat(flags, []string{"--"}, ids)
+}
+
+func isThumbprint(s string) bool {
+	raw, err := base64.RawURLEncoding.DecodeString(s)
+	return err == nil && len(raw) == sha256.Size
 }

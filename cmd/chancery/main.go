@@ -54,7 +54,7 @@ type command struct {
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, environ []string) int {
 	c := &command{stdin: stdin, stdout: stdout, stderr: stderr, environ: environ}
 	root := c.root()
-	root.SetArgs(args)
+	root.SetArgs(keyIDsLast(args))
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

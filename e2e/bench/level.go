@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -46,7 +48,8 @@ type load struct {
 	failures  failures
 	server    time.Duration // CPU time
 	database  time.Duration
-	known     bool // whether the database's is
+	known     bool    // whether the database's is
+	others    float64 // the share of the machine that neither server, database nor client used
 }
 
 func (l load) rate() float64 {
@@ -66,7 +69,7 @@ func level(ctx context.Context, s *scene, t target, connections int, d time.Dura
 	if err != nil {
 		return load{}, err
 	}
-	serverBefore, databaseBefore, err := t.cpu()
+	before, err := t.used()
 	if err != nil {
 		return load{}, err
 	}
@@ -74,9 +77,25 @@ func level(ctx context.Context, s *scene, t target, connections int, d time.Dura
 	if err != nil {
 		return l, err
 	}
-	serverAfter, databaseAfter, err := t.cpu()
-	l.server, l.database, l.known = serverAfter-serverBefore, databaseAfter-databaseBefore, t.database != nil
+	after, err := t.used()
+	l.server, l.database, l.known = after.server-before.server, after.database-before.database, t.database != nil
+	ours := l.server + l.database + after.client - before.client
+	l.others = max(0, float64(after.machine-before.machine-ours)/float64(l.elapsed)/float64(runtime.NumCPU()))
 	return l, err
+}
+
+// usage is CPU time so far.
+type usage struct{ server, database, client, machine time.Duration }
+
+func (t target) used() (u usage, err error) {
+	if u.server, u.database, err = t.cpu(); err != nil {
+		return u, err
+	}
+	if u.client, err = cpuOf(os.Getpid(), false); err != nil {
+		return u, err
+	}
+	u.machine, err = machineBusy()
+	return u, err
 }
 
 func (t target) cpu() (server, database time.Duration, err error) {

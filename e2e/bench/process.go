@@ -148,3 +148,25 @@ func (p *process) memory(name string) (int, error) {
 	}
 	return 0, fmt.Errorf("/proc does not say %s", name)
 }
+
+// machineBusy is the CPU time that everything on this machine used so far (proc(5)): user, nice, system, irq, softirq, steal.
+func machineBusy() (time.Duration, error) {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, err
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	fields := strings.Fields(line)
+	if len(fields) < 9 || fields[0] != "cpu" {
+		return 0, fmt.Errorf("/proc/stat begins with %q", line)
+	}
+	var used time.Duration
+	for _, i := range []int{1, 2, 3, 6, 7, 8} {
+		n, err := strconv.ParseInt(fields[i], 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		used += time.Duration(n) * tick
+	}
+	return used, nil
+}

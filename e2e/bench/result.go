@@ -50,6 +50,7 @@ type Level struct {
 	P99MS       float64  `json:"p99_ms"`
 	ServerCPU   float64  `json:"server_cpu_us"`
 	DatabaseCPU *float64 `json:"database_cpu_us,omitempty"`
+	Others      float64  `json:"others_share"` // of the machine, used by neither server, database nor client
 }
 
 func (l load) level(connections int) Level {
@@ -57,7 +58,7 @@ func (l load) level(connections int) Level {
 	v := Level{
 		Connections: connections, Answers: l.answers, Failures: l.failures, Seconds: l.elapsed.Seconds(), PerSecond: l.rate(),
 		P50MS: milliseconds(quantile(l.latencies, 0.5)), P99MS: milliseconds(quantile(l.latencies, 0.99)),
-		ServerCPU: float64(l.server.Microseconds()) / n,
+		ServerCPU: float64(l.server.Microseconds()) / n, Others: l.others,
 	}
 	if l.known {
 		used := float64(l.database.Microseconds()) / n
@@ -113,11 +114,11 @@ func (r Result) table(w io.Writer) {
 	fmt.Fprintf(w, "%d cores (%s), shared by client, server and database; %s; %.0f s a row; %d policy entries\n\n",
 		r.Machine.Cores, r.Machine.CPU, r.Machine.Go, r.Duration, r.Entries)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "subject\tconnections\trequests/s\tp50 ms\tp99 ms\tserver µs CPU\tdatabase µs CPU\tof verify+sign\tfailures\t")
+	fmt.Fprintln(t, "subject\tconnections\trequests/s\tp50 ms\tp99 ms\tserver µs CPU\tdatabase µs CPU\tof verify+sign\tothers\tfailures\t")
 	for _, s := range r.Subjects {
 		for _, l := range s.Levels {
-			fmt.Fprintf(t, "%s\t%d\t%.0f\t%.2f\t%.2f\t%.0f\t%s\t%s\t%d\t\n", s.Subject, l.Connections, l.PerSecond, l.P50MS, l.P99MS,
-				l.ServerCPU, orDash(l.DatabaseCPU), r.ratio(l), total(l.Failures))
+			fmt.Fprintf(t, "%s\t%d\t%.0f\t%.2f\t%.2f\t%.0f\t%s\t%s\t%.0f %%\t%d\t\n", s.Subject, l.Connections, l.PerSecond, l.P50MS, l.P99MS,
+				l.ServerCPU, orDash(l.DatabaseCPU), r.ratio(l), 100*l.Others, total(l.Failures))
 		}
 	}
 	_ = t.Flush()

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/chancery-dev/chancery/broker/audit"
 )
 
 // Time-outs of both listeners: who sends or reads slowly does not hold a connection for ever.
@@ -36,6 +38,9 @@ type listener struct {
 func (s *Server) Start(ctx context.Context) error {
 	tlsConfig, err := s.tls()
 	if err != nil {
+		return errors.Join(err, s.close(context.WithoutCancel(ctx)))
+	}
+	if err := s.note(ctx, audit.TypeStarted); err != nil { // what cannot be recorded cannot be served
 		return errors.Join(err, s.close(context.WithoutCancel(ctx)))
 	}
 	if err := s.ready(ctx); err != nil { // builds the first picture before the first request needs it
@@ -127,6 +132,9 @@ func (s *Server) Stop(ctx context.Context) error {
 		s.stopWork()
 	}
 	s.work.Wait()
+	if len(s.listeners) > 0 && len(s.closers) > 0 { // it did serve, and is not stopped yet
+		err = errors.Join(err, s.note(ctx, audit.TypeStopped))
+	}
 	return errors.Join(err, s.close(ctx))
 }
 

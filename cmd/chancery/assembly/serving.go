@@ -1,0 +1,146 @@
+package assembly
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/chancery-dev/chancery/admin"
+	"github.com/chancery-dev/chancery/broker"
+	"github.com/chancery-dev/chancery/broker/client"
+	"github.com/chancery-dev/chancery/broker/grant"
+	"github.com/chancery-dev/chancery/broker/keys"
+	"github.com/chancery-dev/chancery/broker/snapshot"
+	"github.com/chancery-dev/chancery/broker/store"
+	"github.com/chancery-dev/chancery/broker/tenant"
+	"github.com/chancery-dev/chancery/cmd/chancery/config"
+	"github.com/chancery-dev/chancery/federation/assertion"
+	"github.com/chancery-dev/chancery/policy"
+)
+
+// openPictures: what this replica changes it knows at once; what others change, by the versions.
+func (s *Server) openPictures(context.Context) error {
+	var err error
+	s.source, err = snapshot.New(snapshot.Config{
+		Store: s.objects, Versions: s.store, PublicURL: s.Config.Server.PublicURL, Now: s.Now, Log: s.Log, Reload: s.rings.Reload,
+	})
+	if err != nil {
+		return err
+	}
+	s.objects.After(func(_ context.Context, a store.Applied) {
+		uids := make([]string, 0, len(a.Changes))
+		for _, c := range a.Changes {
+			uids = append(uids, c.UID)
+		}
+		s.source.Changed(a.Tenant, a.Version, uids...)
+	})
+	return nil
+}
+
+func (s *Server) openGrants(context.Context) error {
+	if s.Config.Policy.Isolation != "in_process" { // promised, and not done, would be worse than refused
+		return fmt.Errorf("policy.isolation: %s is not served by this version; in_process is", s.Config.Policy.Isolation)
+	}
+	authenticator, err := client.NewAuthenticator(s.source.Clients(), s.keySets, s.Now)
+	if err != nil {
+		return err
+	}
+	evaluator := policy.NewInProcess(s.Config.Policy.TimeBudget)
+	s.onClose(func(context.Context) error { evaluator.Close(); return nil })
+	s.grants, err = grant.New(grant.Config{
+		Clients:     authenticator,
+		Assertions:  &assertion.Verifier{Keys: s.keySets, Now: s.Now},
+		Directories: s.source.Users(),
+		Policy:      evaluator,
+		Signers:     s.rings,
+		Journal:     s.ledger,
+		Lane:        s.refusals,
+		Pictures:    s.source,
+		Observer:    s.metrics,
+		Now:         s.Now,
+	})
+	return err
+}
+
+func (s *Server) openBroker(context.Context) error {
+	var err error
+	s.broker, err = broker.New(broker.Config{
+		PublicURL: s.Config.Server.PublicURL, Pictures: s.source, Tokens: s.grants, JWKS: keySets{s.rings}, Ready: s.ready, Observer: s.metrics,
+		TrustedProxies: s.Config.Server.TrustedProxies, CORSOrigins: s.Config.Server.CORSOrigins, InFlight: s.Config.Limits.InFlight, Log: s.Log, Now: s.Now,
+	})
+	return err
+}
+
+// ready: the database answers, its clock agrees with ours, and the default tenant has keys. An IdP that is down never
+// makes us unready.
+func (s *Server) ready(ctx context.Context) error {
+	if s.clockOff.Load() {
+		return errClocks
+	}
+	if err := s.store.Ping(ctx); err != nil {
+		return err
+	}
+	root, err := s.source.Get(ctx, tenant.DefaultName)
+	if err != nil {
+		return err
+	}
+	_, err = s.rings.Ring(ctx, root.UID)
+	return err
+}
+
+func (s *Server) openAdmin(context.Context) error {
+	credentials, err := s.credentials()
+	if err != nil {
+		return err
+	}
+	exposed := http.NotFoundHandler()
+	if s.Config.Telemetry.Metrics {
+		exposed = s.metrics.Handler()
+	}
+	book := s.store.Audit()
+	s.admin, err = admin.New(admin.Config{
+		Objects: s.path, Audit: auditLog{log: book, key: s.checkKey}, Keys: s.rings, Explain: explainer{records{book}}, Refusals: s.refusals, Root: s.root, Metrics: exposed,
+		Ready: s.ready, Credentials: credentials, Now: s.Now, Log: s.Log,
+	})
+	return err
+}
+
+// credentials are the programs that may use the admin API. A reference that is the default and names nothing admits nobody;
+// one that somebody wrote must resolve.
+func (s *Server) credentials() ([]admin.Credential, error) {
+	ref := s.Config.Admin.Token
+	if ref.IsZero() {
+		return nil, nil
+	}
+	token, err := ref.Resolve(s.Config.Lookup)
+	if err != nil && s.Config.Origin("admin.token.env") == config.OriginDefault {
+		s.Log.Warn("admin API: no credential is configured, nobody may use it", "set", ref.Env)
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("admin.token: %w", err)
+	}
+	if len(token.Reveal()) < admin.MinToken { // T57: what is short can be tried
+		if s.Config.Profile != config.Dev {
+			return nil, fmt.Errorf("admin.token: at least %d characters are expected", admin.MinToken)
+		}
+		s.Log.Warn("admin.token is short; profiles other than dev refuse it", "at_least", admin.MinToken)
+	}
+	if short := len(token.Reveal()) < admin.MinToken; short && s.Config.Profile != config.Dev {
+		return nil, fmt.Errorf("admin.token: shorter than %d characters; make one with: openssl rand -base64 33", admin.MinToken)
+	} else if short {
+		s.Log.Warn("admin.token is short; profiles other than dev refuse it", "expected_characters", admin.MinToken)
+	}
+	return []admin.Credential{{Name: "admin.token", Token: token, Role: admin.Role(s.Config.Admin.TokenRole)}}, nil
+}
+
+// keySets publishes a tenant's public keys.
+type keySets struct{ rings *keys.Rings }
+
+func (k keySets) JWKS(ctx context.Context, t tenant.UID) ([]byte, error) {
+	ring, err := k.rings.Ring(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	return ring.JWKS(), nil
+}

@@ -88,7 +88,7 @@ func unknownField(at jsontext.Pointer, target reflect.Type) *UnknownField {
 	return &UnknownField{
 		Path:    string(at.Parent()),
 		Name:    name,
-		Nearest: nearest(name, fieldNames(target)),
+		Nearest: Nearest(name, fieldNames(target)),
 	}
 }
 

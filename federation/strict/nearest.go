@@ -4,9 +4,9 @@ import (
 	"slices"
 )
 
-// nearest returns the known name that is a slip of the hand away from name, or
+// Nearest returns the known name that is a slip of the hand away from name, or
 // "". Ties go to the first in alphabetical order.
-func nearest(name string, known []string) string {
+func Nearest(name string, known []string) string {
 	if len(name) > 64 {
 		return "" // no known name is that long; the work below is quadratic
 	}

@@ -1,7 +1,7 @@
 // Package config reads the one configuration file, its environment variables and
 // flags into a value that has been checked. It is strict: an unknown key is an
 // error that names the nearest known one, and a setting whose feature is not
-// served is refused instead of ignored. It imports nothing of the service, so
+// served is refused instead of ignored. It knows no room that serves, so
 // that what a setting means is written where it is used.
 package config
 

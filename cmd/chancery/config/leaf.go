@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/chancery-dev/chancery/federation/strict"
 )
 
 // Leaf is one setting.
@@ -157,40 +159,14 @@ func isSection(key string) bool {
 	return !leaf && slices.ContainsFunc(Leaves(), func(l Leaf) bool { return strings.HasPrefix(l.Key, key+".") })
 }
 
-// nearest is the known key that the unknown one most likely meant; empty if none comes close.
+// nearest is the known key, or section, that the unknown one most likely meant; empty if none comes close.
 func nearest(unknown string) string {
-	best, distance := "", len(unknown)/2+1
+	var known []string
 	for _, l := range Leaves() {
-		for key := l.Key; ; {
-			if d := edits(unknown, key); d < distance {
-				best, distance = key, d
-			}
-			i := strings.LastIndexByte(key, '.')
-			if i < 0 {
-				break
-			}
-			key = key[:i] // sections too
+		for key := l.Key; key != ""; key = key[:max(0, strings.LastIndexByte(key, '.'))] {
+			known = append(known, key)
 		}
 	}
-	return best
-}
-
-// edits is the Levenshtein distance.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j]+1, row[j+1]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
+	slices.Sort(known)
+	return strict.Nearest(unknown, slices.Compact(known))
 }

@@ -17,6 +17,9 @@ func (s *UserSpec) Validate() error {
 	if len(s.Groups) > maxList {
 		f.add("spec.groups", "%d groups: at most %d", len(s.Groups), maxList)
 	}
+	if _, err := s.Person(); err != nil {
+		f.add("spec.attributes", "%s", err)
+	}
 	if len(s.Identities) > maxIdentities {
 		f.add("spec.identities", "%d identities: at most %d", len(s.Identities), maxIdentities)
 		return f.err()

@@ -252,3 +252,18 @@ func TestPolicyTestsBesideThePolicy(t *testing.T) {
 		}
 	}
 }
+
+// TestPerson: what the product reads of a user's attributes has one form; another one never reads as absent.
+func TestPerson(t *testing.T) {
+	user := &object.UserSpec{Attributes: map[string]any{"guest": true, "kind": "service", "home_tenant": "partner", "roles": []any{"admin"}, "team": 7}}
+	p, err := user.Person()
+	if err != nil || !p.Guest || p.Kind != "service" || p.HomeTenant != "partner" || len(p.Roles) != 1 || p.Roles[0] != "admin" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	for _, attributes := range []string{"guest: yes please", "guest: 1", `guest: "true"`, "kind: 7", "home_tenant: [a]", "roles: admin", "roles: [1]"} {
+		text := strings.Replace(userDoc, "attributes: {floor: 3, none: null}", "attributes: {"+attributes+"}", 1)
+		if _, err := object.Decode(strings.NewReader(text), object.Options{}); err == nil || !strings.Contains(err.Error(), "spec.attributes") {
+			t.Errorf("%s: %v", attributes, err)
+		}
+	}
+}

@@ -149,6 +149,10 @@ func newAccount(stored object.Stored) (account federation.Account, links []strin
 		return federation.Account{}, nil, err
 	}
 	spec := parsed.WithDefaults()
+	person, err := spec.Person()
+	if err != nil {
+		return federation.Account{}, nil, err
+	}
 	for _, k := range stored.Keys {
 		if link, ok := object.LinkOf(k); ok && !slices.Contains(links, link) {
 			links = append(links, link)
@@ -159,6 +163,7 @@ func newAccount(stored object.Stored) (account federation.Account, links []strin
 	}
 	return federation.Account{
 		UID: stored.UID, Name: stored.Name, Email: spec.Email, Status: spec.Status, Groups: spec.Groups, Attributes: spec.Attributes,
+		Guest: person.Guest, Kind: person.Kind, HomeTenant: person.HomeTenant, Roles: person.Roles,
 		// Every user that can be stored today is kept by hand: what is not listed is not held.
 		GroupsComplete: true,
 	}, links, nil

@@ -221,7 +221,11 @@ type event struct {
 	OnBehalf string    `json:"on_behalf"`
 	Resource string    `json:"resource"`
 	Trace    string    `json:"trace"`
-	Detail   struct {
+	By       struct {
+		Kind string `json:"kind"`
+		Name string `json:"name"`
+	} `json:"principal"`
+	Detail struct {
 		Kind string `json:"kind"`
 		Name string `json:"name"`
 	} `json:"detail"`
@@ -259,14 +263,18 @@ func (w *eventWriter) write(raw json.RawMessage) error {
 		return printYAML(w.out, raw)
 	}
 	if first {
-		_, _ = fmt.Fprintf(w.out, eventRow, "AT", "TYPE", "OUTCOME", "CODE", "CLIENT", "USER", "ABOUT", "TRACE")
+		_, _ = fmt.Fprintf(w.out, eventRow, "AT", "TYPE", "OUTCOME", "CODE", "BY", "USER", "ABOUT", "TRACE")
 	}
 	e := eventOf(raw)
 	about := e.Resource
 	if about == "" {
 		about = strings.TrimSpace(e.Detail.Kind + " " + e.Detail.Name)
 	}
-	cells := []any{clock(e.At), e.Type, e.Outcome, e.Code, e.Client, e.OnBehalf, about, e.Trace}
+	by := e.Client
+	if by == "" {
+		by = strings.TrimSpace(e.By.Kind + " " + e.By.Name)
+	}
+	cells := []any{clock(e.At), e.Type, e.Outcome, e.Code, by, e.OnBehalf, about, e.Trace}
 	for i, cell := range cells {
 		text, _ := cell.(string)
 		if text = visible(text); text == "" {

@@ -27,6 +27,9 @@ func (c *command) configCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				if err := loaded.Served(); err != nil {
+					return err
+				}
 				from := loaded.Path
 				if from == "" {
 					from = "defaults and environment"

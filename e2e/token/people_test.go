@@ -150,6 +150,7 @@ func TestDisabled(t *testing.T) {
 		oauthError, code     string
 	}{
 		{"user", alice("status: disabled, "), alice("status: active, "), 400, "invalid_grant", "subject_disabled"},
+		{"guest", alice("attributes: {guest: true}, "), alice("attributes: {guest: false}, "), 400, "invalid_grant", "guest_denied"},
 		{"client", disabled(harness.DefaultClient), harness.DefaultClient, 401, "invalid_client", "client_authentication_failed"},
 		{"client expired", strings.Replace(harness.DefaultClient, "spec:", "spec:\n  expires_at: 2020-01-01T00:00:00Z", 1), harness.DefaultClient, 401, "invalid_client", "client_authentication_failed"},
 		{"IdP", disabled(harness.DefaultIdP), harness.DefaultIdP, 400, "invalid_grant", "assertion_untrusted"},

@@ -72,6 +72,9 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if o.Config == nil || o.Log == nil || o.Now == nil {
 		return nil, errors.New("assembly: Config, Log and Now are required")
 	}
+	if err := o.Config.Served(); err != nil {
+		return nil, err
+	}
 	s := &Server{Options: o, metrics: metrics.New()}
 	for _, open := range []func(context.Context) error{
 		s.openKeyring, s.openDatabase, s.openLedger, s.openKeys, s.openPictures, s.applyObjects, s.openGrants, s.openBroker, s.openAdmin,

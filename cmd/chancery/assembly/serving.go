@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/chancery-dev/chancery/admin"
 	"github.com/chancery-dev/chancery/broker"
@@ -38,9 +39,6 @@ func (s *Server) openPictures(context.Context) error {
 }
 
 func (s *Server) openGrants(context.Context) error {
-	if s.Config.Policy.Isolation != "in_process" { // promised, and not done, would be worse than refused
-		return fmt.Errorf("policy.isolation: %s is not served by this version; in_process is", s.Config.Policy.Isolation)
-	}
 	authenticator, err := client.NewAuthenticator(s.source.Clients(), s.keySets, s.Now)
 	if err != nil {
 		return err
@@ -97,12 +95,36 @@ func (s *Server) openAdmin(context.Context) error {
 	if s.Config.Telemetry.Metrics {
 		exposed = s.metrics.Handler()
 	}
+	s.metrics.Gauge("chancery_ledger_queue_entries", "Requests that wait to be recorded.", func() float64 { return float64(s.ledger.Queued()) })
+	s.metrics.Gauge("chancery_http_in_flight", "Requests that hold a slot of limits.in_flight.", func() float64 { return float64(s.broker.Serving()) })
+	s.metrics.Gauge("chancery_jwks_age_seconds", "Age of the oldest key set in use.", s.oldestKeys)
+	s.metrics.Gauge("chancery_jwks_failing", "Issuers and clients whose key set could not be fetched at the last attempt.", s.failingKeys)
 	book := s.store.Audit()
 	s.admin, err = admin.New(admin.Config{
 		Objects: s.path, Audit: auditLog{log: book, key: s.checkKey}, Keys: s.rings, Explain: explainer{records{book}}, Refusals: s.refusals, Root: s.root, Metrics: exposed,
 		Ready: s.ready, Credentials: credentials, Now: s.Now, Log: s.Log,
 	})
 	return err
+}
+
+func (s *Server) oldestKeys() float64 {
+	var oldest time.Duration
+	for _, a := range s.keySets.Ages() {
+		if !a.Loaded.IsZero() {
+			oldest = max(oldest, s.Now().Sub(a.Loaded))
+		}
+	}
+	return oldest.Seconds()
+}
+
+func (s *Server) failingKeys() float64 {
+	failing := 0.0
+	for _, a := range s.keySets.Ages() {
+		if a.Failing {
+			failing++
+		}
+	}
+	return failing
 }
 
 // credentials are the programs that may use the admin API. A reference that is the default and names nothing admits nobody;

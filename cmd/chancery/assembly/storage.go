@@ -49,6 +49,11 @@ func (s *Server) openDatabase(ctx context.Context) error {
 		return fmt.Errorf("database: %w", err)
 	}
 	s.onClose(func(context.Context) error { return s.store.Close() })
+	if s.Config.Profile != config.Dev { // the second wall stands only before a role that is bound by it
+		if err := s.store.CheckRole(ctx); err != nil {
+			return fmt.Errorf("database.url: %w (docs/operations.md says how to make the roles)", err)
+		}
+	}
 	return s.checkClock(ctx)
 }
 

@@ -118,6 +118,15 @@ func (p Policy) validate() error {
 	)
 }
 
+// Served refuses a choice that this version knows and cannot keep: to ignore it would promise what does not happen. A
+// server does not start with it.
+func (c *Config) Served() error {
+	if c.Policy.Isolation == "process" {
+		return errors.New("policy.isolation: process is not served by this version; say in_process")
+	}
+	return nil
+}
+
 func (l Limits) validate() error {
 	var err error
 	if l.InFlight < 1 {

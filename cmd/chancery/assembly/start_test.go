@@ -112,3 +112,22 @@ func TestRefusesToStart(t *testing.T) {
 	_, stop = p.start(t, nil)
 	stop()
 }
+
+// TestTheRoleThatServesIsBound: outside dev, a role to which row-level security and the ledger's rights mean nothing is
+// refused.
+func TestTheRoleThatServesIsBound(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *place) {
+		if p.ownerURL == "" {
+			return // SQLite has no roles
+		}
+		_, stop := p.start(t, nil) // makes schema and keyring
+		stop()
+		token := filepath.Join(p.folder, "token")
+		must(t, os.WriteFile(token, []byte(adminToken), 0o600))
+		production := settings{"profile": "production", "admin.token.file": token}
+		_, stop = p.start(t, production)
+		stop()
+		production["database.url"] = p.ownerURL
+		p.refuses(t, production, "owns the tables")
+	})
+}

@@ -104,6 +104,9 @@ func next(newest *SignedCheckpoint, heads []Head, now time.Time) (Checkpoint, bo
 		return Checkpoint{}, false, err
 	}
 	c.Number, c.Previous = newest.Number+1, newest.Hash
+	if c.At.Before(before.At) { // the clock stepped back; what is written stays in order
+		c.At = before.At
+	}
 	open := slices.DeleteFunc(before.Heads, func(h Head) bool { return h.Sealed })
 	return c, !slices.Equal(open, heads), nil
 }

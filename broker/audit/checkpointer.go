@@ -63,8 +63,10 @@ func (c *Checkpointer) write(ctx context.Context, writer string, unless time.Dur
 	if err != nil {
 		return false, fmt.Errorf("read the audit heads: %w", err)
 	}
-	if newest != nil && unless > 0 && now.Sub(newest.At) < unless {
-		return true, nil
+	if newest != nil && unless > 0 {
+		if age := now.Sub(newest.At); age >= 0 && age < unless { // below 0 the clock stepped back: do not wait for it
+			return true, nil
+		}
 	}
 	checkpoint, due, err := next(newest, heads, now)
 	if err != nil || !due {

@@ -22,10 +22,16 @@ func newClients(c Config) (*Clients, error) {
 	return &Clients{store: c.Store, cache: cache}, err
 }
 
+// maxClientID is the longest that a Client object takes.
+const maxClientID = 255
+
 // Lookup implements client.Registry.
 func (c *Clients) Lookup(ctx context.Context, t tenant.UID, clientID string) (*client.Client, error) {
 	if err := t.Check(); err != nil {
 		return nil, err
+	}
+	if len(clientID) > maxClientID { // nobody's, and not to be remembered: anybody may send it
+		return nil, client.ErrUnknown
 	}
 	k := cacheKey{t, object.SpaceClientID, clientID}
 	found, ok, err := c.cache.get(ctx, k, func(ctx context.Context) (*client.Client, []string, error) {

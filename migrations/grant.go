@@ -67,7 +67,9 @@ func Grant(ctx context.Context, owner *sql.DB, role string) error {
 func checkRole(ctx context.Context, tx *sql.Tx, role string) error {
 	var free, owns bool
 	err := tx.QueryRowContext(ctx,
-		"select rolsuper or rolbypassrls, pg_has_role(rolname, current_user, 'member') from pg_roles where rolname = $1",
+		`select exists (select 1 from pg_roles r where pg_has_role(me.oid, r.oid, 'member') and (r.rolsuper or r.rolbypassrls
+		or r.rolname in ('pg_write_all_data', 'pg_write_server_files', 'pg_execute_server_program'))),
+		pg_has_role(me.oid, current_user, 'member') from pg_roles me where me.rolname = $1`,
 		role).Scan(&free, &owns)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
@@ -75,7 +77,7 @@ func checkRole(ctx context.Context, tx *sql.Tx, role string) error {
 	case err != nil:
 		return fmt.Errorf("grant: %w", err)
 	case free:
-		return fmt.Errorf("%w: %q goes past row-level security", ErrRole, role)
+		return fmt.Errorf("%w: %q, or a role that it is a member of, goes past row-level security or any table's rights", ErrRole, role)
 	case owns:
 		return fmt.Errorf("%w: %q is the owner or a member of it", ErrRole, role)
 	}

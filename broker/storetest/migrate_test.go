@@ -104,5 +104,19 @@ func TestCheckRole(t *testing.T) {
 		if err := owner.CheckRole(t.Context()); !errors.Is(err, store.ErrRole) {
 			t.Errorf("the owner: %v, want ErrRole", err)
 		}
+		// A role that may become one of these can rewrite what it has recorded, whatever its own rights are.
+		for _, of := range []string{"postgres", "pg_write_all_data"} {
+			d.Root(t, "grant "+of+" to "+d.Role)
+			if err := d.Store.CheckRole(t.Context()); !errors.Is(err, store.ErrRole) {
+				t.Errorf("a member of %s: %v, want ErrRole", of, err)
+			}
+			if err := migrations.Grant(t.Context(), d.Owner, d.Role); !errors.Is(err, migrations.ErrRole) {
+				t.Errorf("granted to a member of %s: %v, want ErrRole", of, err)
+			}
+			d.Root(t, "revoke "+of+" from "+d.Role)
+		}
+		if err := d.Store.CheckRole(t.Context()); err != nil {
+			t.Errorf("a member no more: %v", err)
+		}
 	})
 }

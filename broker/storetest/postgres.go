@@ -100,6 +100,16 @@ func (d *Database) Raw(t testing.TB) *sql.DB {
 	return db
 }
 
+// Root runs a statement as the server's superuser.
+func (d *Database) Root(t testing.TB, statement string) {
+	t.Helper()
+	root, err := pgx.Connect(t.Context(), d.server)
+	must(t, err)
+	defer func() { _ = root.Close(t.Context()) }()
+	_, err = root.Exec(t.Context(), statement)
+	must(t, err)
+}
+
 // Disconnect ends the sessions of an application, as a restart of the server would.
 func (d *Database) Disconnect(t testing.TB, application string) {
 	t.Helper()

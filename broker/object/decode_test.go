@@ -84,6 +84,10 @@ func TestDecodeRefuses(t *testing.T) {
 		"an infinite number":        {userDoc, "floor: 3", "floor: .inf", "no decimal number"},
 		"a number as a member name": {userDoc, "floor: 3", "3: floor", "write it in quotes"},
 		"yes for true":              {idpDoc, "disabled: false", "disabled: no", "expected a boolean"},
+		"a number that is a list":   {userDoc, "floor: 3", `floor: !!int "[3]"`, "no decimal number"},
+		"a number that is text":     {userDoc, "floor: 3", `floor: !!float "\"3\""`, "no decimal number"},
+		"an object that is nothing": {clientDoc, "apiVersion: chancery/v1\n", "!!null\napiVersion: chancery/v1\n", "unknown tag"},
+		"text that is nothing":      {"a: b\n", "a: b", "!!null text", "expected an object"},
 		"broken YAML":               {clientDoc, "[notes]", "[notes", "malformed YAML"},
 		"a NUL":                     {clientDoc, "display_name: Claude", `display_name: "a\0b"`, "U+0000"},
 	} {

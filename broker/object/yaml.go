@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -62,7 +64,7 @@ func convert(s source) ([]byte, lines, error) {
 		return nil, nil, &Invalid{Problems: []Problem{{Line: s.line + 1, Text: "malformed YAML in the document that begins here: " + quote(err.Error())}}}
 	}
 	c := converter{offset: s.line, lines: lines{}}
-	if len(root.Content) == 0 || root.Content[0].Tag == "!!null" {
+	if len(root.Content) == 0 || isNothing(root.Content[0]) {
 		return nil, nil, nil
 	}
 	if err := c.write(root.Content[0], "", 0); err != nil {
@@ -72,6 +74,11 @@ func convert(s source) ([]byte, lines, error) {
 		return nil, nil, &Invalid{Problems: []Problem{{Line: s.line + 1, Text: "the document that begins here goes on after its end"}}}
 	}
 	return c.out.Bytes(), c.lines, nil
+}
+
+// isNothing: a document without a value. One with a value that its tag calls null would be left out unseen.
+func isNothing(n *yaml.Node) bool {
+	return n.Kind == yaml.ScalarNode && n.Tag == "!!null" && slices.Contains([]string{"", "~", "null", "Null", "NULL"}, n.Value)
 }
 
 type converter struct {
@@ -173,7 +180,8 @@ func (c *converter) scalar(n *yaml.Node) error {
 			return c.refuse(n, "%s is not true or false: write one of them, or put text in quotes", quote(n.Value))
 		}
 	case "!!int", "!!float":
-		if !json.Valid([]byte(n.Value)) {
+		// A tag may call any text a number: only the first byte tells what JSON would read.
+		if !json.Valid([]byte(n.Value)) || !strings.ContainsRune("-0123456789", rune(n.Value[0])) {
 			return c.refuse(n, "%s is no decimal number: write one, or put text in quotes", quote(n.Value))
 		}
 	default:

@@ -13,8 +13,10 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -290,7 +292,11 @@ func TestEgressDeny(t *testing.T) {
 		"private, listed, not allowed": {fetch.Policy{Mode: "deny", Allow: []string{"10.0.0.0/8"}}, "https://10.0.0.1/", fetch.Network{}, false, false},
 		"private, listed and allowed":  {fetch.Policy{Mode: "deny", Allow: []string{"10.0.0.0/8"}}, "https://10.0.0.1/", fetch.Network{AllowPrivateAddresses: true}, true, false},
 		"private, allowed, not listed": {fetch.Policy{Mode: "deny"}, "https://10.0.0.1/", fetch.Network{AllowPrivateAddresses: true}, false, false},
-		"by proxy, listed":             {fetch.Policy{Mode: "deny", Allow: []string{"idp.example"}}, "https://idp.example/", fetch.Network{Proxy: "http://10.9.9.9:3128"}, true, false},
+		"by proxy, both listed":        {fetch.Policy{Mode: "deny", Allow: []string{"idp.example", "10.9.9.9"}}, "https://idp.example/", fetch.Network{Proxy: "http://10.9.9.9:3128"}, true, false},
+		"by proxy, its block listed":   {fetch.Policy{Mode: "deny", Allow: []string{"idp.example", "10.9.9.0/24"}}, "https://idp.example/", fetch.Network{Proxy: "http://10.9.9.9:3128"}, true, false},
+		"by proxy, which is not":       {fetch.Policy{Mode: "deny", Allow: []string{"idp.example"}}, "https://idp.example/", fetch.Network{Proxy: "http://10.9.9.9:3128"}, false, false},
+		"by proxy, a name, which not":  {fetch.Policy{Mode: "deny", Allow: []string{"idp.example"}}, "https://idp.example/", fetch.Network{Proxy: "http://proxy.example:3128"}, false, false},
+		"by proxy at the metadata":     {fetch.Policy{Mode: "allow"}, "https://idp.example/", fetch.Network{Proxy: "http://169.254.169.254:80"}, false, false},
 		"by proxy, not listed":         {fetch.Policy{Mode: "deny"}, "https://idp.example/", fetch.Network{Proxy: "http://10.9.9.9:3128"}, false, false},
 		"by proxy, only a block":       {fetch.Policy{Mode: "deny", Allow: []string{"93.184.215.0/24"}}, "https://idp.example/", fetch.Network{Proxy: "http://10.9.9.9:3128"}, false, false},
 	} {
@@ -329,8 +335,33 @@ func TestPolicyValidate(t *testing.T) {
 	}
 }
 
-// The environment's proxy is nobody's; the configured one is dialled whatever
-// its address, and asked only for what the rules allow.
+// A tenant's administrator names the bundle: what is no file, or endless, is not read.
+func TestBundleIsAFile(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	large := filepath.Join(t.TempDir(), "large")
+	if err := os.WriteFile(large, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(large, 1<<30); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{pipe, large, "/dev/null", "/dev/zero", t.TempDir()} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if err := (fetch.Network{CABundle: path}).Validate(); !errors.Is(err, fetch.ErrConfig) {
+			t.Errorf("%s: %v", path, err)
+		}
+		if runtime.ReadMemStats(&after); after.TotalAlloc-before.TotalAlloc > 16<<20 {
+			t.Errorf("%s: %d bytes were read", path, after.TotalAlloc-before.TotalAlloc)
+		}
+	}
+}
+
+// The environment's proxy is nobody's; the configured one may be in one's own
+// networks, and is asked only for what the rules allow.
 func TestProxy(t *testing.T) {
 	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:1")
 	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1")

@@ -24,8 +24,9 @@ type guard struct {
 }
 
 // transport makes a transport whose every connection passes the guard. With a
-// proxy in the configuration, the proxy is all that is ever dialled, and its
-// address is as allowed as the configuration says.
+// proxy in the configuration, the proxy is all that is ever dialled: in one's own
+// networks too, but not where instance metadata lives, and under egress.mode deny
+// only if it is listed itself.
 func (c *Client) transport(n Network, g guard) (*http.Transport, error) {
 	tlsConfig, err := n.tls()
 	if err != nil {
@@ -47,8 +48,12 @@ func (c *Client) transport(n Network, g guard) (*http.Transport, error) {
 		ForceAttemptHTTP2:      true,
 	}
 	if proxy != nil {
+		listed, refusal := c.egress.checkHost(proxy.Hostname())
+		if refusal != nil {
+			return nil, refusal
+		}
 		t.Proxy = http.ProxyURL(proxy)
-		t.DialContext = (&net.Dialer{Resolver: c.resolver, ControlContext: c.observe}).DialContext
+		dialer.ControlContext = guard{client: c, private: true, listed: listed}.control
 	}
 	return t, nil
 }

@@ -56,6 +56,9 @@ func (c *Compiled) document(ctx context.Context, modules map[string]*ast.Module)
 	if err := refuseInput(modules); err != nil {
 		return nil, err
 	}
+	if err := refuseOthers(modules); err != nil {
+		return nil, err
+	}
 	q, err := newQuery(ctx, modules, c.data, indexPackage.String())
 	if err != nil {
 		return nil, err
@@ -94,3 +97,38 @@ func refuseInput(modules map[string]*ast.Module) error {
 	}
 	return nil
 }
+
+// refuseOthers keeps the index to data.policy and to itself: the rest of the policy is
+// not there when it is evaluated, and what is not there would read as nothing.
+func refuseOthers(modules map[string]*ast.Module) error {
+	var errs CompileErrors
+	var name string
+	var visit func(*ast.Term) bool
+	visit = func(t *ast.Term) bool {
+		r, isRef := t.Value.(ast.Ref)
+		if !isRef {
+			r = ast.Ref{t}
+		}
+		if r[0].Equal(ast.DefaultRootDocument) && !r.HasPrefix(policyRef) && !r.HasPrefix(indexPackage) {
+			errs = append(errs, located(name, t.Location, "index_reads", "package chancery.authz.index sees data.policy and itself, not %s", r)...)
+		}
+		for _, part := range r[1:] { // what is inside brackets
+			ast.WalkTerms(part, visit)
+		}
+		return isRef
+	}
+	for _, name = range sortedKeys(modules) { // a package's own name reads nothing
+		for _, i := range modules[name].Imports {
+			ast.WalkTerms(i, visit)
+		}
+		for _, r := range modules[name].Rules {
+			ast.WalkTerms(r, visit)
+		}
+	}
+	if len(errs) > 0 {
+		return errs
+	}
+	return nil
+}
+
+var policyRef = ast.MustParseRef("data.policy")

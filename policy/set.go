@@ -28,7 +28,14 @@ func NewSet(own, inherited []*Compiled) (*Set, error) {
 			return nil, fmt.Errorf("policy %q cannot be inherited: only a guard with binds: all is", c.src.Name)
 		}
 	}
-	all := slices.Concat(inherited, own)
+	all := make([]*Compiled, 0, len(inherited)+len(own))
+	for _, c := range inherited {
+		// What one tenant's requests do to a guard that binds all, the next does not notice.
+		apart := *c
+		apart.flight = newFlight()
+		all = append(all, &apart)
+	}
+	all = append(all, own...)
 	s := &Set{byResource: map[string]*[len(actions)]plan{}}
 	for _, c := range all {
 		for _, r := range c.src.Resources {

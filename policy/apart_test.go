@@ -1,0 +1,67 @@
+package policy
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+func compiled(t *testing.T, role Role, binds Binds, modules map[string]string) *Compiled {
+	t.Helper()
+	c, err := Compile(t.Context(), Source{UID: "pol_1", Name: "notes", Role: role, Binds: binds, Modules: modules})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// A guard that binds all tenants runs out of time on what one of them sends; the others do not notice.
+func TestTenantsAreApartInAGuardThatBindsAll(t *testing.T) {
+	yes := map[string]string{"notes.rego": "package chancery.authz\n\ndecision := {\"allow\": true, \"scopes\": []}"}
+	inherited := []*Compiled{compiled(t, RoleGuard, BindsAll, yes)}
+	var sets [2]*Set
+	for i := range sets {
+		var err error
+		if sets[i], err = NewSet([]*Compiled{compiled(t, RoleGrant, BindsTenant, yes)}, inherited); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in := &Input{Action: ActionIssue, Resource: &Resource{Name: "notes"}}
+	sets[0].rest[actionIndex(ActionIssue)].guards[0].flight.stuck.Add(1)
+	e := NewInProcess(10 * time.Second)
+	defer e.Close()
+	if d := e.Decide(t.Context(), sets[0], in); d.Allow || d.Code != CodeTimeout {
+		t.Errorf("where it is stuck: %+v", d)
+	}
+	if d := e.Decide(t.Context(), sets[1], in); !d.Allow {
+		t.Errorf("elsewhere: %+v", d)
+	}
+}
+
+// The index is evaluated without the rest of the policy. What it would read there is
+// refused: read as nothing, it would turn a list of those who are banned into an empty one.
+func TestIndexSeesDataOnly(t *testing.T) {
+	const decides = "package chancery.authz\n\nbanned contains \"eve\"\n\ndecision := {\"allow\": true, \"deny\": [x | some x in data.chancery.authz.index.denied]}"
+	for name, c := range map[string]struct {
+		index string
+		fits  bool
+	}{
+		"data.policy":        {"denied contains x if some x in data.policy.denied", true},
+		"itself":             {"denied contains x if some x in data.chancery.authz.index.all\n\nall contains \"eve\"", true},
+		"a rule beside it":   {"denied contains x if some x in data.chancery.authz.banned", false},
+		"by a name imported": {"import data.chancery.authz.banned\n\ndenied contains x if some x in banned", false},
+		"in brackets":        {"denied contains x if {\n\tx := \"eve\"\n\tdata.policy.of[data.chancery.authz.banned[x]]\n}", false},
+		"all of data":        {"denied contains x if some x in data", false},
+		"any part of data":   {"denied contains x if data[x]", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Compile(t.Context(), Source{UID: "pol_1", Name: "ban", Role: RoleGuard, Modules: map[string]string{
+				"ban.rego": decides, "index.rego": "package chancery.authz.index\n\n" + c.index,
+			}})
+			e, refused := errors.AsType[*CompileError](err)
+			if refused == c.fits || refused && (e.Code != "index_reads" || e.File != "index.rego") {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}

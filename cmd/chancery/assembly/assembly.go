@@ -43,22 +43,23 @@ type Options struct {
 // Server is everything, wired.
 type Server struct {
 	Options
-	metrics   *metrics.Metrics
-	store     *store.Store
-	keyring   *keyring.Keyring
-	ledger    *ledger.Ledger
-	refusals  *ledger.Refusals
-	root      tenant.UID // of tenant default
-	objects   *store.Objects
-	path      *object.Path
-	checkKey  *keys.CheckpointKey
-	rings     *keys.Rings
-	keySets   *jwks.Cache
-	source    *snapshot.Source
-	grants    *grant.Grants
-	broker    *broker.Server
-	admin     *admin.Server
-	listeners []*listener
+	metrics       *metrics.Metrics
+	store         *store.Store
+	keyring       *keyring.Keyring
+	ledger        *ledger.Ledger
+	refusals      *ledger.Refusals
+	adminRefusals *ledger.Refusals
+	root          tenant.UID // of tenant default
+	objects       *store.Objects
+	path          *object.Path
+	checkKey      *keys.CheckpointKey
+	rings         *keys.Rings
+	keySets       *jwks.Cache
+	source        *snapshot.Source
+	grants        *grant.Grants
+	broker        *broker.Server
+	admin         *admin.Server
+	listeners     []*listener
 
 	clockOff atomic.Bool // our clock and the database's disagree
 

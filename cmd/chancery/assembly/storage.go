@@ -99,10 +99,13 @@ func (s *Server) openLedger(ctx context.Context) error {
 		return err
 	}
 	s.onClose(s.ledger.Close)
-	if s.refusals, err = ledger.NewRefusals(s.ledger, s.Now, s.Log); err != nil {
-		return err
+	// A lane for each listener: a flood on the public one must not hide who tries the admin API.
+	for _, lane := range []**ledger.Refusals{&s.refusals, &s.adminRefusals} {
+		if *lane, err = ledger.NewRefusals(s.ledger, s.Now, s.Log); err != nil {
+			return err
+		}
+		s.onClose((*lane).Close)
 	}
-	s.onClose(s.refusals.Close)
 	s.objects, err = s.store.Objects(s.ledger)
 	return err
 }

@@ -265,6 +265,13 @@ func (v *verifier) checkpoint(m member) error {
 	if err := key.Verify(m.Body, m.Signature); err != nil {
 		return v.bad("checkpoint %d: %v", number, err)
 	}
+	if v.last != nil { // a writer is named until it is named sealed
+		for _, h := range v.last.Heads {
+			if !h.Sealed && !slices.ContainsFunc(c.Heads, func(now Head) bool { return now.Writer == h.Writer }) {
+				return v.bad("checkpoint %d leaves out writer %s, which was not sealed", number, h.Writer)
+			}
+		}
+	}
 	for _, h := range c.Heads {
 		w := v.writers[h.Writer]
 		if w == nil {

@@ -337,3 +337,20 @@ func TestVerifyRefusesAnExportWithoutCheckpoint(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 }
+
+// The service signs what the database says of its writers. Whoever can write there may make it forget one
+// that still writes, whose events no checkpoint would cover from then on.
+func TestVerifyMissesNoOpenWriter(t *testing.T) {
+	l := newLog(t)
+	newest := l.checkpoints[len(l.checkpoints)-1]
+	silent, err := audit.Checkpoint{Number: 3, At: newest.At.Add(time.Hour), Previous: newest.Hash}.Sign(l.signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.checkpoints = append(l.checkpoints, silent)
+	l.events = l.events[:len(l.events)-1] // and what came behind the last that was covered is cut
+	_, err = audit.Verify(strings.NewReader(export(t, l, tenant.UID{})), audit.Expect{Keys: l.keys})
+	if err == nil || !strings.Contains(err.Error(), "leaves out writer wri_b") {
+		t.Fatalf("it holds: %v", err)
+	}
+}

@@ -68,7 +68,7 @@ func checkRole(ctx context.Context, tx *sql.Tx, role string) error {
 	var free, owns bool
 	err := tx.QueryRowContext(ctx,
 		`select exists (select 1 from pg_roles r where pg_has_role(me.oid, r.oid, 'member') and (r.rolsuper or r.rolbypassrls
-		or r.rolname in ('pg_write_all_data', 'pg_write_server_files', 'pg_execute_server_program'))),
+		or r.rolcreaterole or r.rolname in ('pg_write_all_data', 'pg_write_server_files', 'pg_execute_server_program'))),
 		pg_has_role(me.oid, current_user, 'member') from pg_roles me where me.rolname = $1`,
 		role).Scan(&free, &owns)
 	switch {

@@ -23,7 +23,7 @@ func (s *Store) CheckRole(ctx context.Context) error {
 	const query = `select rolsuper, rolbypassrls,
 exists (select 1 from pg_class where relnamespace = current_schema()::regnamespace and pg_has_role(current_user, relowner, 'member')),
 exists (select 1 from pg_roles r where pg_has_role(current_user, r.oid, 'member') and (r.rolsuper or r.rolbypassrls
-or r.rolname in ('pg_write_all_data', 'pg_write_server_files', 'pg_execute_server_program')))
+or r.rolcreaterole or r.rolname in ('pg_write_all_data', 'pg_write_server_files', 'pg_execute_server_program')))
 from pg_roles where rolname = current_user`
 	if err := s.read.QueryRowContext(ctx, query).Scan(&super, &bypass, &owner, &becomes); err != nil {
 		return withoutURL(err)

@@ -105,15 +105,19 @@ func TestCheckRole(t *testing.T) {
 			t.Errorf("the owner: %v, want ErrRole", err)
 		}
 		// A role that may become one of these can rewrite what it has recorded, whatever its own rights are.
-		for _, of := range []string{"postgres", "pg_write_all_data"} {
-			d.Root(t, "grant "+of+" to "+d.Role)
+		for of, change := range map[string][2]string{
+			"a superuser": {"grant postgres to " + d.Role, "revoke postgres from " + d.Role},
+			"who writes":  {"grant pg_write_all_data to " + d.Role, "revoke pg_write_all_data from " + d.Role},
+			"who grants":  {"alter role " + d.Role + " createrole", "alter role " + d.Role + " nocreaterole"}, // until PostgreSQL 15 itself, too
+		} {
+			d.Root(t, change[0])
 			if err := d.Store.CheckRole(t.Context()); !errors.Is(err, store.ErrRole) {
-				t.Errorf("a member of %s: %v, want ErrRole", of, err)
+				t.Errorf("%s: %v, want ErrRole", of, err)
 			}
 			if err := migrations.Grant(t.Context(), d.Owner, d.Role); !errors.Is(err, migrations.ErrRole) {
-				t.Errorf("granted to a member of %s: %v, want ErrRole", of, err)
+				t.Errorf("granted to %s: %v, want ErrRole", of, err)
 			}
-			d.Root(t, "revoke "+of+" from "+d.Role)
+			d.Root(t, change[1])
 		}
 		if err := d.Store.CheckRole(t.Context()); err != nil {
 			t.Errorf("a member no more: %v", err)

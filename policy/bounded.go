@@ -25,6 +25,9 @@ func init() { //nolint:gochecknoinits // OPA registers built-ins by process; not
 		"array.concat": checkArrayConcat,
 		"object.union": checkObjectUnion,
 		"regex.match":  checkPattern,
+		"equal":        checkCompared, "neq": checkCompared, "lt": checkCompared, "lte": checkCompared, "gt": checkCompared, "gte": checkCompared,
+		"internal.member_2": checkCompared,
+		"internal.member_3": func(operands []*ast.Term) error { return checkCompared(operands[1:]) },
 	} {
 		bound(name, check)
 	}
@@ -156,6 +159,19 @@ func checkObjectUnion(operands []*ast.Term) error {
 		}
 	}
 	return nil
+}
+
+// checkCompared wants one operand at least that is not endless when it is unfolded, since
+// a comparison ends with the smaller.
+func checkCompared(operands []*ast.Term) error {
+	var err error
+	for _, o := range operands[:2] {
+		m := measure{room: maxString * nodeCost}
+		if err = m.term(o); err == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 // checkPattern bounds a regular expression by the size of the program it compiles

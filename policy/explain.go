@@ -29,8 +29,8 @@ func (c *Compiled) Explain(ctx context.Context, in *Input) ([]Rule, error) {
 	defer stop()
 	cancel := topdown.NewCancel()
 	defer context.AfterFunc(ctx, cancel.Cancel)()
-	t := &ruleTracer{seen: map[Rule]bool{}}
-	if _, err := c.query.run(ctx, input, cancel, t); err != nil && topdown.IsCancel(err) {
+	t := &ruleTracer{brake: brake{cancel.Cancelled}, seen: map[Rule]bool{}}
+	if _, err := c.query.run(ctx, input, cancel, t); err != nil && cancel.Cancelled() {
 		return t.rules, errTimeout
 	}
 	return t.rules, nil
@@ -38,18 +38,15 @@ func (c *Compiled) Explain(ctx context.Context, in *Input) ([]Rule, error) {
 
 // ruleTracer keeps the rules that evaluation left successfully.
 type ruleTracer struct {
+	brake
+
 	seen  map[Rule]bool
 	rules []Rule
 }
 
-// Enabled implements topdown.QueryTracer.
-func (*ruleTracer) Enabled() bool { return true }
-
-// Config implements topdown.QueryTracer.
-func (*ruleTracer) Config() topdown.TraceConfig { return topdown.TraceConfig{} }
-
 // TraceEvent implements topdown.QueryTracer.
 func (t *ruleTracer) TraceEvent(e topdown.Event) {
+	t.brake.TraceEvent(e)
 	r, ok := e.Node.(*ast.Rule)
 	if !ok || e.Op != topdown.ExitOp || r.Location == nil {
 		return

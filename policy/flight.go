@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
 var (
@@ -110,6 +111,32 @@ func (m *meter) Cancelled() bool {
 // else, or one call takes long; a few budgets tell them apart.
 func (m *meter) starved() bool { return m.steps.Load() < fewSteps }
 
+// brake ends, where OPA does not ask whether it is cancelled, the one thing that would
+// take the process down: unifying values that share structure goes deeper into the stack
+// with each of their parts. run makes an error of the panic.
+type brake struct{ cancelled func() bool }
+
+// brake is nil for templates, which unify nothing of the kind.
+func (c *Compiled) brake(m *meter) topdown.QueryTracer {
+	if c.src.Template != "" {
+		return nil
+	}
+	return brake{m.cancelled.Load}
+}
+
+// Enabled implements topdown.QueryTracer.
+func (brake) Enabled() bool { return true }
+
+// Config implements topdown.QueryTracer.
+func (brake) Config() topdown.TraceConfig { return topdown.TraceConfig{} }
+
+// TraceEvent implements topdown.QueryTracer.
+func (b brake) TraceEvent(e topdown.Event) {
+	if e.Op == topdown.UnifyOp && b.cancelled() {
+		panic(errTimeout)
+	}
+}
+
 type answer struct {
 	value ast.Value
 	err   error
@@ -127,7 +154,7 @@ func (e *InProcess) evaluate(ctx context.Context, c *Compiled, input ast.Value, 
 	done := make(chan answer, 1)
 	e.workers.do(func() {
 		b.begin()
-		value, err := c.query.run(context.WithoutCancel(ctx), input, cancel, nil)
+		value, err := c.query.run(context.WithoutCancel(ctx), input, cancel, c.brake(cancel))
 		leave()
 		done <- answer{value, err}
 	})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,6 +25,15 @@ type Request struct {
 	Assertion     string // client_assertion
 	AssertionType string // client_assertion_type
 }
+
+// String names who asks; secret, assertion and header stay out of logs.
+func (r Request) String() string { return "request of client " + strconv.Quote(r.ClientID) }
+
+// GoString is String, for %#v.
+func (r Request) GoString() string { return r.String() }
+
+// LogValue is String, for slog.
+func (r Request) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
 // Authentication is who sent a request, and how that is known. Only Authenticate
 // builds one.

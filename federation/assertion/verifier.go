@@ -39,6 +39,9 @@ type Request struct {
 // redeemed, stays out of logs.
 func (r Request) String() string { return "assertion presented by " + r.ClientID }
 
+// GoString is String, for %#v.
+func (r Request) GoString() string { return r.String() }
+
 // LogValue is String, for slog.
 func (r Request) LogValue() slog.Value { return slog.StringValue(r.String()) }
 

@@ -243,6 +243,7 @@ func TestPathsAndQueriesThatAreReadTwoWays(t *testing.T) {
 		"/admin/v1/clients?sort=name":              "parameter_unknown",
 		"/admin/v1/clients?cursor=x":               "cursor_invalid",
 		"/admin/v1/clients?cursor=%00":             "query_malformed",
+		"/admin/v1/audit/events?client=%ff":        "query_malformed",
 		"/admin/v1/audit/events?clinet=claude":     "parameter_unknown",
 		"/admin/v1/audit/events?since=yesterday":   "parameter_invalid",
 		"/admin/v1/audit/events?outcome=ok":        "parameter_invalid",

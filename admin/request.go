@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
 
@@ -64,8 +65,8 @@ func parseQuery(raw string) (url.Values, error) {
 	}
 	for _, values := range query {
 		for _, v := range values {
-			if strings.ContainsFunc(v, unicode.IsControl) {
-				return nil, refuse(http.StatusBadRequest, "query_malformed", "the query holds a control character")
+			if strings.ContainsFunc(v, unicode.IsControl) || !utf8.ValidString(v) {
+				return nil, refuse(http.StatusBadRequest, "query_malformed", "the query holds a control character, or is not UTF-8")
 			}
 		}
 	}

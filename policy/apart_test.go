@@ -2,6 +2,9 @@ package policy
 
 import (
 	"errors"
+	"runtime"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 )
@@ -63,5 +66,39 @@ func TestIndexSeesDataOnly(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		})
+	}
+}
+
+// However many policies of a tenant run out of time at once, others have their turn.
+func TestManyBombsAreNoMoreThanOne(t *testing.T) {
+	loop := map[string]string{"loop.rego": "package chancery.authz\n\ndecision := {\"allow\": true} if {\n" +
+		"\tn := [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]\n\tcount([1 | n[_]; n[_]; n[_]; n[_]; n[_]; n[_]; n[_]; n[_]; n[_]; n[_]]) > 0\n}"}
+	many := 4 * slotsPerCore * runtime.GOMAXPROCS(0)
+	var bombs []*Compiled
+	for i := range many {
+		c := compiled(t, RoleGrant, BindsTenant, loop)
+		c.src.Resources = []string{strconv.Itoa(i)}
+		bombs = append(bombs, c)
+	}
+	set, err := NewSet(bombs, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := NewInProcess(0)
+	defer e.Close()
+	var callers sync.WaitGroup
+	for i := range many {
+		callers.Go(func() {
+			if d := e.Decide(t.Context(), set, &Input{Action: ActionIssue, Resource: &Resource{Name: strconv.Itoa(i)}}); d.Code != CodeTimeout {
+				t.Errorf("%+v", d)
+			}
+		})
+	}
+	callers.Wait()
+	// A worker is kept for each evaluation that found none free.
+	for deadline := time.Now().Add(200 * time.Millisecond); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if workers := int(e.workers.idle.Load()); workers > 2*slotsPerCore*runtime.GOMAXPROCS(0) { // one may be made before another is free
+			t.Fatalf("%d evaluations ran at a time", workers)
+		}
 	}
 }

@@ -59,6 +59,6 @@ func (e *InProcess) Decide(ctx context.Context, set *Set, in *Input) (d Decision
 	b := newBudget(e.budget)
 	defer b.soft.Stop()
 	return decide(set, in, e.approvals, func(c *Compiled, input ast.Value) (ast.Value, error) {
-		return e.evaluate(ctx, c, input, b)
+		return e.evaluate(ctx, set.turns, c, input, b)
 	})
 }

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 )
 
@@ -10,6 +11,7 @@ import (
 type Set struct {
 	byResource map[string]*[len(actions)]plan
 	rest       [len(actions)]plan // for a resource that no policy names
+	turns      chan struct{}      // how many evaluations run at a time, of all policies
 }
 
 // plan is who is asked about one resource and action.
@@ -36,7 +38,7 @@ func NewSet(own, inherited []*Compiled) (*Set, error) {
 		all = append(all, &apart)
 	}
 	all = append(all, own...)
-	s := &Set{byResource: map[string]*[len(actions)]plan{}}
+	s := &Set{byResource: map[string]*[len(actions)]plan{}, turns: make(chan struct{}, slotsPerCore*runtime.GOMAXPROCS(0))}
 	for _, c := range all {
 		for _, r := range c.src.Resources {
 			s.byResource[r] = &[len(actions)]plan{}

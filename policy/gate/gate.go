@@ -122,7 +122,11 @@ func (r report) err() error {
 
 // death says why a child gave no report. Whatever it was, the policy is not published.
 func death(ctx context.Context, err error, stderr string) error {
-	for _, sign := range []string{"out of memory", "cannot allocate memory", "stack exceeds", "stack overflow", "failed to create new OS thread"} {
+	// The collector follows a nil pointer where the kernel refused it memory for its own books: nothing else of a pure
+	// Go program ends so.
+	for _, sign := range []string{
+		"out of memory", "cannot allocate memory", "stack exceeds", "stack overflow", "failed to create new OS thread", "SIGSEGV: segmentation violation",
+	} {
 		if strings.Contains(stderr, sign) {
 			return fmt.Errorf("policy check: %w", policy.ErrMemory)
 		}

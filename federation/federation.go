@@ -49,6 +49,7 @@ type IdentityProvider struct {
 	Issuer   string
 	Disabled bool
 	Keys     jwks.Source
+	Dialect  Dialect
 
 	Assertions AssertionRules
 	Subject    SubjectRules
@@ -69,6 +70,7 @@ type AssertionRules struct {
 	Errors        ErrorProfile
 	Tenants       []string // IdP-side tenants
 	SAMLEntityIDs []string
+	Audiences     []string // beside our issuer and token endpoint, in profiles jwt-bearer and workload only
 }
 
 // MatchBy is a way of finding the account that an assertion speaks of.

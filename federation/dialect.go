@@ -1,0 +1,23 @@
+package federation
+
+// Dialect is how one product's tokens differ from what the standards say. The zero
+// value is no difference. It is filled from the preset of an entry; this room
+// knows no product by name.
+type Dialect struct {
+	// TenantClaim carries the IdP-side tenant; "" is tenant. Entra: tid.
+	TenantClaim string
+	// Tenant, if set, is what TenantClaim must be, beside any list: the tenant that
+	// the issuer itself names.
+	Tenant string
+	// SubjectClaim identifies the subject in profiles other than id-jag; "" is sub.
+	// Entra: oid, because its sub differs for each application.
+	SubjectClaim string
+	// SPIFFE: sub is a SPIFFE ID of the issuer's trust domain, iss may be absent, and
+	// keys carry use jwt-svid (SPIFFE JWT-SVID §3).
+	SPIFFE bool
+	// AgentClaims: the token may speak of an agent in Entra's words (xms_act_fct,
+	// xms_sub_fct, xms_par_app_azp, xms_idrel, idtyp).
+	AgentClaims bool
+	// GuestClaim and GuestValue tell a guest: the claim present with the value.
+	GuestClaim, GuestValue string
+}

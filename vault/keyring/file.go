@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	jsonv2 "github.com/go-json-experiment/json"
@@ -94,8 +95,9 @@ func (f *file) ring() (*ring, error) {
 		return nil, fmt.Errorf("%w: it holds %d keys, not 1 to %d", ErrInvalid, len(f.Keys), maxKeys)
 	}
 	r := &ring{primary: f.Primary, keys: make(map[string]*xaes, len(f.Keys))}
+	var primary []byte
 	for i, e := range f.Keys {
-		key, err := e.open()
+		key, derives, err := e.open()
 		if err != nil {
 			return nil, fmt.Errorf("%w: key %d: %w", ErrInvalid, i, err)
 		}
@@ -104,30 +106,46 @@ func (f *file) ring() (*ring, error) {
 		}
 		r.keys[e.ID] = key
 		r.listed = append(r.listed, Key{ID: e.ID, CreatedAt: e.CreatedAt, Primary: e.ID == f.Primary})
+		if e.ID == f.Primary {
+			primary = derives
+		} else {
+			r.derivers = append(r.derivers, derives)
+		}
 	}
 	if _, ok := r.keys[f.Primary]; !ok {
 		return nil, fmt.Errorf("%w: its primary key is not in it", ErrInvalid)
 	}
+	r.derivers = append(r.derivers, primary)
+	slices.Reverse(r.derivers)
 	return r, nil
 }
 
-func (e entry) open() (*xaes, error) {
+// open gives what seals with the key, and what keys are derived from.
+func (e entry) open() (*xaes, []byte, error) {
 	root, err := base64.RawURLEncoding.Strict().DecodeString(e.Key)
 	if err != nil || len(root) != keySize {
-		return nil, fmt.Errorf("not %d bytes of base64url", keySize)
+		return nil, nil, fmt.Errorf("not %d bytes of base64url", keySize)
 	}
 	defer clear(root)
 	id, err := keyID(root)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if id != e.ID {
-		return nil, errors.New("it does not belong to its id")
+		return nil, nil, errors.New("it does not belong to its id")
 	}
 	sealing, err := hkdf.Key(sha256.New, root, nil, purposeSeal, keySize)
 	if err != nil {
-		return nil, fmt.Errorf("derive sealing key: %w", err)
+		return nil, nil, fmt.Errorf("derive sealing key: %w", err)
 	}
 	defer clear(sealing)
-	return newXAES(sealing)
+	key, err := newXAES(sealing)
+	if err != nil {
+		return nil, nil, err
+	}
+	derives, err := deriver(root)
+	if err != nil {
+		return nil, nil, err
+	}
+	return key, derives, nil
 }

@@ -24,9 +24,10 @@ var _ vault.Sealer = (*Keyring)(nil)
 
 // ring is the file's content at one time, ready for use.
 type ring struct {
-	primary string
-	keys    map[string]*xaes
-	listed  []Key
+	primary  string
+	keys     map[string]*xaes
+	listed   []Key
+	derivers [][]byte // the primary's first, then the newest
 }
 
 // Key describes a root key without giving it away.

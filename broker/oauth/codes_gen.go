@@ -13,6 +13,8 @@ const (
 	CodeGrantTypeUnsupported            Code = "grant_type_unsupported"            // The grant type is not served
 	CodeTenantUnknown                   Code = "tenant_unknown"                    // There is no such tenant
 	CodeOverloaded                      Code = "overloaded"                        // The server is at its limit
+	CodeAddressRateExceeded             Code = "address_rate_exceeded"             // Too many requests came from this network address
+	CodeClientRateExceeded              Code = "client_rate_exceeded"              // The client sent too many requests
 	CodeLedgerUnavailable               Code = "ledger_unavailable"                // The request could not be recorded, so nothing was issued
 	CodeTenantUnavailable               Code = "tenant_unavailable"                // The tenant's configuration cannot be loaded
 	CodeInternal                        Code = "internal"                          // Something failed inside the server
@@ -25,6 +27,7 @@ const (
 	CodeDPoPProofInvalid                Code = "dpop_proof_invalid"                // The DPoP proof is not valid
 	CodeDPoPProofRequired               Code = "dpop_proof_required"               // A DPoP proof is required and none was sent
 	CodeDPoPReplayed                    Code = "dpop_replayed"                     // The DPoP proof was used before
+	CodeDPoPNonceRequired               Code = "dpop_nonce_required"               // The DPoP proof has no nonce of this server that is still fresh
 	CodeAssertionMalformed              Code = "assertion_malformed"               // The assertion is not a compact JWS
 	CodeAssertionTooLarge               Code = "assertion_too_large"               // The assertion is larger than 16 KiB
 	CodeAssertionUntrusted              Code = "assertion_untrusted"               // The assertion's issuer, key or signature is not trusted
@@ -96,6 +99,8 @@ var rows = []Row{
 	{Code: CodeGrantTypeUnsupported, Error: "unsupported_grant_type", Status: 400, Section: "RFC 6749 §5.2", Who: "developer", Text: "The grant type is not served", Fix: "Use a grant type listed in grant_types_supported of the metadata."},
 	{Code: CodeTenantUnknown, Error: "invalid_request", Status: 404, Section: "RFC 8414 §3", Who: "developer", Text: "There is no such tenant", Fix: "Use the issuer that the administrator gave you, byte for byte."},
 	{Code: CodeOverloaded, Error: "temporarily_unavailable", Status: 503, Section: "RFC 6749 §4.1.2.1", Who: "operator", Text: "The server is at its limit", Fix: "Try again after the time in Retry-After."},
+	{Code: CodeAddressRateExceeded, Error: "temporarily_unavailable", Status: 429, Section: "RFC 6585 §4", Who: "operator", Text: "Too many requests came from this network address", Fix: "Try again after the time in Retry-After. limits.per_address is the bound; behind a proxy, list it in server.trusted_proxies, or all callers count as one."},
+	{Code: CodeClientRateExceeded, Error: "temporarily_unavailable", Status: 429, Section: "RFC 6585 §4", Who: "developer", Text: "The client sent too many requests", Fix: "Try again after the time in Retry-After, and keep a token until it expires. limits.per_client is the bound. Nothing was used up."},
 	{Code: CodeLedgerUnavailable, Error: "temporarily_unavailable", Status: 503, Section: "RFC 6749 §4.1.2.1", Who: "operator", Text: "The request could not be recorded, so nothing was issued", Fix: "Try again; the operator should look at the database."},
 	{Code: CodeTenantUnavailable, Error: "temporarily_unavailable", Status: 503, Section: "RFC 6749 §4.1.2.1", Who: "operator", Text: "The tenant's configuration cannot be loaded", Fix: "Try again; the operator finds the reason in the log."},
 	{Code: CodeInternal, Error: "server_error", Status: 500, Section: "RFC 6749 §4.1.2.1", Who: "operator", Text: "Something failed inside the server", Fix: "Give the trace id to the operator."},
@@ -108,6 +113,7 @@ var rows = []Row{
 	{Code: CodeDPoPProofInvalid, Error: "invalid_dpop_proof", Status: 400, Section: "RFC 9449 §4.3", Who: "developer", Text: "The DPoP proof is not valid", Fix: "Send one DPoP header with a fresh proof for this URL and method."},
 	{Code: CodeDPoPProofRequired, Error: "invalid_dpop_proof", Status: 400, Section: "RFC 9449 §5", Who: "developer", Text: "A DPoP proof is required and none was sent", Fix: "The client or the resource requires sender-constrained tokens: send a DPoP header."},
 	{Code: CodeDPoPReplayed, Error: "invalid_dpop_proof", Status: 400, Section: "RFC 9449 §11.1", Who: "developer", Text: "The DPoP proof was used before", Fix: "Make a fresh proof with a new jti for each request."},
+	{Code: CodeDPoPNonceRequired, Error: "use_dpop_nonce", Status: 400, Section: "RFC 9449 §8", Who: "developer", Text: "The DPoP proof has no nonce of this server that is still fresh", Fix: "Make a new proof with the nonce of the DPoP-Nonce header of this answer and send the request again; nothing was used up."},
 	{Code: CodeAssertionMalformed, Error: "invalid_grant", Status: 400, Section: "RFC 7515 §7.1", Who: "developer", Text: "The assertion is not a compact JWS", Fix: "Send exactly one signed JWT of three base64url parts, as the IdP returned it."},
 	{Code: CodeAssertionTooLarge, Error: "invalid_grant", Status: 400, Section: "docs/grants.md", Who: "developer", Text: "The assertion is larger than 16 KiB", Fix: "Ask the IdP administrator to send fewer claims."},
 	{Code: CodeAssertionUntrusted, Error: "invalid_grant", Status: 400, Section: "RFC 7523 §3", Who: "admin", Text: "The assertion's issuer, key or signature is not trusted", Fix: "Check that the IdP is registered in this tenant with this exact issuer, is enabled, and that its keys can be fetched."},

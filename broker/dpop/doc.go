@@ -7,5 +7,8 @@
 // request's Host says. Whether a proof is required, and whether its key is the
 // one that a token or an assertion names, is the caller's to check.
 //
+// Nonces makes and recognises the nonces that a server may ask for (§8), without
+// keeping any; whether they are asked for is configuration's.
+//
 // It depends on federation/{jws,jwks}, and must not know clients or grants.
 package dpop

@@ -37,8 +37,8 @@ type Expectation struct {
 	// AccessToken is not empty where a token comes with the proof: ath must be its
 	// hash (RFC 9449 §4.2). At the token endpoint there is none.
 	AccessToken string
-	// Nonce, where the server asks for one, judges the proof's; nil asks for none
-	// (RFC 9449 §8).
+	// Nonce, where the server asks for one, judges the proof's, or its absence (""); nil
+	// asks for none (RFC 9449 §8). ErrNonce becomes a challenge, CodeDPoPNonceRequired.
 	Nonce func(nonce string) error
 }
 
@@ -193,8 +193,14 @@ func verifyNonce(claims jws.Claims, want Expectation) error {
 	if err != nil {
 		return fail("nonce", err)
 	}
-	if err := want.Nonce(nonce); err != nil {
-		return fail("nonce", err)
+	err = want.Nonce(nonce)
+	if errors.Is(err, ErrNonce) {
+		challenge := oauth.Fail(oauth.CodeDPoPNonceRequired, err)
+		challenge.Received, challenge.Expected = clip("nonce: "+nonce), "nonce: a fresh one of this server"
+		return challenge
+	}
+	if err != nil { // it could not be judged
+		return oauth.Fail(oauth.CodeInternal, err)
 	}
 	return nil
 }

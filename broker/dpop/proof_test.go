@@ -365,32 +365,6 @@ func TestVerifyWithAccessToken(t *testing.T) {
 	}
 }
 
-func TestVerifyWithNonce(t *testing.T) {
-	errNonce := errors.New("not our nonce")
-	w := want()
-	w.Nonce = func(nonce string) error {
-		if nonce != "n1" {
-			return errNonce
-		}
-		return nil
-	}
-	p := valid("ES256", p256)
-	p.claims["nonce"] = "n1"
-	if _, err := Verify([]string{p.sign(t)}, w); err != nil {
-		t.Fatal(err)
-	}
-	for name, nonce := range map[string]any{"absent": nil, "another": "n2", "number": 1} {
-		t.Run(name, func(t *testing.T) {
-			p := valid("ES256", p256)
-			if nonce != nil {
-				p.claims["nonce"] = nonce
-			}
-			_, err := Verify([]string{p.sign(t)}, w)
-			refused(t, err)
-		})
-	}
-}
-
 func TestVerifyRefusesAnEmptyExpectation(t *testing.T) {
 	p := valid("ES256", p256).sign(t)
 	for name, change := range map[string]func(*Expectation){

@@ -5,6 +5,7 @@
 #   install-tools.sh postgres    PostgreSQL 15 or newer, through apt-get (root or sudo)
 #   install-tools.sh cc          a C compiler, which the race detector needs (same way)
 #   install-tools.sh lint        golangci-lint, pinned, into the tool cache
+#   install-tools.sh keycloak    Java and Maven (same way), and Keycloak, pinned, into the cache
 #
 # Prints nothing when there is nothing to do.
 set -euo pipefail
@@ -57,14 +58,33 @@ install_lint() {
     "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$GOLANGCI_VERSION"
 }
 
+install_keycloak() {
+  local missing=()
+  java_ready || missing+=(openjdk-17-jre-headless)
+  command -v mvn >/dev/null || missing+=(maven)
+  command -v unzip >/dev/null || missing+=(unzip)
+  command -v curl >/dev/null || missing+=(curl)
+  if ((${#missing[@]} > 0)); then
+    command -v apt-get >/dev/null || die "no apt-get here: install ${missing[*]}"
+    echo "installing ${missing[*]}"
+    local -x DEBIAN_FRONTEND=noninteractive
+    as_root apt-get update -qq
+    as_root apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  fi
+  deploy/ci/keycloak.sh fetch >/dev/null
+  deploy/ci/keycloak.sh fetch --features identity-assertion-jwt >/dev/null
+}
+
 case "${1:-all}" in
 all)
   install_postgres
   install_cc
   install_lint
+  install_keycloak
   ;;
 postgres) install_postgres ;;
 cc) install_cc ;;
 lint) install_lint ;;
-*) die "usage: install-tools.sh [postgres|cc|lint]" ;;
+keycloak) install_keycloak ;;
+*) die "usage: install-tools.sh [postgres|cc|lint|keycloak]" ;;
 esac

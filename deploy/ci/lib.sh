@@ -9,6 +9,10 @@ GOLANGCI_VERSION=v2.15.0
 GOLANGCI_LINT="${XDG_CACHE_HOME:-$HOME/.cache}/chancery/tools/golangci-lint-$GOLANGCI_VERSION/golangci-lint"
 export GOLANGCI_VERSION GOLANGCI_LINT
 
+KEYCLOAK_VERSION=26.7.3
+KEYCLOAK_CACHE="${CHANCERY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/chancery}/keycloak"
+export KEYCLOAK_VERSION KEYCLOAK_CACHE
+
 die() {
   echo "$(basename "$0"): $*" >&2
   exit 1
@@ -27,4 +31,11 @@ postgres_bin() {
     fi
   done
   [[ -n "$best" ]] && echo "$best"
+}
+
+# java_ready tells whether Java 17 or newer is there.
+java_ready() {
+  local major
+  major="$(java -version 2>&1 | sed -nE 's/.*version "([0-9]+).*/\1/p')"
+  [[ -n "$major" ]] && ((major >= 17))
 }

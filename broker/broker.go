@@ -155,4 +155,6 @@ func (s *Server) tenantRoutes(unlimited, g *gin.RouterGroup) {
 	unlimited.POST("/token", s.token)
 	unlimited.OPTIONS("/token", s.tokenPreflight)
 	read(g, "/errors/:code", s.errorPage)
+	read(g, "/authorize", s.authorizationEndpoint)
+	g.POST("/authorize", s.authorizationEndpoint) // RFC 6749 §3.1
 }

@@ -58,6 +58,11 @@ func (s *Server) errorPage(c *gin.Context) {
 	if _, ok := id.Time(id.Trace, trace); !ok {
 		trace = ""
 	}
+	s.showError(c, http.StatusOK, row, trace)
+}
+
+// showError shows a code's page.
+func (s *Server) showError(c *gin.Context, status int, row oauth.Row, trace string) {
 	var page strings.Builder
 	if err := errorPage.Execute(&page, errorPageValues{Row: row, Trace: trace}); err != nil {
 		s.refuse(c, err)
@@ -65,5 +70,5 @@ func (s *Server) errorPage(c *gin.Context) {
 	}
 	c.Header("Content-Security-Policy", errorPageStyle)
 	noStore(c)
-	c.Data(http.StatusOK, "text/html; charset=utf-8", []byte(page.String()))
+	c.Data(status, "text/html; charset=utf-8", []byte(page.String()))
 }

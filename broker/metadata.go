@@ -20,6 +20,7 @@ const cacheForMinutes = "public, max-age=300"
 // serverMetadata is RFC 8414 §2; only what is served is advertised. The list of trusted issuers is not in it (ID-JAG §6).
 type serverMetadata struct {
 	Issuer                   string          `json:"issuer"`
+	AuthorizationEndpoint    string          `json:"authorization_endpoint"` // the MCP SDKs refuse metadata without it
 	TokenEndpoint            string          `json:"token_endpoint"`
 	JWKSURI                  string          `json:"jwks_uri"`
 	ScopesSupported          []string        `json:"scopes_supported"`
@@ -41,18 +42,20 @@ func metadataFor(t *snapshot.Tenant) serverMetadata {
 	}
 	slices.Sort(scopes)
 	return serverMetadata{
-		Issuer:               t.Issuer,
-		TokenEndpoint:        t.Issuer + "/token",
-		JWKSURI:              t.Issuer + "/.well-known/jwks.json",
-		ScopesSupported:      slices.Compact(scopes),
-		ResponseTypes:        []string{},
-		GrantTypes:           []string{oauth.GrantTypeJWTBearer},
-		GrantProfiles:        []string{oauth.ProfileIDJAG},
-		TokenAuthMethods:     client.Methods(),
-		TokenAuthSigningAlgs: client.SigningAlgorithms(),
-		DPoPSigningAlgs:      dpop.Algorithms(),
-		CodeChallengeMethods: []string{"S256"},
-		SubjectTypes:         []string{"public"},
+		Issuer: t.Issuer,
+		// Nobody signs in here yet, which the empty list of response types says.
+		AuthorizationEndpoint: t.Issuer + "/authorize",
+		TokenEndpoint:         t.Issuer + "/token",
+		JWKSURI:               t.Issuer + "/.well-known/jwks.json",
+		ScopesSupported:       slices.Compact(scopes),
+		ResponseTypes:         []string{},
+		GrantTypes:            []string{oauth.GrantTypeJWTBearer},
+		GrantProfiles:         []string{oauth.ProfileIDJAG},
+		TokenAuthMethods:      client.Methods(),
+		TokenAuthSigningAlgs:  client.SigningAlgorithms(),
+		DPoPSigningAlgs:       dpop.Algorithms(),
+		CodeChallengeMethods:  []string{"S256"},
+		SubjectTypes:          []string{"public"},
 		// OpenID Connect Discovery §3 requires the member; no ID token is issued before sign-in is served.
 		IDTokenSigningAlgorithms: []string{"ES256"},
 	}

@@ -41,7 +41,7 @@ func TestMetadata(t *testing.T) {
 					t.Errorf("%s: %s is %v", path, name, m[name])
 				}
 			}
-			for _, name := range []string{"authorization_endpoint", "registration_endpoint", "introspection_endpoint", "revocation_endpoint", "userinfo_endpoint"} {
+			for _, name := range []string{"registration_endpoint", "introspection_endpoint", "revocation_endpoint", "userinfo_endpoint"} {
 				if _, there := m[name]; there {
 					t.Errorf("%s: %s is advertised and not served", path, name)
 				}

@@ -11,6 +11,7 @@ const (
 	CodeParameterRepeated               Code = "parameter_repeated"                // A parameter appears more than once
 	CodeParameterMissing                Code = "parameter_missing"                 // A required parameter is missing
 	CodeGrantTypeUnsupported            Code = "grant_type_unsupported"            // The grant type is not served
+	CodeSignInUnserved                  Code = "sign_in_unserved"                  // People do not sign in here: no response type is served
 	CodeTenantUnknown                   Code = "tenant_unknown"                    // There is no such tenant
 	CodeOverloaded                      Code = "overloaded"                        // The server is at its limit
 	CodeAddressRateExceeded             Code = "address_rate_exceeded"             // Too many requests came from this network address
@@ -97,6 +98,7 @@ var rows = []Row{
 	{Code: CodeParameterRepeated, Error: "invalid_request", Status: 400, Section: "RFC 6749 §3.2", Who: "developer", Text: "A parameter appears more than once", Fix: "Send every parameter once; only resource may be repeated."},
 	{Code: CodeParameterMissing, Error: "invalid_request", Status: 400, Section: "RFC 6749 §5.2", Who: "developer", Text: "A required parameter is missing", Fix: "Add the parameter; one without a value counts as missing."},
 	{Code: CodeGrantTypeUnsupported, Error: "unsupported_grant_type", Status: 400, Section: "RFC 6749 §5.2", Who: "developer", Text: "The grant type is not served", Fix: "Use a grant type listed in grant_types_supported of the metadata."},
+	{Code: CodeSignInUnserved, Error: "unsupported_response_type", Status: 400, Section: "RFC 6749 §4.1.2.1", Who: "developer", Text: "People do not sign in here: no response type is served", Fix: "Present an assertion of your company's IdP at the token endpoint, or use client_credentials; response_types_supported of the metadata is empty."},
 	{Code: CodeTenantUnknown, Error: "invalid_request", Status: 404, Section: "RFC 8414 §3", Who: "developer", Text: "There is no such tenant", Fix: "Use the issuer that the administrator gave you, byte for byte."},
 	{Code: CodeOverloaded, Error: "temporarily_unavailable", Status: 503, Section: "RFC 6749 §4.1.2.1", Who: "operator", Text: "The server is at its limit", Fix: "Try again after the time in Retry-After."},
 	{Code: CodeAddressRateExceeded, Error: "temporarily_unavailable", Status: 429, Section: "RFC 6585 §4", Who: "operator", Text: "Too many requests came from this network address", Fix: "Try again after the time in Retry-After. limits.per_address is the bound; behind a proxy, list it in server.trusted_proxies, or all callers count as one."},

@@ -5,6 +5,7 @@
 #   install-tools.sh postgres    PostgreSQL 15 or newer, through apt-get (root or sudo)
 #   install-tools.sh cc          a C compiler, which the race detector needs (same way)
 #   install-tools.sh lint        golangci-lint, pinned, into the tool cache
+#   install-tools.sh sdks        the MCP SDKs for TypeScript and Python, pinned, beside their tests
 #   install-tools.sh keycloak    Java and Maven (same way), and Keycloak, pinned, into the cache
 #
 # Prints nothing when there is nothing to do.
@@ -75,16 +76,48 @@ install_keycloak() {
   deploy/ci/keycloak.sh fetch --features identity-assertion-jwt >/dev/null
 }
 
+# The MCP SDKs of other languages, as their registries give them: pinned by the files beside their programs, installed
+# beside them, and again only when a pin changes.
+install_sdks() {
+  local home=e2e/sdk/typescript
+  command -v npm >/dev/null || die "no npm found: install Node.js 20 or newer"
+  if ! current "$home/node_modules" "$home/package-lock.json"; then
+    echo "installing the MCP SDK for TypeScript"
+    npm ci --prefix "$home" --silent --no-audit --no-fund
+    stamp "$home/node_modules" "$home/package-lock.json"
+  fi
+  home=e2e/sdk/python
+  if ! current "$home/.venv" "$home/requirements.txt"; then
+    if ! python3 -c 'import ensurepip' 2>/dev/null; then
+      command -v apt-get >/dev/null || die "no python3 with venv found and no apt-get here: install Python 3.11 or newer"
+      local -x DEBIAN_FRONTEND=noninteractive
+      as_root apt-get update -qq
+      as_root apt-get install -y -qq --no-install-recommends python3 python3-venv >/dev/null
+    fi
+    echo "installing the MCP SDKs for Python"
+    rm -rf "$home/.venv"
+    python3 -m venv "$home/.venv"
+    "$home/.venv/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$home/requirements.txt"
+    stamp "$home/.venv" "$home/requirements.txt"
+  fi
+}
+
+# current tells whether a folder was installed from just this file of pins; stamp notes that it was.
+current() { [[ -d "$1" ]] && cmp -s "$1/.installed-from" "$2"; }
+stamp() { cp "$2" "$1/.installed-from"; }
+
 case "${1:-all}" in
 all)
   install_postgres
   install_cc
   install_lint
   install_keycloak
+  install_sdks
   ;;
 postgres) install_postgres ;;
 cc) install_cc ;;
 lint) install_lint ;;
 keycloak) install_keycloak ;;
-*) die "usage: install-tools.sh [postgres|cc|lint|keycloak]" ;;
+sdks) install_sdks ;;
+*) die "usage: install-tools.sh [postgres|cc|lint|keycloak|sdks]" ;;
 esac

@@ -41,6 +41,7 @@ func (c *call) verifyProof() error {
 		Method: "POST",
 		URL:    c.Tenant.Issuer + "/token", // from configuration, never from the Host header
 		Now:    c.now,
+		Nonce:  c.Nonce,
 	})
 	if err != nil {
 		refusal := oauth.AsError(err)

@@ -31,6 +31,8 @@ type Request struct {
 	Form          oauth.Form
 	Authorization []string // header values
 	Proofs        []string // DPoP header values
+	// Nonce judges the proof's nonce where one is asked for (dpop.Expectation); nil asks for none.
+	Nonce func(nonce string) error
 }
 
 // Response is a granted token.

@@ -33,7 +33,9 @@ func (g *Grants) recordGrant(ctx context.Context, c *call, result granted) (Resp
 // recordRefusal commits a refusal. What proves the caller (client assertion, DPoP proof) is used up by it; the assertion
 // is not, so that a step-up or a mended policy can still redeem it.
 func (g *Grants) recordRefusal(ctx context.Context, c *call, refusal *oauth.Error) error {
-	if !c.identified() { // a flood of those must not fill the disk
+	// A flood of strangers must not fill the disk. Nor must challenges for a nonce (RFC 9449 §8): they use nothing up, a
+	// client assertion neither, so that the client can come again with the same request and another proof.
+	if !c.identified() || refusal.Code == oauth.CodeDPoPNonceRequired {
 		return g.turnAway(c, refusal)
 	}
 	outcome := audit.Refused
@@ -73,12 +75,19 @@ func (g *Grants) notRecorded(c *call, err error) error {
 	return &oauth.Error{Code: oauth.CodeLedgerUnavailable, Cause: err, RetryAfter: retryAfter}
 }
 
-// turnAway records a refusal before the client is authenticated, in the bounded lane, and returns it.
+// turnAway records a refusal of which there may be any number, before the client is authenticated above all, in the
+// bounded lane, and returns it.
 func (g *Grants) turnAway(c *call, refusal *oauth.Error) error {
-	event := c.event(audit.TypeRequestRefused, audit.Refused)
+	outcome := audit.Refused
+	if refusal.Code == oauth.CodeDPoPNonceRequired {
+		outcome = audit.Challenged
+	}
+	event := c.event(audit.TypeRequestRefused, outcome)
 	event.Code = string(refusal.Code)
 	event.Detail = detail(refusal)
-	event.Principal = audit.Principal{Kind: "anonymous", Name: c.Form.Get("client_id")}
+	if !c.identified() {
+		event.Principal = audit.Principal{Kind: "anonymous", Name: c.Form.Get("client_id")}
+	}
 	g.Lane.Add(event, c.Remote)
 	g.Observer.Granted(c.Form.Get("grant_type"), c.issuerName(), refusal.Code)
 	return refusal

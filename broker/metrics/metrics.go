@@ -76,7 +76,7 @@ func (m *Metrics) Granted(grantType, issuer string, code oauth.Code) {
 	switch code {
 	case "":
 		result = "issued"
-	case oauth.CodeStepUpRequired:
+	case oauth.CodeStepUpRequired, oauth.CodeDPoPNonceRequired:
 		result = "challenged"
 	}
 	if grantType != oauth.GrantTypeJWTBearer {

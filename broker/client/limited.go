@@ -1,0 +1,56 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/chancery-dev/chancery/broker/oauth"
+	"github.com/chancery-dev/chancery/broker/tenant"
+)
+
+// Key is whose budget a request is taken from.
+type Key struct {
+	Tenant tenant.UID
+	Client string // uid
+}
+
+// Budget bounds how often each client may authenticate; *limit.Limiter[Key] does.
+type Budget interface {
+	// Take takes one request, or says when there will be one to take.
+	Take(k Key) (wait time.Duration, ok bool)
+}
+
+// Limited is an Authenticator whose clients have a budget.
+type Limited struct {
+	clients *Authenticator
+	budget  Budget
+}
+
+// Limit gives each client a budget. Both are required: who has no limit uses the
+// Authenticator.
+func Limit(a *Authenticator, b Budget) (*Limited, error) {
+	if a == nil || b == nil {
+		return nil, errors.New("a limit of clients needs an authenticator and a budget")
+	}
+	return &Limited{clients: a, budget: b}, nil
+}
+
+// Authenticate is the Authenticator's. The budget is spent by who proved to be the
+// client, and by nobody else: a client_id is no secret, and whoever sends it must
+// not lock its owner out. A client that proves nothing is therefore bounded by its
+// address alone. With the refusal comes who it was, for the record; what proves the
+// client (Redemption) is not used up by it.
+func (l *Limited) Authenticate(ctx context.Context, r Request) (Authentication, error) {
+	auth, err := l.clients.Authenticate(ctx, r)
+	if err != nil || !auth.Proved() {
+		return auth, err
+	}
+	wait, ok := l.budget.Take(Key{Tenant: r.Tenant, Client: auth.client.UID})
+	if !ok {
+		refusal := oauth.Refuse(oauth.CodeClientRateExceeded, auth.client.Name, "fewer requests of one client")
+		refusal.RetryAfter = wait
+		return auth, refusal
+	}
+	return auth, nil
+}

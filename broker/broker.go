@@ -22,7 +22,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/tenant"
 )
 
-// Config is what the public listener needs. Everything but TrustedProxies and CORSOrigins is required.
+// Config is what the public listener needs. Everything but Door, Nonces, TrustedProxies and CORSOrigins is required.
 type Config struct {
 	PublicURL      string // the default tenant's issuer
 	Pictures       Pictures
@@ -30,6 +30,8 @@ type Config struct {
 	JWKS           KeySets
 	Ready          func(context.Context) error
 	Observer       Observer
+	Door           Door     // nil: addresses are not limited
+	Nonces         Nonces   // nil: proofs need none
 	TrustedProxies []string // CIDRs; none by default
 	CORSOrigins    []string // exact origins for the token endpoint
 	InFlight       int      // requests served at a time; more are answered 503
@@ -90,7 +92,8 @@ func New(c Config) (*Server, error) {
 	}
 	gin.SetMode(gin.ReleaseMode)
 	s := &Server{Config: c, engine: gin.New(), slots: limiter(c.InFlight)}
-	// gin trusts every proxy unless told otherwise.
+	// gin trusts every proxy unless told otherwise, and X-Real-IP where the header that is meant is absent.
+	s.engine.RemoteIPHeaders = []string{forwardedFor}
 	if err := s.engine.SetTrustedProxies(c.TrustedProxies); err != nil {
 		return nil, err
 	}
@@ -120,15 +123,16 @@ func (s *Server) Routes() []string {
 
 func (s *Server) routes() {
 	e := s.engine
-	e.Use(s.trace, s.headers, s.recover)
+	e.Use(s.trace, s.headers, s.recover, forwarded)
 	read(e, "/livez", s.live)
 	read(e, "/readyz", s.ready)
-	e.NoRoute(s.notFound)
-	e.NoMethod(s.methodNotAllowed)
+	e.NoRoute(s.enter, s.notFound)
+	e.NoMethod(s.enter, s.methodNotAllowed)
 
-	open := e.Group("/", s.limit)
-	s.tenantRoutes(e.Group("/"), open)
-	s.tenantRoutes(e.Group("/t/:tenant"), open.Group("/t/:tenant"))
+	unlimited := e.Group("/", s.enter)
+	open := unlimited.Group("/", s.limit)
+	s.tenantRoutes(unlimited, open)
+	s.tenantRoutes(unlimited.Group("/t/:tenant"), open.Group("/t/:tenant"))
 	// RFC 8414 §3.1 and OpenID Connect Discovery put the well-known part before or behind an issuer's path.
 	publish(open, "/.well-known/oauth-authorization-server/t/:tenant", s.metadata)
 	publish(open, "/.well-known/openid-configuration/t/:tenant", s.metadata)

@@ -24,6 +24,9 @@ func (s *Server) token(c *gin.Context) {
 	if err == nil {
 		err = unread
 	}
+	if err == nil {
+		err = s.askNonce(c, &request)
+	}
 	if err != nil {
 		if request.Tenant != nil {
 			s.Tokens.TurnAway(request, err)

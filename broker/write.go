@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"math"
 	"net/http"
 	"strconv"
 
@@ -52,7 +53,7 @@ func (s *Server) refuse(c *gin.Context, err error) {
 		c.Header("WWW-Authenticate", `Basic realm="chancery", charset="UTF-8"`)
 	}
 	if refusal.RetryAfter > 0 {
-		c.Header("Retry-After", strconv.FormatInt(max(1, int64(refusal.RetryAfter.Seconds())), 10))
+		c.Header("Retry-After", strconv.FormatInt(int64(math.Ceil(refusal.RetryAfter.Seconds())), 10)) // whole seconds, not too early (RFC 9110 §10.2.3)
 	}
 	body := map[string]any{}
 	maps.Copy(body, w.Members)

@@ -27,6 +27,7 @@ var rights = []struct{ table, may string }{
 	{"redemptions", "select, insert, delete"}, // a loser's others, and what has expired
 	{"decisions", "select, insert"},
 	{"issued_tokens", "select, insert"},
+	{"revocations", "select, insert, delete"}, // what has expired; a policy keeps the rest
 	{"audit_writers", "select, insert, update (%heads%)"},
 	{"audit_events", "select, insert"},
 	{"audit_checkpoints", "select, insert"},

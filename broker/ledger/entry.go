@@ -20,6 +20,7 @@ const (
 	SpaceAssertion       Space = "assertion"
 	SpaceClientAssertion Space = "client_assertion"
 	SpaceProof           Space = "dpop"
+	SpaceRevokedToken    Space = "revoked_token" // a token's revocation: made once, kept until it would have expired
 )
 
 // Redemption is the use of something that can be used once.
@@ -73,6 +74,9 @@ type IssuedToken struct {
 	Thumbprint string // of the key it is bound to
 	DecisionID string
 	Trace      string
+	// Version of its tenant at the commit, so that what is revoked at a version is revoked whatever clocks say.
+	// The ledger sets it.
+	Version int64
 }
 
 // Entry is one request's facts, all or none of them.

@@ -84,7 +84,7 @@ func (l *Ledger) Commit(ctx context.Context, e Entry) error {
 	if err := e.check(); err != nil {
 		return err
 	}
-	w := &waiter{entry: e, record: audit.NewRecord(e.Event), done: make(chan answer, 1)}
+	w := &waiter{entry: e.versioned(), record: audit.NewRecord(e.Event), done: make(chan answer, 1)}
 	return l.submit(ctx, w).err
 }
 

@@ -163,11 +163,11 @@ func writePage(ctx context.Context, tx *sql.Tx, p ledger.Page) error {
 	}
 	if err := insertRows(ctx, tx, "issued_tokens",
 		"tenant_uid, jti, issued_at, expires_at, kid, grant_type, client_uid, subject, idp_uid, resource_uid, audience, scope, "+
-			"jkt, decision_id, trace", len(p.Tokens), func(i int) ([]any, error) {
+			"jkt, decision_id, trace, version", len(p.Tokens), func(i int) ([]any, error) {
 			t := p.Tokens[i]
 			return []any{
 				t.Tenant.String(), t.ID, t.IssuedAt.UnixMicro(), t.ExpiresAt.UnixMicro(), t.KeyID, t.GrantType, t.ClientUID,
-				t.Subject, t.IdPUID, t.ResourceID, t.Audience, t.Scope, t.Thumbprint, t.DecisionID, t.Trace,
+				t.Subject, t.IdPUID, t.ResourceID, t.Audience, t.Scope, t.Thumbprint, t.DecisionID, t.Trace, t.Version,
 			}, nil
 		}); err != nil {
 		return err

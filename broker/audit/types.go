@@ -5,6 +5,9 @@ const (
 	TypeTokenIssued       Type = "token.issued"
 	TypeTokenRefused      Type = "token.refused"
 	TypeTokenRevoked      Type = "token.revoked"
+	TypeTokensRevoked     Type = "tokens.revoked"          // everything of a client, a user or an IdP
+	TypeTokensCounted     Type = "tokens.revoked.counted"  // how many of them were alive
+	TypeAssertionUsed     Type = "client.assertion_used"   // at an endpoint that records nothing else
 	TypeRequestRefused    Type = "request.refused"         // before a client was authenticated
 	TypeRefusalsCounted   Type = "request.refused.counted" // the rest of a flood, by key and minute
 	TypeObjectCreated     Type = "object.created"
@@ -26,7 +29,8 @@ const (
 // Types lists the registered types.
 func Types() []Type {
 	return []Type{
-		TypeTokenIssued, TypeTokenRefused, TypeTokenRevoked, TypeRequestRefused, TypeRefusalsCounted,
+		TypeTokenIssued, TypeTokenRefused, TypeTokenRevoked, TypeTokensRevoked, TypeTokensCounted, TypeAssertionUsed,
+		TypeRequestRefused, TypeRefusalsCounted,
 		TypeObjectCreated, TypeObjectChanged, TypeObjectDeleted, TypeSecretCreated, TypeSecretRevoked,
 		TypeKeyPrepared, TypeKeyActivated, TypeKeyRetired, TypeKeyRevoked, TypeCheckpointKeyMade,
 		TypeAdminRefused, TypeAuditExported, TypeStarted, TypeStopped,
@@ -36,7 +40,8 @@ func Types() []Type {
 // Registered tells whether events of the type may be written.
 func (t Type) Registered() bool {
 	switch t {
-	case TypeTokenIssued, TypeTokenRefused, TypeTokenRevoked, TypeRequestRefused, TypeRefusalsCounted,
+	case TypeTokenIssued, TypeTokenRefused, TypeTokenRevoked, TypeTokensRevoked, TypeTokensCounted, TypeAssertionUsed,
+		TypeRequestRefused, TypeRefusalsCounted,
 		TypeObjectCreated, TypeObjectChanged, TypeObjectDeleted, TypeSecretCreated, TypeSecretRevoked,
 		TypeKeyPrepared, TypeKeyActivated, TypeKeyRetired, TypeKeyRevoked, TypeCheckpointKeyMade,
 		TypeAdminRefused, TypeAuditExported, TypeStarted, TypeStopped:

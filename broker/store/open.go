@@ -59,6 +59,8 @@ type Store struct {
 	journal *pgxpool.Pool // PostgreSQL only: connections that readers cannot starve the ledger of
 	release func()        // gives up the SQLite file
 	limit   time.Duration // of one statement
+
+	standing *pgxpool.Pool // PostgreSQL only: for introspection
 }
 
 // Open connects and makes sure that the database keeps what it acknowledges. It
@@ -141,6 +143,7 @@ func (s *Store) Close() error {
 	}
 	errs = append(errs, s.write.Close())
 	if s.pool != nil {
+		s.standing.Close()
 		s.journal.Close()
 		s.pool.Close()
 	}

@@ -22,6 +22,9 @@ func journalSettings() map[string]string {
 // journalConnections: one for the ledger's writer, one for its heartbeat and checkpoints.
 const journalConnections = 2
 
+// standingConnections: introspection asks for many tokens at once, so it needs few. Its statements, too, find rows by keys.
+const standingConnections = 4
+
 func openPostgres(ctx context.Context, c Config) (*Store, error) {
 	pool, err := newPool(ctx, c, c.Connections, nil)
 	if err != nil {
@@ -32,10 +35,16 @@ func openPostgres(ctx context.Context, c Config) (*Store, error) {
 		pool.Close()
 		return nil, err
 	}
+	standing, err := newPool(ctx, c, standingConnections, journalSettings())
+	if err != nil {
+		pool.Close()
+		journal.Close()
+		return nil, err
+	}
 	db := stdlib.OpenDBFromPool(pool)
 	db.SetMaxIdleConns(0) // the pool below keeps the idle ones
 	s := &Store{
-		dialect: Postgres, write: db, read: db, pool: pool, journal: journal,
+		dialect: Postgres, write: db, read: db, pool: pool, journal: journal, standing: standing,
 		release: func() {}, limit: c.StatementTimeout,
 	}
 	if err := s.checkPostgres(ctx); err != nil {

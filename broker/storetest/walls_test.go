@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/chancery-dev/chancery/broker/keys"
+	"github.com/chancery-dev/chancery/broker/lifecycle"
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/storetest"
 	"github.com/chancery-dev/chancery/broker/tenant"
@@ -27,7 +28,7 @@ func TestNoMethodWithoutTenant(t *testing.T) {
 			t.Fatal(err)
 		}
 		called := 0
-		for _, s := range []any{d.Objects(t), signing, d.Store} {
+		for _, s := range []any{d.Objects(t), signing, d.Store, d.Store.Tokens(d.Ledger(t, d.Store))} {
 			v := reflect.ValueOf(s)
 			for i := range v.NumMethod() {
 				name, method := v.Type().Method(i).Name, v.Method(i)
@@ -40,7 +41,7 @@ func TestNoMethodWithoutTenant(t *testing.T) {
 				}
 			}
 		}
-		if called < 14 {
+		if called < 19 {
 			t.Fatalf("only %d methods were found: the test looks past them", called)
 		}
 	})
@@ -121,7 +122,7 @@ func TestTenantsDoNotSeeEachOther(t *testing.T) {
 }
 
 // walled are the tables behind row-level security.
-var walled = []string{"objects", "object_revisions", "object_keys", "client_secrets", "signing_keys"}
+var walled = []string{"objects", "object_revisions", "object_keys", "client_secrets", "signing_keys", "revocations"}
 
 func TestRowLevelSecurity(t *testing.T) {
 	d := postgres(t)
@@ -134,6 +135,7 @@ func TestRowLevelSecurity(t *testing.T) {
 		t.Fatal(err)
 	}
 	addSigningKey(t, d, d.Default, "kid")
+	newShelf(t, d).mark(d.Default, lifecycle.Client, made.UID)
 	raw := d.Raw(t)
 	for _, table := range walled {
 		for who, uid := range map[string]string{"nobody": "", "another tenant": other.String(), "its tenant": d.Default.String()} {
@@ -199,7 +201,7 @@ func TestRuntimeRole(t *testing.T) {
 		"drop table audit_events_" + month, "update audit_checkpoints set body = ''", "delete from audit_checkpoints",
 		"update audit_writers set anchor = ''", "update audit_writers set id = id", "delete from audit_writers",
 		"update issued_tokens set scope = ''", "delete from issued_tokens", "update decisions set result = ''", "delete from decisions",
-		"update redemptions set entry = ''", "delete from objects", "delete from tenants", "delete from object_revisions", "update object_revisions set spec = ''",
+		"update redemptions set entry = ''", "update revocations set version = 0", "truncate revocations", "delete from objects", "delete from tenants", "delete from object_revisions", "update object_revisions set spec = ''",
 		"update client_secrets set digest = ''", "delete from client_secrets", "delete from checkpoint_keys", "update checkpoint_keys set sealed = ''",
 		"insert into chancery_migrations (version_id, is_applied) values (9, true)", "delete from chancery_migrations",
 		"create table mine (a int)", "alter table objects disable row level security", "alter table objects add column a int",

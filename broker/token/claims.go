@@ -62,6 +62,7 @@ var reserved = strict.Reserve(
 	"auth_time", "acr", "amr", "act", "may_act", "cnf", "status",
 	"tenant", "plan", "environment", "typ", "azp", "nonce", "sid", "events", "sub_id",
 	"authorization_details", "resource", "aud_tenant", "aud_sub",
+	"active", "token_type", "username", // RFC 7662 §2.2: introspection says them beside the claims
 )
 
 func (c Claims) validate() error {

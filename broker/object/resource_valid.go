@@ -84,9 +84,6 @@ func servedClaims() []string { return []string{"groups", "email"} }
 // Warnings says what has no effect yet and what denies.
 func (s *ResourceSpec) Warnings() []Problem {
 	var f findings
-	if s.Server.Client != "" {
-		f.notServed("spec.server.client", "introspection")
-	}
 	for _, claim := range s.Token.Claims {
 		if !slices.Contains(servedClaims(), claim) {
 			f.notServed("spec.token.claims", "the claim "+quote(claim))

@@ -145,7 +145,6 @@ func TestSpecsWarn(t *testing.T) {
 		"another grant":          {clientDoc, `["urn:ietf:params:oauth:grant-type:jwt-bearer"]`, "[client_credentials]", "not_served", "spec.grant_types"},
 		"TLS authentication":     {clientDoc, "client_secret_basic", "tls_client_auth", "not_served", "spec.auth.method"},
 		"a client of no scope":   {clientDoc, "scopes: [notes:read, notes:write]", "scopes: []", "absent_denies", "spec.scopes"},
-		"introspection":          {resourceDoc, "  default_scopes", "  server: {client: notes-server}\n  default_scopes", "not_served", "spec.server.client"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := decode(t, mutate(t, test.doc, test.from, test.to))[0]

@@ -74,7 +74,7 @@ func newResource(stored object.Stored) (*Resource, error) {
 		UID: stored.UID, Name: stored.Name, URI: spec.URI, Canonical: canonical, Disabled: spec.Disabled,
 		Scopes: map[string]string{}, ScopeNames: slices.Sorted(maps.Keys(spec.Scopes)), Risk: map[string]string{}, Implies: map[string][]string{},
 		DefaultScopes: spec.DefaultScopes, Lifetime: time.Duration(spec.Token.Lifetime), DPoPRequired: spec.Token.DPoP == object.DPoPRequired,
-		Algorithm: spec.Token.Algorithm, TokenClaims: spec.Token.Claims,
+		Algorithm: spec.Token.Algorithm, TokenClaims: spec.Token.Claims, ServerClient: spec.Server.Client,
 	}
 	for name, scope := range spec.Scopes {
 		r.Scopes[name] = scope.Description

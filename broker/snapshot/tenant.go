@@ -58,6 +58,7 @@ type Resource struct {
 	DPoPRequired  bool
 	Algorithm     string
 	TokenClaims   []string
+	ServerClient  string // the name of the client that may introspect its tokens; "": nobody
 }
 
 // Expand adds to scopes all that they imply.

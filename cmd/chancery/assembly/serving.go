@@ -43,10 +43,14 @@ func (s *Server) openGrants(context.Context) error {
 	if err != nil {
 		return err
 	}
+	clients, err := s.budgets(authenticator)
+	if err != nil {
+		return err
+	}
 	evaluator := policy.NewInProcess(s.Config.Policy.TimeBudget)
 	s.onClose(func(context.Context) error { evaluator.Close(); return nil })
 	s.grants, err = grant.New(grant.Config{
-		Clients:     authenticator,
+		Clients:     clients,
 		Assertions:  &assertion.Verifier{Keys: s.keySets, Now: s.Now},
 		Directories: s.source.Users(),
 		Policy:      evaluator,
@@ -61,8 +65,16 @@ func (s *Server) openGrants(context.Context) error {
 }
 
 func (s *Server) openBroker(context.Context) error {
-	var err error
+	door, err := s.openDoor()
+	if err != nil {
+		return err
+	}
+	nonces, err := s.nonces()
+	if err != nil {
+		return err
+	}
 	s.broker, err = broker.New(broker.Config{
+		Door: door, Nonces: nonces,
 		PublicURL: s.Config.Server.PublicURL, Pictures: s.source, Tokens: s.grants, JWKS: keySets{s.rings}, Ready: s.ready, Observer: s.metrics,
 		TrustedProxies: s.Config.Server.TrustedProxies, CORSOrigins: s.Config.Server.CORSOrigins, InFlight: s.Config.Limits.InFlight, Log: s.Log, Now: s.Now,
 	})

@@ -26,6 +26,7 @@ type Config struct {
 	Admin     Admin     `key:"admin"`
 	Database  Database  `key:"database"`
 	Keys      Keys      `key:"keys"`
+	DPoP      DPoP      `key:"dpop"`
 	Policy    Policy    `key:"policy"`
 	Refresh   Refresh   `key:"refresh"`
 	Limits    Limits    `key:"limits"`
@@ -76,6 +77,11 @@ type Keys struct {
 	RotateEvery time.Duration `key:"rotate_every" doc:"how long a key signs before its successor takes over"`
 }
 
+// DPoP is how proofs of possession are taken.
+type DPoP struct {
+	Nonce string `key:"nonce" doc:"none, or required: every DPoP proof needs a fresh nonce of this server"`
+}
+
 // Policy bounds evaluation.
 type Policy struct {
 	Isolation  string        `key:"isolation" doc:"in_process, or process: a child with hard limits"`
@@ -93,8 +99,8 @@ type Refresh struct {
 // Limits bound what one caller can take.
 type Limits struct {
 	InFlight   int    `key:"in_flight" doc:"requests served at a time; more are answered 503 with Retry-After"`
-	PerClient  string `key:"per_client" doc:"rate for each client"`
-	PerAddress string `key:"per_address" doc:"rate for each network address"`
+	PerClient  string `key:"per_client" doc:"rate for each client that authenticates, such as 100/s, 600/m or 100/s burst 200; empty: none"`
+	PerAddress string `key:"per_address" doc:"rate for each network address (IPv6: each /64), written as per_client; empty: none"`
 }
 
 // Vault is what seals secrets at rest.
@@ -168,6 +174,7 @@ func defaults(p Profile) map[string]any {
 		"keys.backend":           "local",
 		"keys.algorithm":         "ES256",
 		"keys.rotate_every":      "720h",
+		"dpop.nonce":             "none",
 		"policy.isolation":       "in_process",
 		"policy.time_budget":     "50ms",
 		"policy.memory":          "256MiB",

@@ -316,9 +316,13 @@ func TestRefused(t *testing.T) {
 		{"a query", "server: {public_url: 'https://auth.acme.com?x'}", "query or fragment"},
 		{"a fragment", "server: {public_url: 'https://auth.acme.com#x'}", "query or fragment"},
 		{"a user", "server: {public_url: 'https://a:b@auth.acme.com'}", "no absolute URL"},
+		{"a name that is not ASCII", "server: {public_url: 'https://aüth.acme.com'}", "ASCII"},
+		{"an escape in the name", "server: {public_url: 'https://%61uth.acme.com'}", "no absolute URL"},
 		{"an empty issuer", "server: {public_url: ''}", "server.public_url"},
 		{"no port", "server: {listen: 127.0.0.1}", "server.listen"},
 		{"no CIDR", "server: {trusted_proxies: [10.0.0.1]}", "no CIDR"},
+		{"a proxy everywhere", "server: {trusted_proxies: [10.0.0.0/8, 0.0.0.0/0]}", `"0.0.0.0/0" is every address`},
+		{"a proxy everywhere, IPv6", "server: {trusted_proxies: ['::/0']}", `"::/0" is every address`},
 		{"every origin", "server: {cors_origins: ['*']}", "no exact origin"},
 		{"an origin with a path", "server: {cors_origins: ['https://a.example/']}", "no exact origin"},
 		{"a pattern of origins", "server: {cors_origins: ['https://*.a.example']}", "no exact origin"},
@@ -338,6 +342,12 @@ func TestRefused(t *testing.T) {
 		{"isolation maybe", "policy: {isolation: maybe}", "policy.isolation"},
 		{"no time at all", "policy: {time_budget: 0s}", "policy.time_budget"},
 		{"nobody served", "limits: {in_flight: 0}", "limits.in_flight"},
+		{"a rate without a time", "limits: {per_client: '100'}", "limits.per_client: \"100\": a rate is expected, such as 100/s, 600/m or 100/s burst 200"},
+		{"a rate of nothing", "limits: {per_address: 0/s}", "limits.per_address: \"0/s\": a rate is expected"},
+		{"a rate that is a number", "limits: {per_address: 100}", "limits.per_address: text is expected"},
+		{"addresses behind a proxy that is not listed", "server: {public_url: 'https://auth.acme.com'}\nlimits: {per_address: 10/s}", "all callers count as one"},
+		{"nonces maybe", "dpop: {nonce: maybe}", "dpop.nonce"},
+		{"nonces that are not said", "dpop: {nonce: ''}", "dpop.nonce"},
 		{"a Vault", "vault: {backend: transit}", "vault.backend"},
 		{"no keyring", "vault: {keyring: {file: ''}}", "vault.keyring.file"},
 		{"egress maybe", "egress: {mode: maybe}", "egress.mode"},
@@ -351,8 +361,6 @@ func TestRefused(t *testing.T) {
 		{"retention", "audit: {retain: 720h}", "audit.retain: not served"},
 		{"sinks", "audit: {sinks: [siem]}", "audit.sinks: not served"},
 		{"redaction", "decisions: {redact: [user.email]}", "decisions.redact: not served"},
-		{"rate by client", "limits: {per_client: 10/s}", "limits.per_client: not served"},
-		{"rate by address", "limits: {per_address: 10/s}", "limits.per_address: not served"},
 		{"Transit's address", "vault: {transit: {address: 'https://vault'}}", "vault.transit.address: not served"},
 		{"traces", "telemetry: {otlp_endpoint: 'https://otlp'}", "telemetry.otlp_endpoint: not served"},
 	}
@@ -366,6 +374,30 @@ func TestRefused(t *testing.T) {
 		_, err := load(t, "log: {level: loud}\negress: {mode: maybe}", nil, nil)
 		refused(t, err, "log.level", "egress.mode")
 	})
+}
+
+// TestLimits: rates are kept as they are written; each of the three ways to know who asks will do.
+func TestLimits(t *testing.T) {
+	const rates = "limits: {per_client: 600/m, per_address: 100/s burst 200}\n"
+	for name, text := range map[string]string{
+		"no proxy":        rates,
+		"our certificate": rates + "server: {public_url: 'https://auth.acme.com', tls: {cert: a, key: b}}",
+		"a known proxy":   rates + "server: {public_url: 'https://auth.acme.com', trusted_proxies: [10.1.0.0/16, 'fd00::/8']}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := must(t, text, nil, nil)
+			if l.Limits.PerClient != "600/m" || l.Limits.PerAddress != "100/s burst 200" {
+				t.Errorf("%+v", l.Limits)
+			}
+		})
+	}
+	l := must(t, "", []string{"CHANCERY_LIMITS__PER_ADDRESS=10/s", "CHANCERY_DPOP__NONCE=required"}, nil)
+	if l.Limits.PerAddress != "10/s" || l.Limits.PerClient != "" || l.DPoP.Nonce != config.NonceRequired {
+		t.Errorf("%+v %+v", l.Limits, l.DPoP)
+	}
+	if l = must(t, "", nil, nil); l.DPoP.Nonce != config.NonceNone {
+		t.Errorf("%+v", l.DPoP)
+	}
 }
 
 func TestExplain(t *testing.T) {

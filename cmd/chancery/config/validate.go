@@ -9,6 +9,14 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/chancery-dev/chancery/broker/limit"
+)
+
+// What dpop.nonce may be.
+const (
+	NonceNone     = "none"
+	NonceRequired = "required"
 )
 
 // Validate refuses what contradicts itself, what would leave a check empty, and what is not served.
@@ -18,8 +26,10 @@ func (c *Config) Validate() error {
 		c.Admin.validate(c.Profile, c.Server.Listen),
 		c.Database.validate(),
 		c.Keys.validate(),
+		oneOf("dpop.nonce", c.DPoP.Nonce, NonceNone, NonceRequired),
 		c.Policy.validate(),
 		c.Limits.validate(),
+		c.addressesAreCallers(),
 		c.Vault.validate(),
 		oneOf("egress.mode", c.Egress.Mode, "allow", "deny"),
 		atLeast("audit.checkpoint_every", c.Audit.CheckpointEvery, time.Second),
@@ -36,8 +46,12 @@ func (c *Config) Validate() error {
 func (s Server) validate() error {
 	err := errors.Join(validIssuer(s.PublicURL), listenAddress("server.listen", s.Listen), s.TLS.validate())
 	for _, cidr := range s.TrustedProxies {
-		if _, parseErr := netip.ParsePrefix(cidr); parseErr != nil {
+		prefix, parseErr := netip.ParsePrefix(cidr)
+		switch {
+		case parseErr != nil:
 			err = errors.Join(err, fmt.Errorf("server.trusted_proxies: %q is no CIDR", cidr))
+		case prefix.Bits() == 0: // anybody could say that he is anybody
+			err = errors.Join(err, fmt.Errorf("server.trusted_proxies: %q is every address; list the proxies", cidr))
 		}
 	}
 	for _, origin := range s.CORSOrigins {
@@ -61,6 +75,8 @@ func validIssuer(raw string) error {
 		return fmt.Errorf("server.public_url: %q has a query or fragment (RFC 8414 §2)", raw)
 	case u.Path != "":
 		return fmt.Errorf("server.public_url: %q has a path; tenants have paths, the root has none", raw)
+	case strings.ContainsFunc(raw, func(r rune) bool { return r <= 0x20 || r > 0x7e || r == '%' || r == '\\' }):
+		return fmt.Errorf("server.public_url: %q: write the name in its ASCII form, without escapes", raw) // proofs are compared with it (RFC 9449 §4.3)
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
 		return fmt.Errorf("server.public_url: %q: http is for loopback only", raw)
 	case u.Scheme != "http" && u.Scheme != "https":
@@ -132,7 +148,26 @@ func (l Limits) validate() error {
 	if l.InFlight < 1 {
 		err = errors.New("limits.in_flight: at least 1 is expected")
 	}
-	return errors.Join(err, unserved("limits.per_client", l.PerClient), unserved("limits.per_address", l.PerAddress))
+	return errors.Join(err, validRate("limits.per_client", l.PerClient), validRate("limits.per_address", l.PerAddress))
+}
+
+func validRate(key, text string) error {
+	if text == "" {
+		return nil
+	}
+	if _, err := limit.ParseRate(text); err != nil {
+		return fmt.Errorf("%s: %w", key, err)
+	}
+	return nil
+}
+
+// addressesAreCallers: an https issuer without a certificate of our own has a proxy in front. Unless it is trusted, every
+// request comes from its address, and one caller would use up what all of them may ask.
+func (c *Config) addressesAreCallers() error {
+	if c.Limits.PerAddress != "" && len(c.Server.TrustedProxies) == 0 && c.Server.TLS.Cert == "" && strings.HasPrefix(c.Server.PublicURL, "https://") {
+		return errors.New("limits.per_address: server.public_url is https and server.tls is not set, so a proxy is in front; list it in server.trusted_proxies, or all callers count as one")
+	}
+	return nil
 }
 
 func (v Vault) validate() error {

@@ -21,7 +21,7 @@ const (
 	CodeInternal                        Code = "internal"                          // Something failed inside the server
 	CodeClientAuthenticationFailed      Code = "client_authentication_failed"      // The client could not be authenticated
 	CodeTwoClientAuthentications        Code = "two_client_authentications"        // The client authenticated in more than one way
-	CodeClientAuthenticationRequired    Code = "client_authentication_required"    // This grant needs an authenticated client
+	CodeClientAuthenticationRequired    Code = "client_authentication_required"    // This request needs an authenticated client
 	CodeClientGrantNotAllowed           Code = "client_grant_not_allowed"          // The client may not use this grant type
 	CodeClientPublic                    Code = "client_public"                     // A public client may not use this grant
 	CodeClientAssertionReplayed         Code = "client_assertion_replayed"         // The client assertion was used before
@@ -88,6 +88,7 @@ const (
 	CodePolicyTimeout                   Code = "policy_timeout"                    // The policy did not finish within its time
 	CodePolicyMemory                    Code = "policy_memory"                     // The policy used more memory than it may
 	CodeApprovalUnavailable             Code = "approval_unavailable"              // The policy asks for an approval and no approval workflow is served
+	CodeTokenTypeUnsupported            Code = "token_type_unsupported"            // Tokens of this type are not revoked here
 )
 
 var rows = []Row{
@@ -108,7 +109,7 @@ var rows = []Row{
 	{Code: CodeInternal, Error: "server_error", Status: 500, Section: "RFC 6749 §4.1.2.1", Who: "operator", Text: "Something failed inside the server", Fix: "Give the trace id to the operator."},
 	{Code: CodeClientAuthenticationFailed, Error: "invalid_client", Status: 401, Section: "RFC 6749 §5.2", Who: "developer", Text: "The client could not be authenticated", Fix: "Check client_id and credential. Unknown, disabled and wrong look the same here on purpose; chancery explain tells them apart."},
 	{Code: CodeTwoClientAuthentications, Error: "invalid_request", Status: 400, Section: "RFC 6749 §2.3", Who: "developer", Text: "The client authenticated in more than one way", Fix: "Use one of Basic, body secret or client_assertion in a request."},
-	{Code: CodeClientAuthenticationRequired, Error: "invalid_client", Status: 401, Section: "ID-JAG §4.4, EMA 7.7", Who: "developer", Text: "This grant needs an authenticated client", Fix: "Authenticate with client_secret_basic, client_secret_post or private_key_jwt."},
+	{Code: CodeClientAuthenticationRequired, Error: "invalid_client", Status: 401, Section: "ID-JAG §4.4, EMA 7.7, RFC 7662 §2.1, RFC 7009 §2.1", Who: "developer", Text: "This request needs an authenticated client", Fix: "Authenticate with client_secret_basic, client_secret_post or private_key_jwt."},
 	{Code: CodeClientGrantNotAllowed, Error: "unauthorized_client", Status: 400, Section: "RFC 6749 §5.2", Who: "admin", Text: "The client may not use this grant type", Fix: "Add the grant type to the client's grant_types."},
 	{Code: CodeClientPublic, Error: "unauthorized_client", Status: 400, Section: "ID-JAG §4.4", Who: "admin", Text: "A public client may not use this grant", Fix: "Use a confidential client, or set public_client_assertions to cnf in the tenant."},
 	{Code: CodeClientAssertionReplayed, Error: "invalid_client", Status: 401, Section: "RFC 7523 §3", Who: "developer", Text: "The client assertion was used before", Fix: "Make a fresh client assertion with a new jti for each request.", Face: CodeClientAuthenticationFailed},
@@ -175,4 +176,5 @@ var rows = []Row{
 	{Code: CodePolicyTimeout, Error: "invalid_grant", Status: 400, Section: "docs/policy.md", Who: "security", Text: "The policy did not finish within its time", Fix: "Write it as lookups; raise policy.time_budget only if it must be.", Entitlement: true},
 	{Code: CodePolicyMemory, Error: "invalid_grant", Status: 400, Section: "docs/policy.md", Who: "security", Text: "The policy used more memory than it may", Fix: "Write it as lookups.", Entitlement: true},
 	{Code: CodeApprovalUnavailable, Error: "invalid_grant", Status: 400, Section: "docs/grants.md", Who: "security", Text: "The policy asks for an approval and no approval workflow is served", Fix: "Remove approval from the policy's decision.", Entitlement: true},
+	{Code: CodeTokenTypeUnsupported, Error: "unsupported_token_type", Status: 400, Section: "RFC 7009 §2.2.1", Who: "developer", Text: "Tokens of this type are not revoked here", Fix: "Send an access token that this server issued; an assertion ends where its IdP ends it."},
 }

@@ -1,15 +1,11 @@
 package harness
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"math/big"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,43 +51,6 @@ func ID(compact string) (string, error) {
 	return claims.ID, json.Unmarshal(raw, &claims)
 }
 
-// Verify checks an ES256 token with a published key set, in the standard library alone: an opinion that is not ours.
-func Verify(t testing.TB, compact, keySet string) Token {
-	t.Helper()
-	token := Decode(t, compact)
-	var set struct{ Keys []map[string]string }
-	must(t, json.Unmarshal([]byte(keySet), &set))
-	i := slices.IndexFunc(set.Keys, func(k map[string]string) bool { return k["kid"] == token.Header["kid"] })
-	if i < 0 {
-		t.Fatalf("no key %v in %s", token.Header["kid"], keySet)
-	}
-	key := set.Keys[i]
-	if token.Header["alg"] != "ES256" || key["kty"] != "EC" || key["crv"] != "P-256" {
-		t.Fatalf("header %v, key %v", token.Header, key)
-	}
-	public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, coordinate(t, key["x"]), coordinate(t, key["y"])))
-	must(t, err)
-	cut := strings.LastIndexByte(compact, '.')
-	signature, err := base64.RawURLEncoding.DecodeString(compact[cut+1:])
-	must(t, err)
-	digest := sha256.Sum256([]byte(compact[:cut]))
-	if len(signature) != 64 || !ecdsa.Verify(public, digest[:], new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])) {
-		t.Fatal("the signature does not verify with the published key")
-	}
-	return token
-}
-
-// coordinate is of full length (RFC 7518 §6.2.1.2).
-func coordinate(t testing.TB, text string) []byte {
-	t.Helper()
-	raw, err := base64.RawURLEncoding.DecodeString(text)
-	must(t, err)
-	if len(raw) != 32 {
-		t.Fatalf("a coordinate of %d bytes", len(raw))
-	}
-	return raw
-}
-
 // Signer is a key of a client: for DPoP proofs and client assertions.
 type Signer struct {
 	t   testing.TB
@@ -101,7 +60,13 @@ type Signer struct {
 // NewSigner makes an ES256 key.
 func NewSigner(t testing.TB, kid string) *Signer {
 	t.Helper()
-	key, err := idptest.NewKey(kid, "ES256")
+	return NewSignerOf(t, kid, "ES256")
+}
+
+// NewSignerOf makes a key for an algorithm.
+func NewSignerOf(t testing.TB, kid, algorithm string) *Signer {
+	t.Helper()
+	key, err := idptest.NewKey(kid, algorithm)
 	must(t, err)
 	return &Signer{t: t, key: key}
 }
@@ -117,22 +82,28 @@ func (s *Signer) Set() string {
 	return string(encoded)
 }
 
+// proofKey is the public half without what names it.
 func (s *Signer) proofKey() map[string]any {
 	jwk := s.JWK()
-	return map[string]any{"kty": jwk["kty"], "crv": jwk["crv"], "x": jwk["x"], "y": jwk["y"]}
+	for _, name := range []string{"kid", "alg", "use"} {
+		delete(jwk, name)
+	}
+	return jwk
 }
 
-// Thumbprint is that of RFC 7638.
+// Thumbprint is that of RFC 7638: the members that make the key, in the order of their names, as Go writes maps.
 func (s *Signer) Thumbprint() string {
-	k := s.proofKey()
-	digest := sha256.Sum256(fmt.Appendf(nil, `{"crv":%q,"kty":%q,"x":%q,"y":%q}`, k["crv"], k["kty"], k["x"], k["y"]))
+	s.t.Helper()
+	encoded, err := json.Marshal(s.proofKey())
+	must(s.t, err)
+	digest := sha256.Sum256(encoded)
 	return base64.RawURLEncoding.EncodeToString(digest[:])
 }
 
 // Proof makes a DPoP proof for a POST to an address (RFC 9449 §4.2); claims replace or, when nil, remove what it says.
 func (s *Signer) Proof(address string, claims map[string]any) string {
 	s.t.Helper()
-	return s.Sign(map[string]any{"typ": "dpop+jwt", "alg": "ES256", "jwk": s.proofKey()}, merge(map[string]any{
+	return s.Sign(map[string]any{"typ": "dpop+jwt", "alg": s.key.Algorithm, "jwk": s.proofKey()}, merge(map[string]any{
 		"jti": rand.Text(), "htm": "POST", "htu": address, "iat": time.Now().Unix(),
 	}, claims))
 }
@@ -141,7 +112,7 @@ func (s *Signer) Proof(address string, claims map[string]any) string {
 func (s *Signer) ClientAssertion(id, audience string, claims map[string]any) string {
 	s.t.Helper()
 	now := time.Now().Unix()
-	return s.Sign(map[string]any{"typ": "client-authentication+jwt", "alg": "ES256", "kid": s.key.ID}, merge(map[string]any{
+	return s.Sign(map[string]any{"typ": "client-authentication+jwt", "alg": s.key.Algorithm, "kid": s.key.ID}, merge(map[string]any{
 		"iss": id, "sub": id, "aud": audience, "jti": rand.Text(), "iat": now, "exp": now + 60,
 	}, claims))
 }
@@ -157,7 +128,7 @@ func (s *Signer) Sign(header map[string]any, claims any) string {
 // SignRaw signs any bytes as a header.
 func (s *Signer) SignRaw(header []byte, claims any) string {
 	s.t.Helper()
-	compact, err := jws.SignHeader("ES256", header, s.key.Signer, claims)
+	compact, err := jws.SignHeader(s.key.Algorithm, header, s.key.Signer, claims)
 	must(s.t, err)
 	return compact
 }

@@ -15,6 +15,8 @@ FROM ${BUILDER} AS build
 ARG VERSION=unknown
 WORKDIR /src
 COPY go.mod go.sum ./
+COPY sdk/go/go.mod sdk/go/go.sum sdk/go/
+COPY sdk/go/verifier/mcpverifier/go.mod sdk/go/verifier/mcpverifier/go.sum sdk/go/verifier/mcpverifier/
 RUN go mod download
 COPY . .
 RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/usr/bin/chancery ./cmd/chancery

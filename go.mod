@@ -3,6 +3,8 @@ module github.com/chancery-dev/chancery
 go 1.26.0
 
 require (
+	github.com/chancery-dev/chancery/sdk/go v0.0.0
+	github.com/chancery-dev/chancery/sdk/go/verifier/mcpverifier v0.0.0
 	github.com/coreos/go-oidc/v3 v3.21.0
 	github.com/gin-gonic/gin v1.12.0
 	github.com/go-jose/go-jose/v4 v4.1.8
@@ -107,4 +109,10 @@ require (
 	modernc.org/libc v1.79.0 // indirect
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.12.1 // indirect
+)
+
+// The SDK is modules of its own, released with this one.
+replace (
+	github.com/chancery-dev/chancery/sdk/go => ./sdk/go
+	github.com/chancery-dev/chancery/sdk/go/verifier/mcpverifier => ./sdk/go/verifier/mcpverifier
 )

@@ -14,7 +14,7 @@ import (
 // and a room may reach past its neighbour downwards, except that rego belongs to
 // policy and migrations to cmd.
 var below = map[string][]string{
-	"cmd":        {"cmd", "admin", "broker", "federation", "policy", "rego", "vault", "migrations", "docs"},
+	"cmd":        {"cmd", "admin", "broker", "federation", "policy", "rego", "vault", "migrations", "docs", "sdk"},
 	"admin":      {"admin", "broker", "federation", "policy", "vault"},
 	"broker":     {"broker", "federation", "policy", "vault", "docs"},
 	"federation": {"federation"},

@@ -91,6 +91,11 @@ func New(p Policy, options ...Option) *Client {
 
 // Get fetches one document. Only 200 is an answer; redirects are not followed.
 func (c *Client) Get(ctx context.Context, rawURL string, n Network, limit Limit) (Response, error) {
+	return c.get(ctx, rawURL, n, limit, nil)
+}
+
+// get fetches; w, if there is one, watches.
+func (c *Client) get(ctx context.Context, rawURL string, n Network, limit Limit, w *watch) (Response, error) {
 	limit = limit.withDefaults()
 	u, err := url.Parse(rawURL)
 	if err != nil {
@@ -115,6 +120,13 @@ func (c *Client) Get(ctx context.Context, rawURL string, n Network, limit Limit)
 	}
 	transport.DisableKeepAlives = true
 	defer transport.CloseIdleConnections()
+	if w != nil {
+		proxy, err := n.proxy()
+		if err != nil {
+			return Response{}, err
+		}
+		w.through(transport, proxy)
+	}
 
 	// 2. The request. RoundTrip follows no redirect.
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
@@ -130,6 +142,9 @@ func (c *Client) Get(ctx context.Context, rawURL string, n Network, limit Limit)
 		return Response{}, transportError(u.Hostname(), err)
 	}
 	defer response.Body.Close()
+	if w != nil {
+		w.answered(response)
+	}
 
 	// 3. The answer.
 	if err := checkAnswer(response, u.Hostname(), limit); err != nil {

@@ -132,6 +132,8 @@ func writePermission(kind object.Kind) Permission {
 		return "user.write"
 	case object.KindPolicy:
 		return "policy.write"
+	case object.KindWorkload:
+		return "workload.write"
 	default:
 		return ""
 	}

@@ -12,7 +12,7 @@ type Permission string
 func permissions() []Permission {
 	return []Permission{
 		"tenant.read", "tenant.write", "idp.read", "idp.write", "client.read", "client.write", "resource.read", "resource.write",
-		"user.read", "user.write", "policy.read", "policy.write", "policy.approve", "secret.read", "secret.write",
+		"user.read", "user.write", "policy.read", "policy.write", "policy.approve", "workload.read", "workload.write", "secret.read", "secret.write", "token.read", "token.revoke",
 		"audit.read", "decision.read", "key.read", "key.write", "object.apply", "object.export", "metrics.read", "api.read",
 	}
 }
@@ -35,7 +35,7 @@ const (
 // reading is what everyone may do who sees objects at all.
 func reading() []Permission {
 	return []Permission{
-		"tenant.read", "idp.read", "client.read", "resource.read", "user.read", "policy.read", "object.export", "api.read",
+		"tenant.read", "idp.read", "client.read", "resource.read", "user.read", "policy.read", "workload.read", "object.export", "api.read",
 	}
 }
 
@@ -51,11 +51,11 @@ func (r Role) Permissions() []Permission {
 	case RolePolicyApprover:
 		return append(reading(), "policy.approve", "decision.read")
 	case RoleIdPAdmin:
-		return append(reading(), "idp.write", "object.apply", "decision.read")
+		return append(reading(), "idp.write", "workload.write", "object.apply", "decision.read")
 	case RoleOperator:
-		return append(reading(), "key.read", "key.write", "secret.read", "metrics.read")
-	case RoleAuditor: // reads the audit log, and nothing else
-		return []Permission{"audit.read", "decision.read", "api.read"}
+		return append(reading(), "key.read", "key.write", "secret.read", "token.read", "token.revoke", "metrics.read")
+	case RoleAuditor: // reads what was done, and nothing else
+		return []Permission{"audit.read", "decision.read", "token.read", "api.read"}
 	case RoleViewer:
 		return reading()
 	default:

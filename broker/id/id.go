@@ -22,6 +22,7 @@ const (
 	Resource         Kind = "res"
 	User             Kind = "usr"
 	Policy           Kind = "pol"
+	Workload         Kind = "wkl"
 	Secret           Kind = "sec"
 	Decision         Kind = "dec"
 	Event            Kind = "evt"

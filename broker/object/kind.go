@@ -23,18 +23,19 @@ func sorts() []sort {
 		{KindClient, "clients", id.Client, func() Spec { return &ClientSpec{} }},
 		{KindIdentityProvider, "identity-providers", id.IdentityProvider, func() Spec { return &IdentityProviderSpec{} }},
 		{KindUser, "users", id.User, func() Spec { return &UserSpec{} }},
+		{KindWorkload, "workloads", id.Workload, func() Spec { return &WorkloadSpec{} }},
 		{KindPolicy, "policies", id.Policy, func() Spec { return &PolicySpec{} }},
 	}
 }
 
 // laterKinds are named by the contract and not served yet: a better text than "unknown".
 func laterKinds() []Kind {
-	return []Kind{"Workload", "Provider", "Group", "RoleBinding", "EventStream", "DownstreamServer", "AuditSink"}
+	return []Kind{"Provider", "Group", "RoleBinding", "EventStream", "DownstreamServer", "AuditSink"}
 }
 
 // Kinds lists the kinds that are served, in the order in which they are applied.
 func Kinds() []Kind {
-	kinds := make([]Kind, 0, 6)
+	kinds := make([]Kind, 0, 7)
 	for _, s := range sorts() {
 		kinds = append(kinds, s.kind)
 	}

@@ -29,6 +29,7 @@ const (
 	KindResource         Kind = "Resource"
 	KindUser             Kind = "User"
 	KindPolicy           Kind = "Policy"
+	KindWorkload         Kind = "Workload"
 )
 
 // Metadata says which object it is. UID, Revision, ManagedBy and the times are the server's.

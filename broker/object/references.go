@@ -65,6 +65,10 @@ func referencesOf(spec Spec) []reference {
 		for _, identity := range s.Identities {
 			list("spec.identities", KindIdentityProvider, []string{identity.IdP})
 		}
+	case *WorkloadSpec:
+		list("spec.idp", KindIdentityProvider, []string{s.IdP})
+		list("spec.client", KindClient, []string{s.Client})
+		list("spec.resources", KindResource, s.Resources)
 	case *PolicySpec:
 		list("spec.applies_to.resources", KindResource, s.AppliesTo.Resources)
 	}

@@ -70,6 +70,13 @@ func (d *draft) keysFree(ctx context.Context, wrong *findings) error {
 }
 
 func (f *findings) taken(object string, key Key, holder string) {
+	if key.Space == SpaceWorkload { // its value is a digest, which tells nobody anything
+		f.problems = append(f.problems, Problem{
+			Object: object, Path: "spec.match", Code: key.Space + "_taken",
+			Text: holder + " has the same idp and the same claims: a token that fits would be two workloads",
+		})
+		return
+	}
 	f.problems = append(f.problems, Problem{
 		Object: object, Code: key.Space + "_taken", Text: key.Space + " " + quote(key.Value) + " belongs to " + holder,
 	})

@@ -167,6 +167,10 @@ func (s *Source) fill(ctx context.Context, t *Tenant, inherited []*policy.Compil
 	if t.Registry, err = federation.NewRegistry(idps); err != nil {
 		return err
 	}
+	t.idps = make(map[string]*federation.IdentityProvider, len(idps))
+	for _, idp := range t.Registry.All() {
+		t.idps[idp.UID] = idp
+	}
 	t.byName, t.byURI = map[string]*Resource{}, map[string]*Resource{}
 	err = s.each(ctx, t.UID, object.KindResource, func(stored object.Stored) error {
 		r, err := newResource(stored)
@@ -181,6 +185,9 @@ func (s *Source) fill(ctx context.Context, t *Tenant, inherited []*policy.Compil
 		return nil
 	})
 	if err != nil {
+		return err
+	}
+	if err := s.fillWorkloads(ctx, t); err != nil {
 		return err
 	}
 	return s.fillPolicies(ctx, t, inherited, before)

@@ -54,10 +54,5 @@ func (c *Clients) load(ctx context.Context, t tenant.UID, clientID string) (*cli
 	if len(holders) > 1 || holders[0].Kind != object.KindClient { // the key is exclusive, and a client's
 		return nil, nil, object.ErrKeyTaken
 	}
-	secrets, err := c.store.Secrets(ctx, t, holders[0].UID)
-	if err != nil {
-		return nil, nil, err
-	}
-	found, err := newClient(holders[0], secrets)
-	return found, []string{holders[0].UID}, err
+	return c.whole(ctx, holders[0])
 }

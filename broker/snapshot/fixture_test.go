@@ -118,6 +118,8 @@ func kindOf(t *testing.T, spec object.Spec) object.Kind {
 		return object.KindResource
 	case *object.UserSpec:
 		return object.KindUser
+	case *object.WorkloadSpec:
+		return object.KindWorkload
 	case *object.PolicySpec:
 		return object.KindPolicy
 	}

@@ -1,6 +1,7 @@
 package snapshot_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,6 +92,14 @@ func (m *memory) FindByKey(_ context.Context, t tenant.UID, _, value string) ([]
 	paused(revision)
 	spec := fmt.Sprintf(`{"client_id":%q,"display_name":"%d"}`, value, revision)
 	return []object.Stored{{Tenant: t, UID: "cli_1", Kind: object.KindClient, Name: value, Spec: []byte(spec)}}, nil
+}
+
+func (m *memory) Get(ctx context.Context, t tenant.UID, _ object.Kind, name string) (object.Stored, error) {
+	found, err := m.FindByKey(ctx, t, object.SpaceClientID, name)
+	if err != nil || len(found) == 0 {
+		return object.Stored{}, cmp.Or(err, object.ErrNotFound)
+	}
+	return found[0], nil
 }
 
 func (m *memory) Secrets(context.Context, tenant.UID, string) ([]object.Secret, error) {

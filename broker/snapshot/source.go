@@ -33,6 +33,7 @@ const (
 type Store interface {
 	Tenant(ctx context.Context, name string) (object.Stored, error)
 	List(ctx context.Context, t tenant.UID, kind object.Kind, after string, limit int) ([]object.Stored, error)
+	Get(ctx context.Context, t tenant.UID, kind object.Kind, name string) (object.Stored, error)
 	ByUID(ctx context.Context, t tenant.UID, kind object.Kind, uid string) (object.Stored, error)
 	FindByKey(ctx context.Context, t tenant.UID, space, value string) ([]object.Stored, error)
 	Secrets(ctx context.Context, t tenant.UID, clientUID string) ([]object.Secret, error)

@@ -27,7 +27,10 @@ type Tenant struct {
 	// PublicClientAssertions is true if a client that cannot authenticate may redeem an assertion bound to a key that it proves.
 	PublicClientAssertions bool
 	Registry               *federation.Registry
-	Policies               *policy.Set
+	// Workloads are the rules that turn a platform's token into a client, by the uid of their IdP, in the order of
+	// their names; disabled ones are left out.
+	Workloads map[string][]federation.Workload
+	Policies  *policy.Set
 
 	active bool // status: active
 	// guards are those of tenant default that bind all; compiled is every policy, for the next picture to take over.
@@ -37,6 +40,7 @@ type Tenant struct {
 
 	// inherited is the picture of tenant default whose guards bind here; zero for default itself.
 	inherited  ledger.Picture
+	idps       map[string]*federation.IdentityProvider // by uid
 	byName     map[string]*Resource
 	byURI      map[string]*Resource // by canonical URI
 	inNameForm []*Resource          // sorted by name
@@ -77,6 +81,12 @@ func (t *Tenant) Pictures() []ledger.Picture {
 		return []ledger.Picture{own}
 	}
 	return []ledger.Picture{own, t.inherited}
+}
+
+// IdentityProvider finds a trusted IdP by its uid, disabled or not.
+func (t *Tenant) IdentityProvider(uid string) (*federation.IdentityProvider, bool) {
+	p, ok := t.idps[uid]
+	return p, ok
 }
 
 // ResourceByName finds a resource, disabled or not.

@@ -89,6 +89,25 @@ const (
 	CodePolicyMemory                    Code = "policy_memory"                     // The policy used more memory than it may
 	CodeApprovalUnavailable             Code = "approval_unavailable"              // The policy asks for an approval and no approval workflow is served
 	CodeTokenTypeUnsupported            Code = "token_type_unsupported"            // Tokens of this type are not revoked here
+	CodeJWKSStale                       Code = "jwks_stale"                        // The issuer's keys were given to us with an end, which is near or past
+	CodeIdPConfigInvalid                Code = "idp_config_invalid"                // The IdP's entry cannot be used as it is written
+	CodeEgressRefused                   Code = "egress_refused"                    // The egress rules do not let this server reach the IdP
+	CodeDNSFailed                       Code = "dns_failed"                        // The IdP's name has no address on this server
+	CodeConnectFailed                   Code = "connect_failed"                    // Nobody accepts the connection to the IdP
+	CodeProxy407                        Code = "proxy_407"                         // The proxy wants a user and a password
+	CodeProxyFailed                     Code = "proxy_failed"                      // The proxy does not let the connection to the IdP pass
+	CodeTLSUnknownCA                    Code = "tls_unknown_ca"                    // The IdP's certificate is signed by an authority that this server does not trust
+	CodeTLSFailed                       Code = "tls_failed"                        // No TLS connection to the IdP can be made
+	CodeCertExpired                     Code = "cert_expired"                      // A certificate of the IdP's chain is not valid at this time
+	CodeCertExpiring                    Code = "cert_expiring"                     // A certificate of the IdP's chain ends soon
+	CodeDiscoveryFailed                 Code = "discovery_failed"                  // The IdP's metadata cannot be read
+	CodeIssMismatch                     Code = "iss_mismatch"                      // The IdP publishes another issuer than the one configured
+	CodeOktaCustomAS                    Code = "okta_custom_as"                    // The issuer is a custom authorization server of Okta
+	CodeIssuerTaken                     Code = "issuer_taken"                      // Another entry of this tenant has the same issuer
+	CodeKeysFailed                      Code = "keys_failed"                       // The IdP's key set cannot be read
+	CodeKeyDropped                      Code = "key_dropped"                       // Keys of the IdP's set are not used
+	CodeAlgorithmsDisjoint              Code = "algorithms_disjoint"               // The IdP has no key for any algorithm of the entry
+	CodeAlgorithmsUncovered             Code = "algorithms_uncovered"              // Some keys of the IdP are for algorithms that the entry does not list
 )
 
 var rows = []Row{
@@ -177,4 +196,23 @@ var rows = []Row{
 	{Code: CodePolicyMemory, Error: "invalid_grant", Status: 400, Section: "docs/policy.md", Who: "security", Text: "The policy used more memory than it may", Fix: "Write it as lookups.", Entitlement: true},
 	{Code: CodeApprovalUnavailable, Error: "invalid_grant", Status: 400, Section: "docs/grants.md", Who: "security", Text: "The policy asks for an approval and no approval workflow is served", Fix: "Remove approval from the policy's decision.", Entitlement: true},
 	{Code: CodeTokenTypeUnsupported, Error: "unsupported_token_type", Status: 400, Section: "RFC 7009 §2.2.1", Who: "developer", Text: "Tokens of this type are not revoked here", Fix: "Send an access token that this server issued; an assertion ends where its IdP ends it."},
+	{Code: CodeJWKSStale, Error: "invalid_grant", Status: 400, Section: "docs/idp-diagnostics.md", Who: "admin", Text: "The issuer's keys were given to us with an end, which is near or past", Fix: "Make a new bundle where there is a network (chancery idp bundle create) and import it (chancery idp bundle import). After jwks.not_after every assertion of the issuer is refused.", Face: CodeAssertionUntrusted},
+	{Code: CodeIdPConfigInvalid, Error: "server_error", Status: 500, Section: "docs/objects.md", Who: "admin", Text: "The IdP's entry cannot be used as it is written", Fix: "Mend spec.issuer or spec.network of the entry: the bundle must be readable on the server, the proxy an http or https URL.", Face: CodeInternal},
+	{Code: CodeEgressRefused, Error: "server_error", Status: 500, Section: "docs/configuration.md", Who: "operator", Text: "The egress rules do not let this server reach the IdP", Fix: "List the host in egress.allow; for an IdP in your own network set network.allow_private_addresses in its entry.", Face: CodeInternal},
+	{Code: CodeDNSFailed, Error: "server_error", Status: 500, Section: "RFC 1034 §3", Who: "operator", Text: "The IdP's name has no address on this server", Fix: "Check the name in spec.issuer, and the resolver that this server uses.", Face: CodeInternal},
+	{Code: CodeConnectFailed, Error: "server_error", Status: 500, Section: "RFC 9293 §3.5", Who: "operator", Text: "Nobody accepts the connection to the IdP", Fix: "Check firewalls between this server and the IdP, and whether a proxy is needed (spec.network.proxy).", Face: CodeInternal},
+	{Code: CodeProxy407, Error: "server_error", Status: 500, Section: "RFC 9110 §15.5.8", Who: "operator", Text: "The proxy wants a user and a password", Fix: "Put them into spec.network.proxy of the entry, or let the proxy admit this server by its address.", Face: CodeInternal},
+	{Code: CodeProxyFailed, Error: "server_error", Status: 500, Section: "RFC 9110 §9.3.6", Who: "operator", Text: "The proxy does not let the connection to the IdP pass", Fix: "Ask who runs the proxy to let this server through to the IdP's host and port.", Face: CodeInternal},
+	{Code: CodeTLSUnknownCA, Error: "server_error", Status: 500, Section: "RFC 5280 §6.1", Who: "admin", Text: "The IdP's certificate is signed by an authority that this server does not trust", Fix: "Put the authority's certificate into spec.network.ca_bundle of the entry. A proxy that opens TLS shows its own.", Face: CodeInternal},
+	{Code: CodeTLSFailed, Error: "server_error", Status: 500, Section: "RFC 8446 §4.4.2", Who: "admin", Text: "No TLS connection to the IdP can be made", Fix: "Check that the certificate names the host in spec.issuer and that the IdP speaks TLS 1.2 or later there.", Face: CodeInternal},
+	{Code: CodeCertExpired, Error: "server_error", Status: 500, Section: "RFC 5280 §4.1.2.5", Who: "admin", Text: "A certificate of the IdP's chain is not valid at this time", Fix: "Who runs the IdP must renew it; the row names its subject and dates. Check this server's clock too.", Face: CodeInternal},
+	{Code: CodeCertExpiring, Error: "server_error", Status: 500, Section: "RFC 5280 §4.1.2.5", Who: "admin", Text: "A certificate of the IdP's chain ends soon", Fix: "Who runs the IdP must renew it. The test warns 60, 30, 14 and 3 days before.", Face: CodeInternal},
+	{Code: CodeDiscoveryFailed, Error: "server_error", Status: 500, Section: "RFC 8414 §3, OpenID Connect Discovery 1.0 §4", Who: "admin", Text: "The IdP's metadata cannot be read", Fix: "Compare spec.issuer with the IdP's own page; it must answer 200 with application/json, without a redirect, in at most 128 KiB. Else set jwks.uri.", Face: CodeInternal},
+	{Code: CodeIssMismatch, Error: "server_error", Status: 500, Section: "RFC 8414 §3.3, OpenID Connect Discovery 1.0 §4.3", Who: "admin", Text: "The IdP publishes another issuer than the one configured", Fix: "The two are compared byte for byte, a trailing slash included. Set spec.issuer to the published one, if that is your IdP.", Face: CodeInternal},
+	{Code: CodeOktaCustomAS, Error: "server_error", Status: 500, Section: "docs/idp-diagnostics.md", Who: "admin", Text: "The issuer is a custom authorization server of Okta", Fix: "ID-JAGs come from the org server: remove /oauth2/default, or whatever begins with /oauth2/, from spec.issuer.", Face: CodeInternal},
+	{Code: CodeIssuerTaken, Error: "server_error", Status: 500, Section: "docs/objects.md", Who: "admin", Text: "Another entry of this tenant has the same issuer", Fix: "Use that entry, or delete it first. Okta's own 'Failed to save XAA configuration' means the same on its side: another app there uses our issuer URL.", Face: CodeInternal},
+	{Code: CodeKeysFailed, Error: "server_error", Status: 500, Section: "RFC 7517 §5", Who: "admin", Text: "The IdP's key set cannot be read", Fix: "It must answer 200 with a JWK set that has at least one usable public key.", Face: CodeInternal},
+	{Code: CodeKeyDropped, Error: "server_error", Status: 500, Section: "RFC 7517 §4, §9.2", Who: "admin", Text: "Keys of the IdP's set are not used", Fix: "The row says why: a private or symmetric key that was published is everybody's, two keys with one kid name neither. Who runs the IdP must mend its set.", Face: CodeInternal},
+	{Code: CodeAlgorithmsDisjoint, Error: "server_error", Status: 500, Section: "RFC 8725 §3.1", Who: "admin", Text: "The IdP has no key for any algorithm of the entry", Fix: "Put the algorithm that the IdP signs with into assertions.algorithms.", Face: CodeInternal},
+	{Code: CodeAlgorithmsUncovered, Error: "server_error", Status: 500, Section: "RFC 8725 §3.1", Who: "admin", Text: "Some keys of the IdP are for algorithms that the entry does not list", Fix: "If the IdP signs assertions with them, put their algorithm into assertions.algorithms.", Face: CodeInternal},
 }

@@ -24,6 +24,7 @@ type row struct {
 	Fix         string `yaml:"fix"`
 	Face        string `yaml:"face"`
 	Entitlement bool   `yaml:"entitlement"`
+	Diagnostic  bool   `yaml:"diagnostic"` // a finding of chancery idp: no request is refused with it
 }
 
 func main() {
@@ -80,7 +81,7 @@ func goSource(rows []row) []byte {
 }
 
 var acronyms = map[string]string{
-	"id": "ID", "dpop": "DPoP", "jti": "JTI", "cnf": "CNF", "saml": "SAML", "subid": "SubID", "iss": "Iss", "aud": "Aud",
+	"id": "ID", "dpop": "DPoP", "jti": "JTI", "cnf": "CNF", "saml": "SAML", "jwks": "JWKS", "tls": "TLS", "dns": "DNS", "idp": "IdP", "as": "AS", "ca": "CA", "subid": "SubID", "iss": "Iss", "aud": "Aud",
 }
 
 func name(code string) string {
@@ -112,7 +113,11 @@ func writePages(rows []row, dir string) error {
 	var index bytes.Buffer
 	index.WriteString("# Error codes\n\nMade from `broker/oauth/catalogue.yaml` by `make generate`. Each is also served at `/errors/{code}`.\n\n| code | OAuth error | status | what |\n| --- | --- | --- | --- |\n")
 	for _, r := range rows {
-		fmt.Fprintf(&index, "| [%s](%s.md) | `%s` | %d | %s |\n", r.Code, r.Code, r.Error, r.Status, r.Text)
+		if r.Diagnostic {
+			fmt.Fprintf(&index, "| [%s](%s.md) | (diagnostic) | | %s |\n", r.Code, r.Code, r.Text)
+		} else {
+			fmt.Fprintf(&index, "| [%s](%s.md) | `%s` | %d | %s |\n", r.Code, r.Code, r.Error, r.Status, r.Text)
+		}
 		if err := os.WriteFile(filepath.Join(dir, r.Code+".md"), page(r), 0o600); err != nil {
 			return err
 		}
@@ -123,6 +128,10 @@ func writePages(rows []row, dir string) error {
 func page(r row) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# %s\n\n%s.\n\n", r.Code, r.Text)
+	if r.Diagnostic {
+		fmt.Fprintf(&b, "- A finding of `chancery idp` ([IdP diagnostics](../idp-diagnostics.md)); no request is refused with it\n- Standard: %s\n- Who fixes it: %s\n\n%s\n", r.Section, r.Who, r.Fix)
+		return b.Bytes()
+	}
 	fmt.Fprintf(&b, "- OAuth error: `%s`", r.Error)
 	if r.Entitlement {
 		b.WriteString(" (`access_denied` where the IdP's entry says `error_profile: idjag-06`)")

@@ -11,7 +11,7 @@ const (
 	CodeAssertionMalformed  Code = "assertion_malformed"   // not one compact JWS in its only canonical form
 	CodeAssertionTooLarge   Code = "assertion_too_large"   // above 16 KiB
 	CodeHeaderUnsupported   Code = "header_unsupported"    // crit, b64, zip or encryption
-	CodeTypMissing          Code = "typ_missing"           // no typ, or plain JWT: an ID token
+	CodeTypMissing          Code = "typ_missing"           // no typ, or plain JWT, where the entry takes ID-JAGs only
 	CodeTypWrong            Code = "typ_wrong"             // the typ of another kind of token
 	CodeOwnAssertion        Code = "own_assertion"         // issued by the tenant's own authorization server
 	CodeAssertionUntrusted  Code = "assertion_untrusted"   // the public face of the next six
@@ -43,6 +43,7 @@ const (
 	CodeAudTenantMismatch     Code = "aud_tenant_mismatch"       // for another tenant of ours
 	CodeActUnsupported        Code = "act_unsupported"           // an actor chain of the wrong form or too deep
 	CodeGroupsMalformed       Code = "groups_malformed"          // groups that are no list of at most 2,000 names
+	CodeIDTokenPresented      Code = "id_token_presented"        // made for signing a person in, not for this
 	CodeIssuerClientDenied    Code = "issuer_client_not_allowed" // valid, but the entry does not list the client
 )
 
@@ -75,7 +76,7 @@ func Codes() []Code {
 		CodeClaimMissing, CodeClaimMalformed, CodeAudNotUs, CodeAudMulti, CodeAudIsResource, CodeAssertionExpired,
 		CodeAssertionNotYetValid, CodeAssertionTooLongLived, CodeClockSkew, CodeClientIDMismatch, CodeCNFUnproved,
 		CodeCNFUnsupported, CodeTenantMissing, CodeTenantUnlisted, CodeAudTenantMismatch, CodeActUnsupported,
-		CodeGroupsMalformed, CodeIssuerClientDenied,
+		CodeGroupsMalformed, CodeIDTokenPresented, CodeIssuerClientDenied,
 		CodeJTIReplayed, CodeResourceUnknown, CodeScopeNotAsserted, CodeGroupsOverage,
 		CodeSubjectUnmatched, CodeSubjectConflict, CodeSubjectDisabled, CodeGuestDenied, CodeSAMLSubID,
 		CodeSubIDUnsupported, CodeNoEmail, CodeEmailUnverified,

@@ -4,7 +4,8 @@ package federation
 // value is no difference. It is filled from the preset of an entry; this room
 // knows no product by name.
 type Dialect struct {
-	// TenantClaim carries the IdP-side tenant; "" is tenant. Entra: tid.
+	// TenantClaim carries the IdP-side tenant in profiles other than id-jag, and is
+	// required there; "" is tenant, which is not. Entra: tid.
 	TenantClaim string
 	// Tenant, if set, is what TenantClaim must be, beside any list: the tenant that
 	// the issuer itself names.
@@ -18,6 +19,7 @@ type Dialect struct {
 	// AgentClaims: the token may speak of an agent in Entra's words (xms_act_fct,
 	// xms_sub_fct, xms_par_app_azp, xms_idrel, idtyp).
 	AgentClaims bool
-	// GuestClaim and GuestValue tell a guest: the claim present with the value.
+	// GuestClaim and GuestValue tell a guest in profiles other than id-jag: the
+	// claim present with the value, a number or boolean in its JSON form.
 	GuestClaim, GuestValue string
 }

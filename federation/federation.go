@@ -112,6 +112,14 @@ type ClaimRules struct {
 // Allows tells whether the entry lists the profile.
 func (r AssertionRules) Allows(p Profile) bool { return slices.Contains(r.Profiles, p) }
 
+// ListsClient tells whether the entry lets a client present its assertions, by any
+// of the names that a client has. An entry that lists nobody lets nobody.
+func (p *IdentityProvider) ListsClient(names []string) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
+		return name != "" && slices.Contains(p.Assertions.Clients, name)
+	})
+}
+
 // ReadsClaim tells whether groups may come from the assertion's own claim.
 func (r ClaimRules) ReadsClaim() bool {
 	return r.Groups != "" && slices.Contains(r.GroupsFrom, GroupsFromClaim)

@@ -22,6 +22,7 @@ type Identifiers struct {
 	SubIDFormat   string
 	Email         string // as sent, "" when absent
 	EmailVerified *bool  // nil when the assertion does not say
+	Guest         bool   // the assertion says that the subject is a guest at the IdP
 }
 
 // Account is a user of a tenant, as far as a grant needs to know.
@@ -62,6 +63,7 @@ type NewAccount struct {
 	Tenant  string
 	Subject string
 	SubID   SubjectID
+	Guest   bool
 	Email   string // canonical, of a listed domain and not said to be unverified; else ""
 }
 
@@ -261,7 +263,7 @@ func (s *search) somebody() (Resolution, error) {
 		return Resolution{}, s.trail.Refuse(CodeSubjectUnmatched, "subject", account.UID+" of another IdP", "a user linked to "+s.idp.Name, nil)
 	case account.Status != StatusActive: // exactly: an unknown status is not active
 		return Resolution{}, s.trail.Refuse(CodeSubjectDisabled, "status", account.Status, StatusActive, nil)
-	case account.Guest && !s.idp.Subject.AllowGuests:
+	case (account.Guest || s.ids.Guest) && !s.idp.Subject.AllowGuests:
 		return Resolution{}, s.trail.Refuse(CodeGuestDenied, "guest", "guest", "no guest", nil)
 	}
 	s.trail.Pass("subject", account.UID, "one active account")
@@ -270,6 +272,9 @@ func (s *search) somebody() (Resolution, error) {
 
 func (s *search) nobody() (Resolution, error) {
 	// An account is made under the name by which it is found the next time.
+	if s.ids.Guest && !s.idp.Subject.AllowGuests {
+		return Resolution{}, s.trail.Refuse(CodeGuestDenied, "guest", "guest", "no guest", nil)
+	}
 	if s.idp.Subject.Provision && s.ids.Subject != "" && slices.Contains(s.idp.Subject.Match, MatchSubject) {
 		s.trail.Pass("subject", "nobody yet", "just_in_time")
 		return Resolution{Provision: s.newAccount(), Checks: s.trail.Checks()}, nil
@@ -282,7 +287,7 @@ func (s *search) nobody() (Resolution, error) {
 }
 
 func (s *search) newAccount() *NewAccount {
-	account := &NewAccount{IdPName: s.idp.Name, Tenant: s.ids.Tenant, Subject: s.ids.Subject, SubID: s.ids.SubID}
+	account := &NewAccount{IdPName: s.idp.Name, Tenant: s.ids.Tenant, Subject: s.ids.Subject, SubID: s.ids.SubID, Guest: s.ids.Guest}
 	canonical, domain, ok := CanonicalEmail(s.ids.Email)
 	if ok && s.isListed(domain) && (s.ids.EmailVerified == nil || *s.ids.EmailVerified) {
 		account.Email = canonical

@@ -32,7 +32,7 @@ const (
 	CodeAssertionMalformed              Code = "assertion_malformed"               // The assertion is not a compact JWS
 	CodeAssertionTooLarge               Code = "assertion_too_large"               // The assertion is larger than 16 KiB
 	CodeAssertionUntrusted              Code = "assertion_untrusted"               // The assertion's issuer, key or signature is not trusted
-	CodeTypMissing                      Code = "typ_missing"                       // The assertion has no typ of an identity assertion grant
+	CodeTypMissing                      Code = "typ_missing"                       // The assertion has no typ of an identity assertion grant, and its IdP's entry takes no others
 	CodeTypWrong                        Code = "typ_wrong"                         // The assertion's typ is not one that is accepted as a grant
 	CodeHeaderUnsupported               Code = "header_unsupported"                // The assertion's header holds something that is not supported
 	CodeAlgorithmNotAllowed             Code = "algorithm_not_allowed"             // The assertion's algorithm is not allowed for this issuer
@@ -70,6 +70,7 @@ const (
 	CodeEmailUnverified                 Code = "email_unverified"                  // The assertion's email is not verified or not of a listed domain
 	CodeGroupsMalformed                 Code = "groups_malformed"                  // The groups claim is not a list of names
 	CodeGroupsOverage                   Code = "groups_overage"                    // The IdP left the groups out because there are too many
+	CodeIDTokenPresented                Code = "id_token_presented"                // The assertion is an ID token, which was made for signing a person in
 	CodeIssuerClientNotAllowed          Code = "issuer_client_not_allowed"         // The client may not present this IdP's assertions
 	CodeResourceUnknown                 Code = "resource_unknown"                  // The assertion names a resource that is not served here for this client and IdP
 	CodeResourceOutsideClaim            Code = "resource_outside_claim"            // The requested resource is not among those of the assertion
@@ -139,8 +140,8 @@ var rows = []Row{
 	{Code: CodeAssertionMalformed, Error: "invalid_grant", Status: 400, Section: "RFC 7515 §7.1", Who: "developer", Text: "The assertion is not a compact JWS", Fix: "Send exactly one signed JWT of three base64url parts, as the IdP returned it."},
 	{Code: CodeAssertionTooLarge, Error: "invalid_grant", Status: 400, Section: "docs/grants.md", Who: "developer", Text: "The assertion is larger than 16 KiB", Fix: "Ask the IdP administrator to send fewer claims."},
 	{Code: CodeAssertionUntrusted, Error: "invalid_grant", Status: 400, Section: "RFC 7523 §3", Who: "admin", Text: "The assertion's issuer, key or signature is not trusted", Fix: "Check that the IdP is registered in this tenant with this exact issuer, is enabled, and that its keys can be fetched."},
-	{Code: CodeTypMissing, Error: "invalid_grant", Status: 400, Section: "ID-JAG §3.1", Who: "developer", Text: "The assertion has no typ of an identity assertion grant", Fix: "This looks like an ID token; exchange it at the IdP for an ID-JAG first."},
-	{Code: CodeTypWrong, Error: "invalid_grant", Status: 400, Section: "ID-JAG §3.1, RFC 8725 §3.11", Who: "developer", Text: "The assertion's typ is not one that is accepted as a grant", Fix: "Present an ID-JAG (typ oauth-id-jag+jwt), not another kind of token."},
+	{Code: CodeTypMissing, Error: "invalid_grant", Status: 400, Section: "ID-JAG §3.1", Who: "developer", Text: "The assertion has no typ of an identity assertion grant, and its IdP's entry takes no others", Fix: "This looks like an ID token; exchange it at the IdP for an ID-JAG first. For plain JWTs of this IdP, list jwt-bearer or workload in assertions.profiles."},
+	{Code: CodeTypWrong, Error: "invalid_grant", Status: 400, Section: "ID-JAG §3.1, RFC 8725 §3.11", Who: "developer", Text: "The assertion's typ is not one that is accepted as a grant", Fix: "Present an ID-JAG (typ oauth-id-jag+jwt), or a plain JWT where the IdP's entry takes them, not another kind of token."},
 	{Code: CodeHeaderUnsupported, Error: "invalid_grant", Status: 400, Section: "RFC 7515 §4.1.11", Who: "developer", Text: "The assertion's header holds something that is not supported", Fix: "Remove crit, b64, zip and encryption headers."},
 	{Code: CodeAlgorithmNotAllowed, Error: "invalid_grant", Status: 400, Section: "RFC 8725 §3.1", Who: "admin", Text: "The assertion's algorithm is not allowed for this issuer", Fix: "Add the algorithm to the IdP's algorithms if it is an asymmetric one that you trust.", Face: CodeAssertionUntrusted},
 	{Code: CodeIssUnknown, Error: "invalid_grant", Status: 400, Section: "RFC 7523 §3", Who: "admin", Text: "The assertion's issuer is not in the registry", Fix: "Register the IdP with exactly this issuer.", Face: CodeAssertionUntrusted},
@@ -177,6 +178,7 @@ var rows = []Row{
 	{Code: CodeEmailUnverified, Error: "invalid_grant", Status: 400, Section: "OIDC Core §5.7", Who: "admin", Text: "The assertion's email is not verified or not of a listed domain", Fix: "Match by sub, or list the domain and have the IdP verify addresses."},
 	{Code: CodeGroupsMalformed, Error: "invalid_grant", Status: 400, Section: "docs/grants.md", Who: "admin", Text: "The groups claim is not a list of names", Fix: "Have the IdP send groups as an array of at most 2000 strings."},
 	{Code: CodeGroupsOverage, Error: "invalid_grant", Status: 400, Section: "Entra groups overage", Who: "admin", Text: "The IdP left the groups out because there are too many", Fix: "Use app roles or groups assigned to the application, or put directory first in the IdP's claims.groups_from.", Entitlement: true},
+	{Code: CodeIDTokenPresented, Error: "invalid_grant", Status: 400, Section: "OIDC Core §2, RFC 8725 §3.12", Who: "developer", Text: "The assertion is an ID token, which was made for signing a person in", Fix: "Have the IdP issue an access token or assertion whose audience is this server; an ID token stays with the client that asked for it."},
 	{Code: CodeIssuerClientNotAllowed, Error: "invalid_grant", Status: 400, Section: "docs/objects.md", Who: "admin", Text: "The client may not present this IdP's assertions", Fix: "Add the client to assertions.clients of the IdP.", Entitlement: true},
 	{Code: CodeResourceUnknown, Error: "invalid_grant", Status: 400, Section: "EMA 7.6.2", Who: "admin", Text: "The assertion names a resource that is not served here for this client and IdP", Fix: "Register the resource and list it for the client and for the IdP."},
 	{Code: CodeResourceOutsideClaim, Error: "invalid_target", Status: 400, Section: "RFC 8707 §2", Who: "developer", Text: "The requested resource is not among those of the assertion", Fix: "Request a resource that the assertion names."},

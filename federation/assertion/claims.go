@@ -38,12 +38,28 @@ type claimSet struct {
 	subjectID                             federation.SubjectID
 	subjectIDFormat                       string
 	actor                                 map[string]any
+	guest                                 bool
+	agent                                 *Agent // nil when nothing is said of one
 }
 
-// read gives each claim its type (RFC 7519 §4.1, ID-JAG §3.1). A claim that is
-// there and null is there with the wrong type.
-func read(claims jws.Claims, trail *federation.Trail) *claimSet {
+// read gives each claim its type (RFC 7519 §4.1), as the profile reads it. A claim
+// that is there and null is there with the wrong type. What a profile does not read
+// has no meaning in it, and stays a private claim.
+func read(claims jws.Claims, profile federation.Profile, idp *federation.IdentityProvider, trail *federation.Trail) *claimSet {
 	c := &claimSet{claims: claims, trail: trail}
+	switch profile {
+	case federation.ProfileJWTBearer:
+		c.readPlain(idp)
+	case federation.ProfileWorkload:
+		c.readWorkload(idp)
+	default:
+		c.readIDJAG()
+	}
+	return c
+}
+
+// readIDJAG: ID-JAG §3.1.
+func (c *claimSet) readIDJAG() {
 	c.issuer = c.required("iss")
 	c.subject = c.required("sub")
 	c.audience = c.audiences()
@@ -52,10 +68,16 @@ func read(claims jws.Claims, trail *federation.Trail) *claimSet {
 	c.expires = c.requiredTime("exp")
 	c.issued = c.requiredTime("iat")
 	c.notBefore = c.time("nbf")
-	c.resources = c.uris("resource")
 	c.scopes = c.scope()
-	c.details = c.authorizationDetails()
+	c.readPerson()
 	c.tenant = c.text("tenant")
+}
+
+// readPerson reads what an assertion says of a person, how he signed in, and for
+// what (ID-JAG §3.1, OIDC Core §2).
+func (c *claimSet) readPerson() {
+	c.resources = c.uris("resource")
+	c.details = c.authorizationDetails()
 	c.audTenant = c.text("aud_tenant")
 	c.audSub = c.text("aud_sub")
 	c.email = c.text("email")
@@ -65,7 +87,6 @@ func read(claims jws.Claims, trail *federation.Trail) *claimSet {
 	c.acr = c.text("acr")
 	c.methods = c.list("amr", maxMethods)
 	c.actor = c.object("act")
-	return c
 }
 
 func (c *claimSet) refuse(code federation.Code, name, received, expected string, cause error) {

@@ -253,7 +253,6 @@ func TestPresenter(t *testing.T) {
 func TestIncomplete(t *testing.T) {
 	for name, change := range map[string]func(*scene){
 		"no issuer": func(s *scene) { s.request.Issuer = "" },
-		"no client": func(s *scene) { s.request.ClientID = "" },
 		"no tenant": func(s *scene) { s.request.TenantUID = "" },
 		"no clock":  func(s *scene) { s.verifier.Now = nil },
 		"no keys":   func(s *scene) { s.verifier.Keys = nil },

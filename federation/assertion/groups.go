@@ -97,15 +97,20 @@ func (w *walk) leftOut(c *claimSet, claim string) (string, error) {
 	return "", nil
 }
 
-// consumed tells the claims that have a meaning here; the rest is private.
-func consumed(name string) bool {
+// consumed tells the claims that have a meaning in the profile; the rest is private.
+func (w *walk) consumed(name string) bool {
 	switch name {
-	case "iss", "sub", "aud", "client_id", "jti", "exp", "iat", "nbf", "resource", "scope", "authorization_details",
-		"tenant", "aud_tenant", "aud_sub", "email", "email_verified", "sub_id", "auth_time", "acr", "amr", "act", "cnf",
-		"_claim_names", "_claim_sources", "hasgroups":
+	case "iss", "sub", "aud", "jti", "exp", "iat", "nbf", "act", "cnf", "_claim_names", "_claim_sources", "hasgroups":
 		return true
+	case "client_id", "resource", "authorization_details", "aud_tenant", "aud_sub", "email", "email_verified",
+		"sub_id", "auth_time", "acr", "amr":
+		return w.profile != federation.ProfileWorkload // a platform's own words
+	case "tenant":
+		return w.profile == federation.ProfileIDJAG || !w.idp.Dialect.SPIFFE && w.idp.Dialect.TenantClaim == ""
+	case "scope":
+		return w.profile == federation.ProfileIDJAG // elsewhere the IdP's own vocabulary
 	default:
-		return false
+		return w.profile != federation.ProfileWorkload && w.idp.Claims.ReadsClaim() && name == w.idp.Claims.Groups
 	}
 }
 
@@ -114,7 +119,7 @@ func consumed(name string) bool {
 func (w *walk) readPrivate(c *claimSet) error {
 	w.private = map[string]any{}
 	for _, name := range c.claims.Names() {
-		if consumed(name) || w.idp.Claims.ReadsClaim() && name == w.idp.Claims.Groups {
+		if w.consumed(name) {
 			continue
 		}
 		value, _ := c.claims.Value(name)

@@ -13,6 +13,7 @@ import (
 // Verify builds one; there is no zero value worth having.
 type Verified struct {
 	idp       *federation.IdentityProvider
+	digest    string
 	profile   federation.Profile
 	typ       string
 	keyID     string
@@ -27,7 +28,7 @@ type Verified struct {
 
 func newVerified(w *walk, c *claimSet) *Verified {
 	v := &Verified{
-		idp: w.idp, profile: federation.ProfileIDJAG, typ: w.header.Type,
+		idp: w.idp, digest: w.digest, profile: w.profile, typ: w.header.Type,
 		keyID: w.key.ID, algorithm: w.header.Algorithm,
 		claims: *c, groups: w.groups, private: w.private, checks: w.trail.Checks(),
 		skew: w.idp.Assertions.ClockSkew,
@@ -40,7 +41,9 @@ func newVerified(w *walk, c *claimSet) *Verified {
 }
 
 // String names the assertion and shows nothing of it.
-func (v *Verified) String() string { return "assertion " + v.claims.id + " of " + v.claims.issuer }
+func (v *Verified) String() string {
+	return "assertion " + v.RedemptionKey() + " of " + v.claims.issuer
+}
 
 // LogValue is String, for slog.
 func (v *Verified) LogValue() slog.Value { return slog.StringValue(v.String()) }
@@ -61,19 +64,22 @@ func (v *Verified) KeyID() string { return v.keyID }
 // Algorithm is the JOSE alg.
 func (v *Verified) Algorithm() string { return v.algorithm }
 
-// Issuer is iss, which is the entry's issuer.
+// Issuer is the entry's issuer, and iss wherever there is one.
 func (v *Verified) Issuer() string { return v.claims.issuer }
 
-// Subject is sub, in the issuer's name space.
+// Subject is sub, or the claim that the entry's dialect has in its place, in the
+// issuer's name space.
 func (v *Verified) Subject() string { return v.claims.subject }
 
-// ID is jti, unique with Issuer.
+// ID is jti, unique with Issuer; "" when there is none, which only a workload's
+// token and one that may be presented again can do without.
 func (v *Verified) ID() string { return v.claims.id }
 
-// ClientID is the client that it was issued to and that presented it.
+// ClientID is the client that it was issued to, which is the one that presented
+// it; "" when it names none, which only an ID-JAG must.
 func (v *Verified) ClientID() string { return v.claims.clientID }
 
-// IssuedAt is iat.
+// IssuedAt is iat; zero when a workload's token has none.
 func (v *Verified) IssuedAt() time.Time { return v.claims.issued }
 
 // ExpiresAt is exp.
@@ -89,7 +95,7 @@ func (v *Verified) Identifiers() federation.Identifiers {
 		IdPUID: v.idp.UID, IdPName: v.idp.Name,
 		Tenant: v.claims.tenant, Subject: v.claims.subject, AudSub: v.claims.audSub,
 		SubID: v.claims.subjectID, SubIDFormat: v.claims.subjectIDFormat,
-		Email: v.claims.email, EmailVerified: v.claims.emailVerified,
+		Email: v.claims.email, EmailVerified: v.claims.emailVerified, Guest: v.claims.guest,
 	}
 }
 
@@ -100,7 +106,8 @@ func (v *Verified) Tenant() string { return v.claims.tenant }
 func (v *Verified) Resources() []string { return slices.Clone(v.claims.resources) }
 
 // Scopes are those asserted, without repetitions; asserted is false when the
-// claim is absent.
+// claim is absent. Only an ID-JAG asserts scopes: in other profiles a scope claim is
+// the IdP's own vocabulary, and private.
 func (v *Verified) Scopes() (scopes []string, asserted bool) {
 	return slices.Clone(v.claims.scopes), v.claims.scopes != nil
 }

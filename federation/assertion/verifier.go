@@ -21,10 +21,13 @@ type Verifier struct {
 
 // Request is an assertion and what is known about who presents it, and where.
 type Request struct {
-	Compact     string
-	Issuer      string   // ours: the tenant's, byte for byte as published
-	ClientID    string   // of the client that authenticated
-	ClientNames []string // what an entry's clients may call it: its name, the host of its metadata document
+	Compact string
+	Issuer  string // ours: the tenant's, byte for byte as published
+	// TokenEndpoint is ours too: the other audience of plain assertions (RFC 7523
+	// §3); "" is none.
+	TokenEndpoint string
+	ClientID      string   // of the client that authenticated; "" when nobody did
+	ClientNames   []string // what an entry's clients may call it: its name, the host of its metadata document
 	// ProofThumbprint is the RFC 7638 thumbprint of the key that a verified DPoP
 	// proof of this request showed; "" when there was no proof.
 	ProofThumbprint string
@@ -49,10 +52,15 @@ func (r Request) LogValue() slog.Value { return slog.StringValue(r.String()) }
 // mistake of the caller, not of who sent the assertion.
 var ErrIncomplete = errors.New("assertion: verifier or request is incomplete")
 
+// ErrClientNeeded is returned for an assertion that only an authenticated client
+// may present, where none did: an ID-JAG, at once (EMA 7.7), or a plain one whose
+// signature holds. It says nothing about the assertion otherwise.
+var ErrClientNeeded = errors.New("assertion: a client must authenticate to present it")
+
 // Verify checks an assertion. Every error is a *federation.Refusal, except
-// ErrIncomplete. owner is the tenant's uid, to which cached keys belong.
+// ErrIncomplete and ErrClientNeeded. owner is the tenant's uid, to which cached keys belong.
 func (v *Verifier) Verify(ctx context.Context, registry *federation.Registry, owner string, r Request) (*Verified, error) {
-	if v.Keys == nil || v.Now == nil || registry == nil || owner == "" || r.Issuer == "" || r.ClientID == "" || r.TenantUID == "" {
+	if v.Keys == nil || v.Now == nil || registry == nil || owner == "" || r.Issuer == "" || r.TenantUID == "" {
 		return nil, ErrIncomplete
 	}
 	w := &walk{request: r, now: v.Now()}
@@ -62,9 +70,12 @@ func (v *Verifier) Verify(ctx context.Context, registry *federation.Registry, ow
 	if err != nil {
 		return nil, err
 	}
-	// 2. Its kind, by typ alone (ID-JAG §3.1, RFC 8725 §3.11).
+	// 2. Its kind, by typ (ID-JAG §3.1, RFC 8725 §3.11).
 	if err := w.checkType(message.Header().Type); err != nil {
 		return nil, err
+	}
+	if w.profile == federation.ProfileIDJAG && r.ClientID == "" {
+		return nil, ErrClientNeeded
 	}
 	// 3. Whose it is, by exact match, before anything that it names is fetched.
 	idp, err := w.findIssuer(registry, message)
@@ -76,22 +87,31 @@ func (v *Verifier) Verify(ctx context.Context, registry *federation.Registry, ow
 	if err != nil {
 		return nil, err
 	}
-	// 5. The claims: types first, then what each must say.
-	c := read(claims, &w.trail)
+	w.digest = message.Digest()
+	// 5. What it is for, where typ did not say: only now, since the answer tells
+	// that the issuer is trusted.
+	if err := w.checkPlainType(w.header.Type); err != nil {
+		return nil, err
+	}
+	if w.profile == federation.ProfileJWTBearer && r.ClientID == "" {
+		return nil, ErrClientNeeded
+	}
+	// 6. The claims: types first, then what each must say.
+	c := read(claims, w.profile, w.idp, &w.trail)
 	if c.refusal != nil {
 		return nil, c.refusal
 	}
-	for _, check := range []func(*claimSet) error{
-		w.checkAudience, w.checkTimes, w.checkClient, w.checkConfirmation, w.checkTenants, w.checkActor, w.readGroups, w.readPrivate,
-	} {
+	for _, check := range w.checks() {
 		if err := check(c); err != nil {
 			return nil, err
 		}
 	}
-	// 6. Who presents it. Last: this is not about the assertion's validity, and
-	// has its own error under idjag-06.
-	if err := w.checkPresenter(); err != nil {
-		return nil, err
+	// 7. Who presents it. Last: this is not about the assertion's validity, and
+	// has its own error under idjag-06. A workload's client is found later.
+	if w.profile != federation.ProfileWorkload {
+		if err := w.checkPresenter(); err != nil {
+			return nil, err
+		}
 	}
 	return newVerified(w, c), nil
 }
@@ -100,12 +120,40 @@ func (v *Verifier) Verify(ctx context.Context, registry *federation.Registry, ow
 type walk struct {
 	request Request
 	now     time.Time
+	profile federation.Profile // "" while it is not known, and where the entry lists none that fits
 	idp     *federation.IdentityProvider
+	digest  string
 	key     jwks.Key
 	header  jws.Header
 	groups  Groups
 	private map[string]any
 	trail   federation.Trail
+}
+
+// checks are those of the profile, in their order. Nothing here is left out because
+// an input is missing: what a profile does not ask is another profile's word.
+func (w *walk) checks() []func(*claimSet) error {
+	switch w.profile {
+	case federation.ProfileIDJAG:
+		return []func(*claimSet) error{
+			w.checkAudience, w.checkTimes, w.checkClient, w.checkConfirmation, w.checkTenant, w.checkAudTenant, w.checkActor, w.readGroups, w.readPrivate,
+		}
+	case federation.ProfileJWTBearer:
+		return []func(*claimSet) error{
+			w.checkPurpose, w.checkPlainAudience, w.checkTimes, w.checkNamedClient, w.checkConfirmation, w.checkSubjectTenant,
+			w.checkAudTenant, w.checkActor, w.readGroups, w.readPrivate,
+		}
+	case federation.ProfileWorkload:
+		return []func(*claimSet) error{
+			w.checkPurpose, w.checkPlainAudience, w.checkTimes, w.checkConfirmation, w.checkSubjectTenant, w.checkActor, w.readPrivate,
+		}
+	case federation.ProfileSAML2Bearer:
+	}
+	return []func(*claimSet) error{w.refuseProfile} // no profile of this package gets here
+}
+
+func (w *walk) refuseProfile(*claimSet) error {
+	return w.trail.Refuse(federation.CodeProfileNotAllowed, "profile", string(w.profile), "a profile that is served", nil)
 }
 
 func (w *walk) parse() (*jws.Message, error) {
@@ -127,36 +175,6 @@ func (w *walk) parse() (*jws.Message, error) {
 	return message, nil
 }
 
-func (w *walk) findIssuer(registry *federation.Registry, message *jws.Message) (*federation.IdentityProvider, error) {
-	unverified, err := message.Unverified()
-	if err != nil {
-		return nil, w.refuseClaims(err)
-	}
-	issuer := unverified.Issuer
-	if issuer == "" {
-		return nil, w.trail.Refuse(federation.CodeClaimMissing, "iss", "", "an issuer", nil)
-	}
-	if issuer == w.request.Issuer {
-		// ID-JAG §5: an assertion of ours is for others; redeeming it here would
-		// turn a token endpoint into its own identity provider.
-		return nil, w.trail.Refuse(federation.CodeOwnAssertion, "iss", issuer, "the issuer of an IdP", nil)
-	}
-	idp, found := registry.Lookup(issuer)
-	switch {
-	case !found && registry.Disabled(issuer):
-		return nil, w.trail.Refuse(federation.CodeIssDisabled, "iss", issuer, "an enabled entry", nil)
-	case !found:
-		return nil, w.trail.Refuse(federation.CodeIssUnknown, "iss", issuer, "an issuer in the registry", nil)
-	case !idp.Assertions.Allows(federation.ProfileIDJAG):
-		w.trail.For(idp)
-		return nil, w.trail.Refuse(federation.CodeProfileNotAllowed, "profile", string(federation.ProfileIDJAG), "a profile of the entry", nil)
-	}
-	w.idp = idp
-	w.trail.For(idp)
-	w.trail.Pass("iss", issuer, idp.Name)
-	return idp, nil
-}
-
 func (w *walk) checkSignature(ctx context.Context, cache *jwks.Cache, owner string, idp *federation.IdentityProvider, message *jws.Message) (jws.Claims, error) {
 	// RFC 8725 §3.1, before the keys: an algorithm that cannot pass costs no fetch.
 	algorithm, kid := w.header.Algorithm, w.header.KeyID
@@ -165,8 +183,12 @@ func (w *walk) checkSignature(ctx context.Context, cache *jwks.Cache, owner stri
 	}
 	source := idp.Keys
 	source.Issuer = idp.Issuer // the entry's, whatever the source says
+	source.SVID = idp.Dialect.SPIFFE
 	keys, err := cache.Keys(ctx, owner, source, kid)
 	switch {
+	case errors.Is(err, jwks.ErrUnavailable) && w.request.ClientID == "" && w.profile != federation.ProfileWorkload:
+		// Who needs a client and is none has no use for "try again", and would learn that the issuer is trusted.
+		return jws.Claims{}, w.trail.Refuse(federation.CodeKeyUnknown, "keys", "none", "the issuer's key set", err)
 	case errors.Is(err, jwks.ErrUnavailable):
 		return jws.Claims{}, w.trail.Refuse(federation.CodeKeysUnavailable, "keys", "none", "the issuer's key set", err)
 	case err != nil:
@@ -215,11 +237,9 @@ func refuseClaim(trail *federation.Trail, name string, err error) *federation.Re
 
 // checkPresenter: an entry that lists no client lets nobody present.
 func (w *walk) checkPresenter() error {
-	for _, name := range w.request.ClientNames {
-		if name != "" && slices.Contains(w.idp.Assertions.Clients, name) {
-			w.trail.Pass("client", name, "a client of the entry")
-			return nil
-		}
+	if w.idp.ListsClient(w.request.ClientNames) {
+		w.trail.Pass("client", w.request.ClientID, "a client of the entry")
+		return nil
 	}
 	return w.trail.Refuse(federation.CodeIssuerClientDenied, "client", w.request.ClientID, "a client of the entry "+w.idp.Name, nil)
 }

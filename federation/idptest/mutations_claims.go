@@ -152,7 +152,17 @@ func bindings() []Mutation {
 		{"cnf_array", "RFC 7800 §3.1", claim("cnf", []any{map[string]any{"jkt": thumbprint}}), unsupported},
 		{"cnf_jkt_number", "RFC 9449 §6.1", claim("cnf", map[string]any{"jkt": 1}), unsupported},
 		{"cnf_jkt_empty", "RFC 9449 §6.1", claim("cnf", map[string]any{"jkt": ""}), unsupported},
-		{"cnf_jwk", "RFC 7800 §3.2", func(d *Draft, _ *IdP) { d.Claims["cnf"] = map[string]any{"jwk": d.Key.JWK()} }, unsupported},
+		{"cnf_jwk", "RFC 7800 §3.2", func(d *Draft, _ *IdP) { d.Claims["cnf"] = map[string]any{"jwk": d.Key.JWK()} }, federation.CodeCNFUnproved},
+		{"cnf_jwk_symmetric", "RFC 7800 §3.2", claim("cnf", map[string]any{"jwk": map[string]any{"kty": "oct", "k": "c2VjcmV0"}}), unsupported},
+		{"cnf_jwk_private", "RFC 7517 §9.2", func(d *Draft, _ *IdP) {
+			key := d.Key.JWK()
+			key["d"] = "c2VjcmV0"
+			d.Claims["cnf"] = map[string]any{"jwk": key}
+		}, unsupported},
+		{"cnf_jwk_string", "RFC 7800 §3.2", claim("cnf", map[string]any{"jwk": "key-1"}), unsupported},
+		{"cnf_jwk_and_jkt", "RFC 7800 §3.1", func(d *Draft, _ *IdP) {
+			d.Claims["cnf"] = map[string]any{"jwk": d.Key.JWK(), "jkt": thumbprint}
+		}, unsupported},
 		{"cnf_kid", "RFC 7800 §3.4", claim("cnf", map[string]any{"kid": "key-1"}), unsupported},
 		{"cnf_certificate", "RFC 8705 §3.1", claim("cnf", map[string]any{"x5t#S256": thumbprint}), unsupported},
 		{"cnf_jkt_and_certificate", "ID-JAG-05", claim("cnf", map[string]any{"jkt": thumbprint, "x5t#S256": thumbprint}), unsupported},

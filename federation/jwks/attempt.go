@@ -84,7 +84,7 @@ func (c *Cache) attempt(ctx context.Context, src Source, location string, discov
 	if err != nil {
 		return result{}, err
 	}
-	r.keys, r.warnings, err = Parse(response.Body)
+	r.keys, r.warnings, err = src.Parse(response.Body)
 	if err != nil {
 		return result{warnings: r.warnings}, err
 	}

@@ -84,7 +84,7 @@ func (e *entry) inline(src Source, now time.Time, kid string) ([]Key, error) {
 	e.adopt(src)
 	set := e.current.Load()
 	if set == nil {
-		keys, _, err := Parse(src.Inline)
+		keys, _, err := src.Parse(src.Inline)
 		if err != nil {
 			return nil, fmt.Errorf("%w: inline keys: %w", ErrUnavailable, err)
 		}

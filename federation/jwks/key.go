@@ -17,7 +17,7 @@ import (
 type Key struct {
 	ID         string           // kid, "" when the set gives none
 	Algorithm  string           // the only alg it may be used with, "" when the set gives none
-	Use        string           // "sig" or ""
+	Use        string           // "sig" or "", or [UseSVID] where it was asked for
 	Public     crypto.PublicKey // *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey
 	Thumbprint string           // RFC 7638, SHA-256, base64url
 }

@@ -56,10 +56,15 @@ func (w Warning) String() string {
 	return fmt.Sprintf("key %d (kid %q) dropped: %s", w.Index, w.KeyID, w.Reason)
 }
 
+// UseSVID is the use of keys that verify JWT-SVIDs (SPIFFE Trust Domain and
+// Bundle §4.2.2). It counts only where the caller of [Parse] names it.
+const UseSVID = "jwt-svid"
+
 // Parse reads a JWK set. Keys that may not verify signatures, and all keys that
 // share a kid, are dropped with a warning; a set without any usable key is an
-// error, so that it never replaces one that has some.
-func Parse(b []byte) (Set, []Warning, error) {
+// error, so that it never replaces one that has some. A key without use, or with
+// use sig, counts; with another use it counts only if uses has it.
+func Parse(b []byte, uses ...string) (Set, []Warning, error) {
 	members, err := strict.Object(b, strict.Limits{Bytes: MaxBytes})
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrMalformed, err)
@@ -76,7 +81,7 @@ func Parse(b []byte) (Set, []Warning, error) {
 	var set Set
 	var warnings []Warning
 	for i, entry := range list {
-		key, err := parseEntry(entry)
+		key, err := parseEntry(entry, uses)
 		if err == nil && shared[key.ID] {
 			err = errDuplicate
 		}
@@ -114,12 +119,12 @@ func keyID(entry any) string {
 	return id
 }
 
-func parseEntry(entry any) (Key, error) {
+func parseEntry(entry any, uses []string) (Key, error) {
 	members, ok := entry.(map[string]any)
 	if !ok {
 		return Key{}, errNotObject
 	}
-	return parseMembers(members)
+	return parseMembers(members, uses)
 }
 
 // ParseKey reads one JWK under the rules of [Parse]: the jwk header of a DPoP
@@ -129,10 +134,10 @@ func ParseKey(b []byte) (Key, error) {
 	if err != nil {
 		return Key{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	return parseMembers(members)
+	return parseMembers(members, nil)
 }
 
-func parseMembers(members map[string]any) (Key, error) {
+func parseMembers(members map[string]any, uses []string) (Key, error) {
 	// A private key that was published is everybody's (RFC 7517 §9.2); a
 	// symmetric one would turn verifiers into signers.
 	for _, name := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "priv"} {
@@ -155,7 +160,7 @@ func parseMembers(members map[string]any) (Key, error) {
 	if key.Use, err = optional(members, "use"); err != nil {
 		return Key{}, err
 	}
-	if _, present := members["use"]; present && key.Use != "sig" { // RFC 7517 §4.2
+	if _, present := members["use"]; present && key.Use != "sig" && !slices.Contains(uses, key.Use) { // RFC 7517 §4.2
 		return Key{}, errUse
 	}
 	if err := checkOperations(members); err != nil {

@@ -20,11 +20,12 @@ type Source struct {
 	URI      string        // jwks_uri, "" for discovery
 	Inline   []byte        // a JWK set; never fetched
 	NotAfter time.Time     // after it, inline keys are refused; zero means no end
+	SVID     bool          // the keys are a SPIFFE bundle's: use jwt-svid counts beside sig
 	Network  fetch.Network // how the issuer is reached
 }
 
 func (s Source) equal(other Source) bool {
-	return s.Issuer == other.Issuer && s.URI == other.URI && s.Network == other.Network &&
+	return s.Issuer == other.Issuer && s.URI == other.URI && s.Network == other.Network && s.SVID == other.SVID &&
 		s.NotAfter.Equal(other.NotAfter) && bytes.Equal(s.Inline, other.Inline)
 }
 
@@ -36,6 +37,14 @@ var (
 )
 
 const maxMetadata = 128 << 10
+
+// Parse is [Parse] with the uses that count for this source.
+func (s Source) Parse(b []byte) (Set, []Warning, error) {
+	if s.SVID {
+		return Parse(b, UseSVID)
+	}
+	return Parse(b)
+}
 
 // metadataURLs lists where an issuer's metadata may be: OpenID Connect
 // Discovery 1.0 §4 appends to the issuer, RFC 8414 §3.1 inserts before its

@@ -1,7 +1,9 @@
 package jws
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"strings"
 )
 
@@ -83,6 +85,15 @@ func isBase64URL(c byte) bool {
 
 // Header returns the header, which is not yet trusted.
 func (m *Message) Header() Header { return m.header }
+
+// Digest is the SHA-256 of the signing input in hexadecimal: the token's name where
+// it has no jti. The signature is not part of it, because some algorithms have
+// many signatures for one message, and anybody can turn one into another (ECDSA:
+// s and n − s).
+func (m *Message) Digest() string {
+	digest := sha256.Sum256([]byte(m.input))
+	return hex.EncodeToString(digest[:])
+}
 
 // Unverified is what may be read before the signature was verified: the names
 // that lead to the keys. They are claims of somebody, nothing more.

@@ -71,9 +71,10 @@ func (m *Message) choose(keys []jwks.Key) (jwks.Key, error) {
 }
 
 // usable: RFC 7517 §4.2 and §4.4, RFC 8725 §3.1: the key's own alg and use bind
-// as well as its type and curve.
+// as well as its type and curve. A key of use jwt-svid is only in a set whose
+// reader asked for it.
 func usable(key jwks.Key, algorithm string) bool {
-	return (key.Use == "" || key.Use == "sig") &&
+	return (key.Use == "" || key.Use == "sig" || key.Use == jwks.UseSVID) &&
 		(key.Algorithm == "" || key.Algorithm == algorithm) &&
 		jwks.Fits(algorithm, key.Public)
 }

@@ -1,0 +1,53 @@
+package assertion
+
+import (
+	"github.com/chancery-dev/chancery/federation"
+	"github.com/chancery-dev/chancery/federation/jws"
+)
+
+// findIssuer looks the entry up that is to judge the assertion, by exact match,
+// before anything that it names is fetched.
+func (w *walk) findIssuer(registry *federation.Registry, message *jws.Message) (*federation.IdentityProvider, error) {
+	unverified, err := message.Unverified()
+	if err != nil {
+		return nil, w.refuseClaims(err)
+	}
+	issuer, implied := unverified.Issuer, false
+	if issuer == "" && w.profile == "" {
+		issuer, implied = issuerOfSVID(unverified.Subject)
+	}
+	if issuer == "" {
+		return nil, w.trail.Refuse(federation.CodeClaimMissing, "iss", "", "an issuer", nil)
+	}
+	if issuer == w.request.Issuer {
+		// ID-JAG §5: an assertion of ours is for others; redeeming it here would
+		// turn a token endpoint into its own identity provider.
+		return nil, w.trail.Refuse(federation.CodeOwnAssertion, "iss", issuer, "the issuer of an IdP", nil)
+	}
+	idp, found := registry.Lookup(issuer)
+	switch {
+	case !found && registry.Disabled(issuer):
+		return nil, w.trail.Refuse(federation.CodeIssDisabled, "iss", issuer, "an enabled entry", nil)
+	case !found, implied && !idp.Dialect.SPIFFE:
+		return nil, w.trail.Refuse(federation.CodeIssUnknown, "iss", issuer, "an issuer in the registry", nil)
+	case w.profile == federation.ProfileIDJAG && !idp.Assertions.Allows(federation.ProfileIDJAG):
+		w.trail.For(idp)
+		return nil, w.trail.Refuse(federation.CodeProfileNotAllowed, "profile", string(federation.ProfileIDJAG), "a profile of the entry", nil)
+	}
+	if w.profile == "" {
+		w.profile = profileOf(idp) // "" is refused by checkPlainType, once the signature holds
+	}
+	w.idp = idp
+	w.trail.For(idp)
+	w.trail.Pass("iss", issuer, idp.Name)
+	return idp, nil
+}
+
+// issuerOfSVID: JWT-SVID §3 has no iss; the trust domain of sub says whose it is.
+func issuerOfSVID(subject string) (issuer string, implied bool) {
+	trustDomain, _, ok := federation.ParseSPIFFEID(subject)
+	if !ok {
+		return "", false
+	}
+	return federation.SPIFFEIssuer(trustDomain), true
+}

@@ -86,6 +86,7 @@ type Config struct {
 	Objects     *object.Path
 	Audit       Audit
 	Keys        Keys
+	Tokens      Tokens
 	Explain     Explainer
 	Refusals    Refusals
 	Root        tenant.UID // of tenant default, whose audit log has what is refused here
@@ -105,8 +106,8 @@ const MinToken = 32
 
 // Validate refuses a configuration with which a check would be empty.
 func (c Config) Validate() error {
-	if c.Objects == nil || c.Audit == nil || c.Keys == nil || c.Explain == nil || c.Refusals == nil || c.Metrics == nil || c.Ready == nil || c.Now == nil || c.Log == nil {
-		return errors.New("admin: Objects, Audit, Keys, Explain, Refusals, Metrics, Ready, Now and Log are required")
+	if c.Objects == nil || c.Audit == nil || c.Keys == nil || c.Tokens == nil || c.Explain == nil || c.Refusals == nil || c.Metrics == nil || c.Ready == nil || c.Now == nil || c.Log == nil {
+		return errors.New("admin: Objects, Audit, Keys, Tokens, Explain, Refusals, Metrics, Ready, Now and Log are required")
 	}
 	if err := c.Root.Check(); err != nil {
 		return fmt.Errorf("admin: Root: %w", err)

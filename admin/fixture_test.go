@@ -14,6 +14,7 @@ import (
 	"github.com/chancery-dev/chancery/admin"
 	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/keys"
+	"github.com/chancery-dev/chancery/broker/lifecycle"
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/object/objecttest"
 	"github.com/chancery-dev/chancery/broker/secret"
@@ -81,6 +82,51 @@ func (stories) Explain(_ context.Context, _ tenant.UID, id string) (json.RawMess
 	return json.RawMessage(`{"trace":"trc_1"}`), nil
 }
 
+// records are one live token, and everything of client claude.
+type records struct {
+	asked lifecycle.Query
+	done  []lifecycle.Request
+	err   error
+}
+
+const knownToken = "tok_01JZ8Q0V9V2B7T5D4N3M2K1H0G"
+
+func (r *records) Lineage(_ context.Context, _ tenant.UID, jti string) (lifecycle.Lineage, error) {
+	if jti != knownToken {
+		return lifecycle.Lineage{}, lifecycle.ErrUnknown
+	}
+	return lifecycle.Lineage{ID: jti, State: lifecycle.Live, IssuedAt: time.Unix(1900000000, 0).UTC()}, r.err
+}
+
+func (r *records) List(ctx context.Context, t tenant.UID, q lifecycle.Query) ([]lifecycle.Lineage, error) {
+	r.asked = q
+	if q.Client != "" && q.User != "" {
+		return nil, lifecycle.ErrQuery
+	}
+	one, err := r.Lineage(ctx, t, knownToken)
+	return []lifecycle.Lineage{one}, err
+}
+
+func (r *records) RevokeToken(ctx context.Context, t tenant.UID, jti string, q lifecycle.Request) (lifecycle.Outcome, error) {
+	if _, err := r.Lineage(ctx, t, jti); err != nil {
+		return lifecycle.Outcome{}, err
+	}
+	r.done = append(r.done, q)
+	return lifecycle.Outcome{Kind: lifecycle.Token, UID: jti, Tokens: 1, Event: "evt_1"}, nil
+}
+
+func (r *records) RevokeHolder(_ context.Context, _ tenant.UID, kind lifecycle.Kind, which string, q lifecycle.Request) (lifecycle.Outcome, error) {
+	if which == "nobody" {
+		return lifecycle.Outcome{}, object.ErrNotFound
+	}
+	r.done = append(r.done, q)
+	tokens := int64(7)
+	if which == "countless" {
+		tokens = -1
+	}
+	return lifecycle.Outcome{Kind: kind, UID: "uid_1", Name: which, Tokens: tokens, Event: "evt_1"}, nil
+}
+
 // lane keeps who was not let in.
 type lane struct {
 	events  []audit.Event
@@ -97,12 +143,13 @@ type house struct {
 	store   *objecttest.Memory
 	path    *object.Path
 	book    *book
+	tokens  *records
 	config  admin.Config
 }
 
 func newHouse(t *testing.T, change ...func(*admin.Config)) *house {
 	t.Helper()
-	h := &house{store: objecttest.New(), book: &book{}, lane: &lane{}}
+	h := &house{store: objecttest.New(), book: &book{}, tokens: &records{}, lane: &lane{}}
 	now := func() time.Time { return time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC) }
 	path, err := object.NewPath(object.Config{Store: h.store, Keys: h.store, Secrets: h.store, Checker: checker{}, Now: now})
 	if err != nil {
@@ -117,7 +164,7 @@ func newHouse(t *testing.T, change ...func(*admin.Config)) *house {
 		t.Fatal(err)
 	}
 	h.config = admin.Config{
-		Objects: path, Audit: h.book, Keys: ring{}, Explain: stories{}, Refusals: h.lane, Root: root,
+		Objects: path, Audit: h.book, Keys: ring{}, Tokens: h.tokens, Explain: stories{}, Refusals: h.lane, Root: root,
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "up 1\n") }),
 		Ready:   func(context.Context) error { return nil },
 		Now:     now, Log: slog.New(slog.DiscardHandler),

@@ -7,6 +7,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/chancery-dev/chancery/broker/keys"
+	"github.com/chancery-dev/chancery/broker/lifecycle"
 	"github.com/chancery-dev/chancery/broker/object"
 )
 
@@ -59,6 +60,8 @@ func rows() []row {
 		{keys.ErrNotFound, http.StatusNotFound, "key_unknown"},
 		{keys.ErrState, http.StatusConflict, "key_state"},
 		{keys.ErrConflict, http.StatusConflict, "key_changed"},
+		{lifecycle.ErrUnknown, http.StatusNotFound, "token_unknown"},
+		{lifecycle.ErrQuery, http.StatusBadRequest, "parameter_invalid"},
 		{ErrCursor, http.StatusBadRequest, "cursor_invalid"},
 	}
 }

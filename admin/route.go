@@ -10,6 +10,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/chancery-dev/chancery/broker/id"
+	"github.com/chancery-dev/chancery/broker/lifecycle"
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/tenant"
 )
@@ -75,6 +76,8 @@ func (s *Server) endpoints() map[string]endpoint {
 		"queryAudit": s.queryAudit, "tailAudit": s.tailAudit, "exportAudit": s.exportAudit, "checkpointKeys": s.checkpointKeys,
 		"explain":  s.explain,
 		"listKeys": s.listKeys, "rotateKeys": s.rotateKeys, "retireKey": s.retireKey, "revokeKey": s.revokeKey,
+		"listTokens": s.listTokens, "getToken": s.getToken, "revokeToken": s.revokeToken, "revokeClient": s.revokeAll(lifecycle.Client),
+		"revokeUser": s.revokeAll(lifecycle.User), "revokeIdentityProvider": s.revokeAll(lifecycle.IdP),
 	}
 	for _, kind := range object.Kinds() {
 		if kind == object.KindTenant {

@@ -14,6 +14,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/id"
 	"github.com/chancery-dev/chancery/broker/keys"
+	"github.com/chancery-dev/chancery/broker/lifecycle"
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/object/objecttest"
 	"github.com/chancery-dev/chancery/broker/tenant"
@@ -63,7 +64,7 @@ func newServer(t *testing.T) *Server {
 		t.Fatal(err)
 	}
 	s, err := New(Config{
-		Objects: path, Audit: nothing{}, Keys: nothing{}, Explain: nothing{}, Refusals: nothing{}, Root: root, Metrics: http.NotFoundHandler(),
+		Objects: path, Audit: nothing{}, Keys: nothing{}, Tokens: &lifecycle.Revoker{}, Explain: nothing{}, Refusals: nothing{}, Root: root, Metrics: http.NotFoundHandler(),
 		Ready: func(context.Context) error { return nil }, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -158,11 +159,11 @@ func TestRoles(t *testing.T) {
 		role Role
 		not  []Permission
 	}{
-		{RoleAuditor, []Permission{"client.read", "user.read", "object.export", "key.read", "client.write"}},
+		{RoleAuditor, []Permission{"token.revoke", "client.read", "user.read", "object.export", "key.read", "client.write"}},
 		{RolePolicyAuthor, []Permission{"policy.approve", "idp.write", "client.write", "secret.write", "audit.read"}},
 		{RolePolicyApprover, []Permission{"policy.write", "object.apply"}},
 		{RoleIdPAdmin, []Permission{"policy.write", "client.write", "secret.write"}},
-		{RoleViewer, []Permission{"audit.read", "secret.read", "object.apply", "key.write"}},
+		{RoleViewer, []Permission{"token.read", "token.revoke", "audit.read", "secret.read", "object.apply", "key.write"}},
 		{RoleAdmin, []Permission{"tenant.write", "policy.approve"}},
 		{"", permissions()},
 		{"root", permissions()},

@@ -27,6 +27,7 @@ type Config struct {
 	PublicURL      string // the default tenant's issuer
 	Pictures       Pictures
 	Tokens         Tokens
+	Introspection  Introspection
 	JWKS           KeySets
 	Ready          func(context.Context) error
 	Observer       Observer
@@ -67,7 +68,7 @@ func (c Config) Validate() error {
 	if err != nil || u.Host == "" || strings.HasSuffix(c.PublicURL, "/") {
 		return errors.New("public URL: an absolute URL without a trailing slash is needed")
 	}
-	if c.Pictures == nil || c.Tokens == nil || c.JWKS == nil || c.Ready == nil || c.Observer == nil || c.Log == nil || c.Now == nil {
+	if c.Pictures == nil || c.Tokens == nil || c.Introspection == nil || c.JWKS == nil || c.Ready == nil || c.Observer == nil || c.Log == nil || c.Now == nil {
 		return errors.New("broker: a part is missing")
 	}
 	if c.InFlight < 1 {
@@ -150,7 +151,7 @@ func read(r gin.IRoutes, path string, h gin.HandlerFunc) {
 	r.HEAD(path, h)
 }
 
-// tenantRoutes: what is in g has a slot while it is served; the token endpoint takes its own, once it has the form.
+// tenantRoutes: what is in g has a slot while it is served; what takes a form takes its own, once it has the form.
 func (s *Server) tenantRoutes(unlimited, g *gin.RouterGroup) {
 	publish(g, "/.well-known/oauth-authorization-server", s.metadata)
 	publish(g, "/.well-known/openid-configuration", s.metadata)
@@ -158,6 +159,8 @@ func (s *Server) tenantRoutes(unlimited, g *gin.RouterGroup) {
 	publish(g, "/.well-known/jwks.json", s.jwks)
 	unlimited.POST("/token", s.token)
 	unlimited.OPTIONS("/token", s.tokenPreflight)
+	unlimited.POST("/introspect", s.introspect)
+	unlimited.POST("/revoke", s.revoke)
 	read(g, "/errors/:code", s.errorPage)
 	read(g, "/authorize", s.authorizationEndpoint)
 	g.POST("/authorize", s.authorizationEndpoint) // RFC 6749 §3.1

@@ -15,6 +15,7 @@ import (
 
 	"github.com/chancery-dev/chancery/broker"
 	"github.com/chancery-dev/chancery/broker/grant"
+	"github.com/chancery-dev/chancery/broker/introspect"
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/broker/snapshot"
 	"github.com/chancery-dev/chancery/broker/snapshot/snapshottest"
@@ -63,6 +64,7 @@ spec: {status: suspended}
 type house struct {
 	*broker.Server
 	tokens   *tokens
+	about    *about
 	pictures *pictures
 	ready    error
 	keys     error
@@ -108,6 +110,26 @@ func (k *tokens) Token(_ context.Context, r grant.Request) (grant.Response, erro
 
 func (k *tokens) TurnAway(_ grant.Request, err error) { k.away = append(k.away, err) }
 
+// about answers what a test says of a token that somebody holds.
+type about struct {
+	body []byte
+	err  error
+	got  introspect.Request
+	away []error
+}
+
+func (a *about) Introspect(_ context.Context, r introspect.Request) ([]byte, error) {
+	a.got = r
+	return a.body, a.err
+}
+
+func (a *about) Revoke(_ context.Context, r introspect.Request) error {
+	a.got = r
+	return a.err
+}
+
+func (a *about) TurnAway(_ introspect.Request, err error) { a.away = append(a.away, err) }
+
 // pictures counts what is looked up.
 type pictures struct {
 	source *snapshot.Source
@@ -134,10 +156,11 @@ func newHouse(t *testing.T, changes ...func(*broker.Config)) *house {
 		tokens: &tokens{response: grant.Response{
 			AccessToken: tokenText, TokenType: "Bearer", ExpiresIn: 10 * time.Minute, Scope: "notes:read", Resource: "https://mcp.acme.com/notes",
 		}},
+		about:    &about{body: []byte(`{"active":true}`)},
 		pictures: &pictures{source: source}, log: &bytes.Buffer{},
 	}
 	config := broker.Config{
-		PublicURL: publicURL, Pictures: h.pictures, Tokens: h.tokens, JWKS: h, Observer: h, InFlight: 4,
+		PublicURL: publicURL, Pictures: h.pictures, Tokens: h.tokens, Introspection: h.about, JWKS: h, Observer: h, InFlight: 4,
 		Ready: func(context.Context) error { return h.ready }, Now: clock,
 		Log: slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}

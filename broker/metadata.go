@@ -29,6 +29,12 @@ type serverMetadata struct {
 	GrantProfiles            []string        `json:"authorization_grant_profiles_supported"` // ID-JAG §6
 	TokenAuthMethods         []client.Method `json:"token_endpoint_auth_methods_supported"`
 	TokenAuthSigningAlgs     []string        `json:"token_endpoint_auth_signing_alg_values_supported"`
+	IntrospectionEndpoint    string          `json:"introspection_endpoint"`
+	IntrospectionAuthMethods []client.Method `json:"introspection_endpoint_auth_methods_supported"`
+	IntrospectionSigningAlgs []string        `json:"introspection_endpoint_auth_signing_alg_values_supported"`
+	RevocationEndpoint       string          `json:"revocation_endpoint"`
+	RevocationAuthMethods    []client.Method `json:"revocation_endpoint_auth_methods_supported"`
+	RevocationSigningAlgs    []string        `json:"revocation_endpoint_auth_signing_alg_values_supported"`
 	DPoPSigningAlgs          []string        `json:"dpop_signing_alg_values_supported"` // RFC 9449 §5.1
 	CodeChallengeMethods     []string        `json:"code_challenge_methods_supported"`  // MCP clients refuse metadata without S256
 	SubjectTypes             []string        `json:"subject_types_supported"`
@@ -41,21 +47,31 @@ func metadataFor(t *snapshot.Tenant) serverMetadata {
 		scopes = append(scopes, r.ScopeNames...)
 	}
 	slices.Sort(scopes)
+	revokers := client.Methods()
+	if t.PublicClientAssertions { // else no public client has a token to revoke
+		revokers = append(revokers, client.MethodNone)
+	}
 	return serverMetadata{
 		Issuer: t.Issuer,
 		// Nobody signs in here yet, which the empty list of response types says.
-		AuthorizationEndpoint: t.Issuer + "/authorize",
-		TokenEndpoint:         t.Issuer + "/token",
-		JWKSURI:               t.Issuer + "/.well-known/jwks.json",
-		ScopesSupported:       slices.Compact(scopes),
-		ResponseTypes:         []string{},
-		GrantTypes:            []string{oauth.GrantTypeJWTBearer},
-		GrantProfiles:         []string{oauth.ProfileIDJAG},
-		TokenAuthMethods:      client.Methods(),
-		TokenAuthSigningAlgs:  client.SigningAlgorithms(),
-		DPoPSigningAlgs:       dpop.Algorithms(),
-		CodeChallengeMethods:  []string{"S256"},
-		SubjectTypes:          []string{"public"},
+		AuthorizationEndpoint:    t.Issuer + "/authorize",
+		TokenEndpoint:            t.Issuer + "/token",
+		JWKSURI:                  t.Issuer + "/.well-known/jwks.json",
+		ScopesSupported:          slices.Compact(scopes),
+		ResponseTypes:            []string{},
+		GrantTypes:               []string{oauth.GrantTypeJWTBearer},
+		GrantProfiles:            []string{oauth.ProfileIDJAG},
+		TokenAuthMethods:         client.Methods(),
+		TokenAuthSigningAlgs:     client.SigningAlgorithms(),
+		IntrospectionEndpoint:    t.Issuer + "/introspect",
+		IntrospectionAuthMethods: client.Methods(),
+		IntrospectionSigningAlgs: client.SigningAlgorithms(),
+		RevocationEndpoint:       t.Issuer + "/revoke",
+		RevocationAuthMethods:    revokers,
+		RevocationSigningAlgs:    client.SigningAlgorithms(),
+		DPoPSigningAlgs:          dpop.Algorithms(),
+		CodeChallengeMethods:     []string{"S256"},
+		SubjectTypes:             []string{"public"},
 		// OpenID Connect Discovery §3 requires the member; no ID token is issued before sign-in is served.
 		IDTokenSigningAlgorithms: []string{"ES256"},
 	}

@@ -24,24 +24,29 @@ func TestMetadata(t *testing.T) {
 		for _, path := range paths {
 			w := h.get(t, path)
 			m := members(t, w)
-			if w.Code != 200 || m["issuer"] != issuer || m["token_endpoint"] != issuer+"/token" || m["jwks_uri"] != issuer+"/.well-known/jwks.json" {
+			if w.Code != 200 || m["issuer"] != issuer || m["token_endpoint"] != issuer+"/token" || m["jwks_uri"] != issuer+"/.well-known/jwks.json" ||
+				m["introspection_endpoint"] != issuer+"/introspect" || m["revocation_endpoint"] != issuer+"/revoke" {
 				t.Errorf("%s: %d %s", path, w.Code, w.Body)
 			}
 			if w.Header().Get("Content-Type") != "application/json" || w.Header().Get("Access-Control-Allow-Origin") != "*" || !strings.Contains(w.Header().Get("Cache-Control"), "max-age") {
 				t.Errorf("%s: %v", path, w.Header())
 			}
 			for name, wants := range map[string][]any{
-				"grant_types_supported":                  {oauth.GrantTypeJWTBearer},
-				"authorization_grant_profiles_supported": {oauth.ProfileIDJAG},
-				"token_endpoint_auth_methods_supported":  {"private_key_jwt", "client_secret_basic", "client_secret_post"},
-				"response_types_supported":               {},
-				"code_challenge_methods_supported":       {"S256"},
+				"grant_types_supported":                                    {oauth.GrantTypeJWTBearer},
+				"authorization_grant_profiles_supported":                   {oauth.ProfileIDJAG},
+				"token_endpoint_auth_methods_supported":                    {"private_key_jwt", "client_secret_basic", "client_secret_post"},
+				"response_types_supported":                                 {},
+				"introspection_endpoint_auth_methods_supported":            {"private_key_jwt", "client_secret_basic", "client_secret_post"},
+				"revocation_endpoint_auth_methods_supported":               {"private_key_jwt", "client_secret_basic", "client_secret_post"},
+				"introspection_endpoint_auth_signing_alg_values_supported": {"ES256", "ES384", "EdDSA", "PS256", "RS256"},
+				"revocation_endpoint_auth_signing_alg_values_supported":    {"ES256", "ES384", "EdDSA", "PS256", "RS256"},
+				"code_challenge_methods_supported":                         {"S256"},
 			} {
 				if got, ok := m[name].([]any); !ok || !slices.Equal(got, wants) {
 					t.Errorf("%s: %s is %v", path, name, m[name])
 				}
 			}
-			for _, name := range []string{"registration_endpoint", "introspection_endpoint", "revocation_endpoint", "userinfo_endpoint"} {
+			for _, name := range []string{"registration_endpoint", "userinfo_endpoint"} {
 				if _, there := m[name]; there {
 					t.Errorf("%s: %s is advertised and not served", path, name)
 				}

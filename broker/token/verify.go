@@ -66,6 +66,16 @@ func (t Token) Payload() ([]byte, error) {
 	return payload, nil
 }
 
+// TypeOf is what a compact JWS says that it is (its typ), not verified; false if it says
+// nothing, or is none.
+func TypeOf(compact string) (string, bool) {
+	message, err := jws.Parse(compact)
+	if err != nil || message.Header().Type == "" {
+		return "", false
+	}
+	return message.Header().Type, true
+}
+
 // Verify checks one of our own tokens (RFC 9068 §4). It does not ask whether the
 // token was revoked, nor whether the key in Thumbprint was proved.
 func Verify(compact string, want Expectation) (Token, error) {

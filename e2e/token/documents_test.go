@@ -119,7 +119,7 @@ func TestDocuments(t *testing.T) {
 				t.Errorf("%s is not advertised: %s", method, methods)
 			}
 		}
-		for _, absent := range []string{"introspection_endpoint", "registration_endpoint", "userinfo_endpoint"} {
+		for _, absent := range []string{"registration_endpoint", "userinfo_endpoint"} {
 			if _, there := m[absent]; there {
 				t.Errorf("%s is advertised and not served", absent)
 			}

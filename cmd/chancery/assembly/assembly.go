@@ -17,8 +17,10 @@ import (
 	"github.com/chancery-dev/chancery/admin"
 	"github.com/chancery-dev/chancery/broker"
 	"github.com/chancery-dev/chancery/broker/grant"
+	"github.com/chancery-dev/chancery/broker/introspect"
 	"github.com/chancery-dev/chancery/broker/keys"
 	"github.com/chancery-dev/chancery/broker/ledger"
+	"github.com/chancery-dev/chancery/broker/lifecycle"
 	"github.com/chancery-dev/chancery/broker/metrics"
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/snapshot"
@@ -56,7 +58,11 @@ type Server struct {
 	rings         *keys.Rings
 	keySets       *jwks.Cache
 	source        *snapshot.Source
+	clients       grant.Clients // who asks, with its budget
 	grants        *grant.Grants
+	tokens        *store.Tokens
+	introspection *introspect.Endpoints
+	revoker       *lifecycle.Revoker
 	broker        *broker.Server
 	admin         *admin.Server
 	listeners     []*listener
@@ -78,7 +84,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	s := &Server{Options: o, metrics: metrics.New()}
 	for _, open := range []func(context.Context) error{
-		s.openKeyring, s.openDatabase, s.openLedger, s.openKeys, s.openPictures, s.applyObjects, s.openGrants, s.openBroker, s.openAdmin,
+		s.openKeyring, s.openDatabase, s.openLedger, s.openKeys, s.openPictures, s.applyObjects, s.openGrants, s.openIntrospection, s.openBroker, s.openAdmin,
 	} {
 		if err := open(ctx); err != nil {
 			return nil, errors.Join(err, s.close(context.WithoutCancel(ctx)))

@@ -43,14 +43,13 @@ func (s *Server) openGrants(context.Context) error {
 	if err != nil {
 		return err
 	}
-	clients, err := s.budgets(authenticator)
-	if err != nil {
+	if s.clients, err = s.budgets(authenticator); err != nil {
 		return err
 	}
 	evaluator := policy.NewInProcess(s.Config.Policy.TimeBudget)
 	s.onClose(func(context.Context) error { evaluator.Close(); return nil })
 	s.grants, err = grant.New(grant.Config{
-		Clients:     clients,
+		Clients:     s.clients,
 		Assertions:  &assertion.Verifier{Keys: s.keySets, Now: s.Now},
 		Directories: s.source.Users(),
 		Policy:      evaluator,
@@ -75,7 +74,7 @@ func (s *Server) openBroker(context.Context) error {
 	}
 	s.broker, err = broker.New(broker.Config{
 		Door: door, Nonces: nonces,
-		PublicURL: s.Config.Server.PublicURL, Pictures: s.source, Tokens: s.grants, JWKS: keySets{s.rings}, Ready: s.ready, Observer: s.metrics,
+		PublicURL: s.Config.Server.PublicURL, Pictures: s.source, Tokens: s.grants, Introspection: s.introspection, JWKS: keySets{s.rings}, Ready: s.ready, Observer: s.metrics,
 		TrustedProxies: s.Config.Server.TrustedProxies, CORSOrigins: s.Config.Server.CORSOrigins, InFlight: s.Config.Limits.InFlight, Log: s.Log, Now: s.Now,
 	})
 	return err
@@ -113,7 +112,7 @@ func (s *Server) openAdmin(context.Context) error {
 	s.metrics.Gauge("chancery_jwks_failing", "Issuers and clients whose key set could not be fetched at the last attempt.", s.failingKeys)
 	book := s.store.Audit()
 	s.admin, err = admin.New(admin.Config{
-		Objects: s.path, Audit: auditLog{log: book, key: s.checkKey}, Keys: s.rings, Explain: explainer{records{book}}, Refusals: s.adminRefusals, Root: s.root, Metrics: exposed,
+		Objects: s.path, Audit: auditLog{log: book, key: s.checkKey}, Keys: s.rings, Tokens: s.revoker, Explain: explainer{records{book}}, Refusals: s.adminRefusals, Root: s.root, Metrics: exposed,
 		Ready: s.ready, Credentials: credentials, Now: s.Now, Log: s.Log,
 	})
 	return err

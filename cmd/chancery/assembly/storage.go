@@ -129,6 +129,7 @@ func (s *Server) openKeys(context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.objects.After(s.prepareKeys)
 	s.keySets = jwks.NewCache(fetch.New(fetch.Policy{Mode: s.Config.Egress.Mode, Allow: s.Config.Egress.Allow}), s.Now)
 	s.onClose(func(context.Context) error { s.keySets.Close(); return nil })
 	return nil

@@ -6,7 +6,7 @@ type Code string
 
 // What an assertion is refused for before its issuer is trusted. Outsiders see
 // [CodeAssertionUntrusted] for every code from iss_unknown down to
-// signature_invalid, so that nobody learns whom a tenant trusts.
+// jwks_stale, so that nobody learns whom a tenant trusts.
 const (
 	CodeAssertionMalformed  Code = "assertion_malformed"   // not one compact JWS in its only canonical form
 	CodeAssertionTooLarge   Code = "assertion_too_large"   // above 16 KiB
@@ -14,13 +14,14 @@ const (
 	CodeTypMissing          Code = "typ_missing"           // no typ, or plain JWT, where the entry takes ID-JAGs only
 	CodeTypWrong            Code = "typ_wrong"             // the typ of another kind of token
 	CodeOwnAssertion        Code = "own_assertion"         // issued by the tenant's own authorization server
-	CodeAssertionUntrusted  Code = "assertion_untrusted"   // the public face of the next six
+	CodeAssertionUntrusted  Code = "assertion_untrusted"   // the public face of the next seven
 	CodeIssUnknown          Code = "iss_unknown"           // no registry entry has exactly this issuer
 	CodeIssDisabled         Code = "iss_disabled"          // the entry is disabled
 	CodeProfileNotAllowed   Code = "profile_not_allowed"   // the entry does not list the profile
 	CodeAlgorithmNotAllowed Code = "algorithm_not_allowed" // not on the entry's list
 	CodeKeyUnknown          Code = "key_unknown"           // not in the issuer's key set
 	CodeSignatureInvalid    Code = "signature_invalid"     // no key of the issuer verifies it
+	CodeJWKSStale           Code = "jwks_stale"            // the entry's keys had an end, which is past
 	CodeKeysUnavailable     Code = "keys_unavailable"      // none known and none to be had; a 503, the assertion stays unused
 )
 
@@ -72,7 +73,7 @@ func Codes() []Code {
 	return []Code{
 		CodeAssertionMalformed, CodeAssertionTooLarge, CodeHeaderUnsupported, CodeTypMissing, CodeTypWrong,
 		CodeOwnAssertion, CodeAssertionUntrusted, CodeIssUnknown, CodeIssDisabled, CodeProfileNotAllowed,
-		CodeAlgorithmNotAllowed, CodeKeyUnknown, CodeSignatureInvalid, CodeKeysUnavailable,
+		CodeAlgorithmNotAllowed, CodeKeyUnknown, CodeSignatureInvalid, CodeJWKSStale, CodeKeysUnavailable,
 		CodeClaimMissing, CodeClaimMalformed, CodeAudNotUs, CodeAudMulti, CodeAudIsResource, CodeAssertionExpired,
 		CodeAssertionNotYetValid, CodeAssertionTooLongLived, CodeClockSkew, CodeClientIDMismatch, CodeCNFUnproved,
 		CodeCNFUnsupported, CodeTenantMissing, CodeTenantUnlisted, CodeAudTenantMismatch, CodeActUnsupported,
@@ -86,7 +87,7 @@ func Codes() []Code {
 // Public is what outsiders may see of a code.
 func (c Code) Public() Code {
 	switch c {
-	case CodeIssUnknown, CodeIssDisabled, CodeProfileNotAllowed, CodeAlgorithmNotAllowed, CodeKeyUnknown, CodeSignatureInvalid:
+	case CodeIssUnknown, CodeIssDisabled, CodeProfileNotAllowed, CodeAlgorithmNotAllowed, CodeKeyUnknown, CodeSignatureInvalid, CodeJWKSStale:
 		return CodeAssertionUntrusted
 	default:
 		return c

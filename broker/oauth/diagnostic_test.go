@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/chancery-dev/chancery/broker/oauth"
+	"github.com/chancery-dev/chancery/federation"
 	"github.com/chancery-dev/chancery/federation/diagnose"
 )
 
@@ -16,7 +17,7 @@ func TestDiagnosticsAreKnownAndStayInside(t *testing.T) {
 			continue
 		}
 		want := oauth.CodeInternal
-		if code == diagnose.CodeJWKSStale { // assertions are refused with it too
+		if code == federation.CodeJWKSStale { // assertions are refused with it too
 			want = oauth.CodeAssertionUntrusted
 		}
 		if public := oauth.Public(row.Code).Code; public != want {

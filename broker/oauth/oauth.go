@@ -6,8 +6,17 @@ package oauth
 
 //go:generate go run ./cataloguegen catalogue.yaml codes_gen.go ../../docs/errors
 
-// GrantTypeJWTBearer is the grant of RFC 7523 §2.1.
-const GrantTypeJWTBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+// The grants that are served.
+const (
+	GrantTypeJWTBearer         = "urn:ietf:params:oauth:grant-type:jwt-bearer" // RFC 7523 §2.1
+	GrantTypeJWTDPoP           = "urn:ietf:params:oauth:grant-type:jwt-dpop"   // draft-parecki-oauth-jwt-dpop-grant
+	GrantTypeClientCredentials = "client_credentials"                          // RFC 6749 §4.4
+)
+
+// GrantTypes lists the grants that are served, for grant_types_supported (RFC 8414 §2).
+func GrantTypes() []string {
+	return []string{GrantTypeJWTBearer, GrantTypeJWTDPoP, GrantTypeClientCredentials}
+}
 
 // ProfileIDJAG is announced in authorization_grant_profiles_supported (ID-JAG §6).
 const ProfileIDJAG = "urn:ietf:params:oauth:grant-profile:id-jag"

@@ -195,7 +195,7 @@ func TestInlineKeysNeedNoNetwork(t *testing.T) {
 		t.Errorf("%d dials", s.dials.count())
 	}
 	s.clock.advance(2 * time.Hour)
-	s.refused(s.idp.IDJAG("alice"), federation.CodeKeyUnknown)
+	s.refused(s.idp.IDJAG("alice"), federation.CodeJWKSStale)
 }
 
 func TestAlgorithms(t *testing.T) {

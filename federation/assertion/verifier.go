@@ -191,6 +191,8 @@ func (w *walk) checkSignature(ctx context.Context, cache *jwks.Cache, owner stri
 		return jws.Claims{}, w.trail.Refuse(federation.CodeKeyUnknown, "keys", "none", "the issuer's key set", err)
 	case errors.Is(err, jwks.ErrUnavailable):
 		return jws.Claims{}, w.trail.Refuse(federation.CodeKeysUnavailable, "keys", "none", "the issuer's key set", err)
+	case errors.Is(err, jwks.ErrExpired): // inline keys past their not_after: whether they still hold, nobody here knows
+		return jws.Claims{}, w.trail.Refuse(federation.CodeJWKSStale, "keys", "not_after "+stamp(source.NotAfter), "keys that hold at "+stamp(w.now), err)
 	case err != nil:
 		return jws.Claims{}, w.trail.Refuse(federation.CodeKeyUnknown, "kid", kid, "a key of the issuer", err)
 	}

@@ -63,7 +63,7 @@ func (t Tester) Connection(ctx context.Context, idp federation.IdentityProvider)
 	}
 	r := Report{IdP: idp.Name, Issuer: idp.Issuer, At: t.Now().UTC()}
 	source := idp.Keys
-	source.Issuer = idp.Issuer
+	source.Issuer, source.SVID = idp.Issuer, idp.Dialect.SPIFFE
 	t.walk(ctx, &r, &idp, source)
 	return r, ctx.Err()
 }
@@ -151,13 +151,13 @@ func (t Tester) inline(r *Report, idp *federation.IdentityProvider, source jwks.
 	left := source.NotAfter.Sub(t.Now())
 	if !source.NotAfter.IsZero() && left < 0 {
 		r.add(Row{
-			Check: CheckKeys, Status: Fail, Code: CodeJWKSStale, Seen: "not_after was " + stamp(source.NotAfter), Expected: "after " + stamp(t.Now()),
+			Check: CheckKeys, Status: Fail, Code: federation.CodeJWKSStale, Seen: "not_after was " + stamp(source.NotAfter), Expected: "after " + stamp(t.Now()),
 			Change: "make a new bundle on the connected side and import it: chancery idp bundle import",
 		})
 		r.skip(earlier, CheckAlgorithms)
 		return
 	}
-	keys, dropped, err := jwks.Parse(source.Inline)
+	keys, dropped, err := source.Parse(source.Inline)
 	if err != nil {
 		r.add(Row{Check: CheckKeys, Status: Fail, Code: CodeKeysFailed, Seen: err.Error(), Expected: "a JWK set with a usable key", Notes: warnings(dropped), Change: "mend jwks.inline of the entry"})
 		r.skip(earlier, CheckAlgorithms)
@@ -165,7 +165,7 @@ func (t Tester) inline(r *Report, idp *federation.IdentityProvider, source jwks.
 	}
 	row := keysRow(keys, dropped)
 	if days, soon := Threshold(left); !source.NotAfter.IsZero() && soon {
-		row.Status, row.Code = Warn, CodeJWKSStale
+		row.Status, row.Code = Warn, federation.CodeJWKSStale
 		row.Change = fmt.Sprintf("less than %d days are left of jwks.not_after (%s): carry a new bundle", days, stamp(source.NotAfter))
 	}
 	r.add(row)

@@ -178,12 +178,12 @@ func TestKeysOfTheEntry(t *testing.T) {
 		t.Error("something was fetched")
 	}
 	s.entry.Keys.NotAfter = time.Now().Add(13 * 24 * time.Hour)
-	soon := row(t, s.test(), diagnose.CheckKeys, diagnose.Warn, diagnose.CodeJWKSStale)
+	soon := row(t, s.test(), diagnose.CheckKeys, diagnose.Warn, federation.CodeJWKSStale)
 	if !strings.Contains(soon.Change, "14 days") {
 		t.Error(soon.Change)
 	}
 	s.entry.Keys.NotAfter = time.Now().Add(-time.Second)
-	row(t, s.test(), diagnose.CheckKeys, diagnose.Fail, diagnose.CodeJWKSStale)
+	row(t, s.test(), diagnose.CheckKeys, diagnose.Fail, federation.CodeJWKSStale)
 	row(t, s.test(), diagnose.CheckAlgorithms, diagnose.Skipped, "")
 }
 

@@ -36,7 +36,7 @@ func (t Tester) keys(ctx context.Context, r *Report, source jwks.Source, locatio
 		r.add(Row{Check: CheckKeys, Status: Fail, Code: CodeKeysFailed, Seen: err.Error(), Expected: "200 and a JWK set", Change: "ask who runs the IdP", Notes: []string{location}})
 		return nil, clock, false
 	}
-	keys, dropped, err := jwks.Parse(response.Body)
+	keys, dropped, err := source.Parse(response.Body)
 	if err != nil {
 		r.add(Row{
 			Check: CheckKeys, Status: Fail, Code: CodeKeysFailed, Seen: err.Error(), Expected: "a JWK set with a usable key",

@@ -37,7 +37,6 @@ const (
 	CodeIssuerTaken         federation.Code = "issuer_taken"
 	CodeKeysFailed          federation.Code = "keys_failed"
 	CodeKeyDropped          federation.Code = "key_dropped"
-	CodeJWKSStale           federation.Code = "jwks_stale"
 	CodeAlgorithmsDisjoint  federation.Code = "algorithms_disjoint"
 	CodeAlgorithmsUncovered federation.Code = "algorithms_uncovered"
 )
@@ -47,7 +46,7 @@ func Codes() []federation.Code {
 	return []federation.Code{
 		CodeConfigInvalid, CodeEgressRefused, CodeDNSFailed, CodeConnectFailed, CodeProxy407, CodeProxyFailed,
 		CodeTLSUnknownCA, CodeTLSFailed, CodeCertExpired, CodeCertExpiring, CodeDiscoveryFailed, CodeIssMismatch,
-		CodeOktaCustomAS, CodeIssuerTaken, CodeKeysFailed, CodeKeyDropped, CodeJWKSStale, CodeAlgorithmsDisjoint, CodeAlgorithmsUncovered,
+		CodeOktaCustomAS, CodeIssuerTaken, CodeKeysFailed, CodeKeyDropped, federation.CodeJWKSStale, CodeAlgorithmsDisjoint, CodeAlgorithmsUncovered,
 	}
 }
 

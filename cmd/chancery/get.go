@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -14,16 +15,28 @@ import (
 )
 
 func (c *command) getCommand() *cobra.Command {
+	var tokens tokenFlags
 	cmd := &cobra.Command{
 		Use:   "get KIND [NAME]",
-		Short: "Read objects of a kind, or one of them",
+		Short: "Read objects of a kind, or one of them; tokens that were issued, by their jti",
+		Long: `Read objects of a kind, or one of them. Of tokens it is the record of what was issued, never the token: who got it, by which IdP's
+assertion, for what, under which decision, and whether it is live, expired or revoked, and by what.`,
 		Example: `  chancery get clients
   chancery get client claude --output yaml
-  chancery get idp okta --tenant acme --output json`,
+  chancery get idp okta --tenant acme --output json
+  chancery get token tok_01JZ8Q0V9V2B7T5D4N3M2K1H0G
+  chancery get tokens --user alice --live`,
 		Args: cobra.RangeArgs(1, 2),
 	}
+	tokens.add(cmd)
 	c.addOutputFlag(cmd, asTable)
 	return c.onRecords(cmd, func(ctx context.Context, admin *client.Client, args []string) error {
+		if args[0] == "token" || args[0] == "tokens" {
+			return c.getTokens(ctx, admin, args[1:], tokens)
+		}
+		if tokens != (tokenFlags{limit: tokens.limit}) {
+			return errors.New("--client, --user, --idp, --live and --since are about tokens")
+		}
 		kind, err := kindOf(args[0])
 		if err != nil {
 			return err

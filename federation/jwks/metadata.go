@@ -3,6 +3,3 @@ package jwks
 // MetadataURLs lists where an issuer's metadata is looked for, in order, for
 // those who show what the Cache does. The error is ErrMetadata.
 func MetadataURLs(issuer string) ([]string, error) { return metadataURLs(issuer) }
-
-// Parse reads a document of keys as the Cache reads this source's.
-func (s Source) Parse(b []byte) (Set, []Warning, error) { return s.parse(b) }

@@ -45,6 +45,9 @@ const (
 	AuthSecretPost    = "client_secret_post"
 	AuthTLS           = "tls_client_auth"
 	AuthNone          = "none"
+	// AuthWorkload is a client that is reached through a Workload only. It has no
+	// credential, and can never authenticate by itself.
+	AuthWorkload = "workload"
 
 	AudienceIssuer        = "issuer"
 	AudienceIssuerOrToken = "issuer_or_token_endpoint" //nolint:gosec // a name of the contract, no credential
@@ -52,7 +55,9 @@ const (
 	DPoPOptional = "optional"
 	DPoPRequired = "required"
 
-	GrantJWTBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer" //nolint:gosec // a registered name, no credential
+	GrantClientCredentials = "client_credentials"
+	GrantJWTDPoP           = "urn:ietf:params:oauth:grant-type:jwt-dpop"   //nolint:gosec // a registered name, no credential
+	GrantJWTBearer         = "urn:ietf:params:oauth:grant-type:jwt-bearer" //nolint:gosec // a registered name, no credential
 
 	// DefaultMaxDepth bounds the actors in a delegation chain.
 	DefaultMaxDepth = 4

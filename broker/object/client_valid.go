@@ -1,23 +1,33 @@
 package object
 
 import (
+	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/chancery-dev/chancery/broker/id"
 )
 
 // grantTypes are those of docs/grants.md.
 func grantTypes() []string {
 	return []string{
-		"authorization_code", "refresh_token", "client_credentials", GrantJWTBearer,
+		"authorization_code", "refresh_token", GrantClientCredentials, GrantJWTBearer, GrantJWTDPoP,
 		"urn:ietf:params:oauth:grant-type:saml2-bearer", "urn:ietf:params:oauth:grant-type:token-exchange",
 		"urn:ietf:params:oauth:grant-type:device_code",
 	}
 }
 
+// servedGrants are those that have an effect in this version.
+func servedGrants() []string { return []string{GrantClientCredentials, GrantJWTBearer, GrantJWTDPoP} }
+
 // Validate implements Spec.
 func (s *ClientSpec) Validate() error {
 	var f findings
 	f.value("spec.client_id", s.ClientID, clientIDProblem)
+	if isUserID(s.ClientID) {
+		f.addCode("client_id_reserved", "spec.client_id", "%s begins as the ids of our users do (%s): the sub of a client's own token is its client_id, "+
+			"and must never be a user's; choose another", quote(s.ClientID), userPrefix)
+	}
 	f.text("spec.display_name", s.DisplayName)
 	f.text("spec.owner", s.Owner)
 	f.oneOf("spec.type", s.Type, TypeConfidential, TypePublic)
@@ -56,9 +66,16 @@ func clientIDProblem(s string) string {
 	return ""
 }
 
+const userPrefix = string(id.User) + "_"
+
+// isUserID: in any case of letters, since a resource may fold what it compares.
+func isUserID(s string) bool {
+	return len(s) >= len(userPrefix) && strings.EqualFold(s[:len(userPrefix)], userPrefix)
+}
+
 func (s *ClientSpec) checkAuth(f *findings) {
 	a := s.Auth
-	f.oneOf("spec.auth.method", a.Method, AuthPrivateKeyJWT, AuthSecretBasic, AuthSecretPost, AuthTLS, AuthNone)
+	f.oneOf("spec.auth.method", a.Method, AuthPrivateKeyJWT, AuthSecretBasic, AuthSecretPost, AuthTLS, AuthWorkload, AuthNone)
 	f.oneOf("spec.auth.audience", a.Audience, AudienceIssuer, AudienceIssuerOrToken)
 	f.value("spec.auth.jwks_uri", a.JWKSURI, httpsProblem)
 	f.secretRef("spec.auth.secret", a.Secret)
@@ -72,6 +89,9 @@ func (s *ClientSpec) checkAuth(f *findings) {
 	switch {
 	case s.Type == TypePublic:
 		s.checkPublic(f)
+		return
+	case a.Method == AuthWorkload:
+		s.checkWorkload(f)
 		return
 	case a.Method == "":
 		f.add("spec.auth.method", "is required for a confidential client: expected %s", alternatives([]string{AuthPrivateKeyJWT, AuthSecretBasic, AuthSecretPost}))
@@ -93,6 +113,25 @@ func (s *ClientSpec) checkPublic(f *findings) {
 	if !s.Auth.Secret.IsZero() {
 		f.add("spec.auth.secret", "a client of type public has no secret")
 	}
+	// RFC 6749 §4.4: the grant is the client's own authority, and whoever sends its name has proved nothing.
+	if slices.Contains(s.GrantTypes, GrantClientCredentials) {
+		f.addCode("unauthorized_client", "spec.grant_types", "client_credentials is for a confidential client (RFC 6749 §4.4)")
+	}
+}
+
+// checkWorkload: a client without a credential has no member that looks like one,
+// and no grant in which it would have to authenticate.
+func (s *ClientSpec) checkWorkload(f *findings) {
+	a := s.Auth
+	if a.HasInlineKeys() || a.JWKSURI != "" || !a.Secret.IsZero() || a.Audience != "" {
+		f.add("spec.auth", "method workload has neither keys, a secret nor an audience: the client is reached through a Workload only")
+	}
+	for i, grant := range s.GrantTypes {
+		if grant != GrantJWTBearer && grant != GrantJWTDPoP {
+			f.add(fmt.Sprintf("spec.grant_types[%d]", i), "%s needs a client that authenticates: a client of method workload presents its platform's tokens "+
+				"(%s)", quote(grant), GrantJWTBearer)
+		}
+	}
 }
 
 // Warnings says what has no effect yet and what denies.
@@ -111,7 +150,7 @@ func (s *ClientSpec) Warnings() []Problem {
 		f.notServed("spec.redirect_uris", "the authorization code flow")
 	}
 	for _, g := range s.GrantTypes {
-		if g != GrantJWTBearer {
+		if !slices.Contains(servedGrants(), g) {
 			f.notServed("spec.grant_types", "the grant type "+g)
 		}
 	}
@@ -119,7 +158,7 @@ func (s *ClientSpec) Warnings() []Problem {
 		f.notServed("spec.exchange", "token exchange")
 	}
 	f.denies("spec.grant_types", s.GrantTypes, "the client can use no grant")
-	if slices.Contains(s.GrantTypes, GrantJWTBearer) {
+	if slices.ContainsFunc(s.GrantTypes, func(g string) bool { return slices.Contains(servedGrants(), g) }) {
 		f.denies("spec.resources", s.Resources, "the client gets tokens for no resource")
 		f.denies("spec.scopes", s.Scopes, "the client gets no scope")
 	}

@@ -40,6 +40,17 @@ spec:
   idp_client_ids: {okta: 0oa1claude}
 `
 
+const workloadClientDoc = `apiVersion: chancery/v1
+kind: Client
+metadata: {name: build}
+spec:
+  type: confidential
+  auth: {method: workload}
+  grant_types: ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
+  scopes: [notes:read]
+  resources: [notes]
+`
+
 const idpDoc = `apiVersion: chancery/v1
 kind: IdentityProvider
 metadata: {name: okta}

@@ -90,7 +90,7 @@ func (d *draft) publicClients(ctx context.Context, wrong *findings) error {
 			continue
 		}
 		c, ok := e.object.Spec.(*ClientSpec)
-		if !ok || c.Type != TypePublic || !slices.Contains(c.GrantTypes, GrantJWTBearer) {
+		if !ok || c.Type != TypePublic || !slices.Contains(c.GrantTypes, GrantJWTBearer) && !slices.Contains(c.GrantTypes, GrantJWTDPoP) {
 			continue
 		}
 		owner, err := d.tenantSpec(ctx)

@@ -70,6 +70,15 @@ func TestSpecsRefuse(t *testing.T) {
 		"client: expiry":                  {clientDoc, "display_name: Claude", "expires_at: tomorrow", "spec.expires_at"},
 		"client: depth":                   {clientDoc, "display_name: Claude", "exchange: {max_depth: 5}", "spec.exchange.max_depth"},
 
+		"client: id of a user":           {clientDoc, "display_name: Claude", "client_id: usr_01J", "spec.client_id"},
+		"client: id of a user, folded":   {clientDoc, "display_name: Claude", "client_id: Usr_01J", "spec.client_id"},
+		"client: public, for itself":     {public, `"urn:ietf:params:oauth:grant-type:jwt-bearer"`, "client_credentials", "spec.grant_types"},
+		"client: workload with keys":     {workloadClientDoc, "{method: workload}", "{method: workload, jwks_uri: https://a.com/jwks}", "spec.auth"},
+		"client: workload, secret":       {workloadClientDoc, "{method: workload}", "{method: workload, secret: {env: A}}", "spec.auth"},
+		"client: workload with audience": {workloadClientDoc, "{method: workload}", "{method: workload, audience: issuer}", "spec.auth"},
+		"client: workload, public":       {workloadClientDoc, "type: confidential", "type: public", "spec.auth.method"},
+		"client: workload, for itself":   {workloadClientDoc, `"urn:ietf:params:oauth:grant-type:jwt-bearer"`, "client_credentials", "spec.grant_types[0]"},
+
 		"resource: no uri":               {resourceDoc, "  uri: https://mcp.acme.com/notes\n", "", "spec.uri"},
 		"resource: http":                 {resourceDoc, "https://mcp", "http://mcp", "spec.uri"},
 		"resource: fragment":             {resourceDoc, "/notes\n", "/notes#a\n", "spec.uri"},
@@ -142,7 +151,7 @@ func TestSpecsWarn(t *testing.T) {
 		"just in time":           {idpDoc, "provision: never", "provision: just_in_time", "not_served", "spec.subject.provision"},
 		"fetching groups":        {idpDoc, "groups_overage: deny", "groups_overage: fetch", "not_served", "spec.claims.groups_overage"},
 		"redirect URIs":          {clientDoc, "redirect_uris: []", "redirect_uris: [https://a.com/cb]", "not_served", "spec.redirect_uris"},
-		"another grant":          {clientDoc, `["urn:ietf:params:oauth:grant-type:jwt-bearer"]`, "[client_credentials]", "not_served", "spec.grant_types"},
+		"another grant":          {clientDoc, `["urn:ietf:params:oauth:grant-type:jwt-bearer"]`, "[refresh_token]", "not_served", "spec.grant_types"},
 		"TLS authentication":     {clientDoc, "client_secret_basic", "tls_client_auth", "not_served", "spec.auth.method"},
 		"a client of no scope":   {clientDoc, "scopes: [notes:read, notes:write]", "scopes: []", "absent_denies", "spec.scopes"},
 	} {

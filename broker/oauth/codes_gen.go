@@ -54,6 +54,7 @@ const (
 	CodeClockSkew                       Code = "clock_skew"                        // The assertion's times cannot be right
 	CodeClientIDMismatch                Code = "client_id_mismatch"                // The assertion names another client
 	CodeCNFUnproved                     Code = "cnf_unproved"                      // The assertion is bound to a key that was not proved
+	CodeCNFRequired                     Code = "cnf_required"                      // This grant takes only assertions that are bound to a key, and this one is not
 	CodeCNFUnsupported                  Code = "cnf_unsupported"                   // The assertion is bound in a way that is not supported
 	CodeTenantMissing                   Code = "tenant_missing"                    // The assertion names no IdP tenant and this entry requires one
 	CodeTenantUnlisted                  Code = "tenant_unlisted"                   // The assertion's IdP tenant is not listed
@@ -71,6 +72,8 @@ const (
 	CodeGroupsMalformed                 Code = "groups_malformed"                  // The groups claim is not a list of names
 	CodeGroupsOverage                   Code = "groups_overage"                    // The IdP left the groups out because there are too many
 	CodeIDTokenPresented                Code = "id_token_presented"                // The assertion is an ID token, which was made for signing a person in
+	CodeWorkloadUnmatched               Code = "workload_unmatched"                // The token is genuine, and no Workload of this tenant has its claims
+	CodeWorkloadAmbiguous               Code = "workload_ambiguous"                // The token is genuine, and more than one Workload of this tenant has its claims
 	CodeIssuerClientNotAllowed          Code = "issuer_client_not_allowed"         // The client may not present this IdP's assertions
 	CodeResourceUnknown                 Code = "resource_unknown"                  // The assertion names a resource that is not served here for this client and IdP
 	CodeResourceOutsideClaim            Code = "resource_outside_claim"            // The requested resource is not among those of the assertion
@@ -131,7 +134,7 @@ var rows = []Row{
 	{Code: CodeTwoClientAuthentications, Error: "invalid_request", Status: 400, Section: "RFC 6749 §2.3", Who: "developer", Text: "The client authenticated in more than one way", Fix: "Use one of Basic, body secret or client_assertion in a request."},
 	{Code: CodeClientAuthenticationRequired, Error: "invalid_client", Status: 401, Section: "ID-JAG §4.4, EMA 7.7, RFC 7662 §2.1, RFC 7009 §2.1", Who: "developer", Text: "This request needs an authenticated client", Fix: "Authenticate with client_secret_basic, client_secret_post or private_key_jwt."},
 	{Code: CodeClientGrantNotAllowed, Error: "unauthorized_client", Status: 400, Section: "RFC 6749 §5.2", Who: "admin", Text: "The client may not use this grant type", Fix: "Add the grant type to the client's grant_types."},
-	{Code: CodeClientPublic, Error: "unauthorized_client", Status: 400, Section: "ID-JAG §4.4", Who: "admin", Text: "A public client may not use this grant", Fix: "Use a confidential client, or set public_client_assertions to cnf in the tenant."},
+	{Code: CodeClientPublic, Error: "unauthorized_client", Status: 400, Section: "RFC 6749 §4.4, ID-JAG §4.4", Who: "admin", Text: "A public client may not use this grant", Fix: "Use a confidential client. Where public_client_assertions of the tenant is cnf, a public client may bring an assertion that is bound to its key."},
 	{Code: CodeClientAssertionReplayed, Error: "invalid_client", Status: 401, Section: "RFC 7523 §3", Who: "developer", Text: "The client assertion was used before", Fix: "Make a fresh client assertion with a new jti for each request.", Face: CodeClientAuthenticationFailed},
 	{Code: CodeDPoPProofInvalid, Error: "invalid_dpop_proof", Status: 400, Section: "RFC 9449 §4.3", Who: "developer", Text: "The DPoP proof is not valid", Fix: "Send one DPoP header with a fresh proof for this URL and method."},
 	{Code: CodeDPoPProofRequired, Error: "invalid_dpop_proof", Status: 400, Section: "RFC 9449 §5", Who: "developer", Text: "A DPoP proof is required and none was sent", Fix: "The client or the resource requires sender-constrained tokens: send a DPoP header."},
@@ -162,6 +165,7 @@ var rows = []Row{
 	{Code: CodeClockSkew, Error: "invalid_grant", Status: 400, Section: "RFC 7523 §3", Who: "operator", Text: "The assertion's times cannot be right", Fix: "Check the clocks of the IdP and of this server."},
 	{Code: CodeClientIDMismatch, Error: "invalid_grant", Status: 400, Section: "ID-JAG §4.4.1", Who: "admin", Text: "The assertion names another client", Fix: "Map the IdP's client to the client_id that authenticates here."},
 	{Code: CodeCNFUnproved, Error: "invalid_grant", Status: 400, Section: "ID-JAG §7, RFC 9449 §5", Who: "developer", Text: "The assertion is bound to a key that was not proved", Fix: "Send a DPoP proof made with the key that the assertion names."},
+	{Code: CodeCNFRequired, Error: "invalid_grant", Status: 400, Section: "draft-parecki-oauth-jwt-dpop-grant, RFC 7800 §3.1", Who: "developer", Text: "This grant takes only assertions that are bound to a key, and this one is not", Fix: "Have the IdP bind the assertion to the key of your proof (cnf.jkt), or use the jwt-bearer grant."},
 	{Code: CodeCNFUnsupported, Error: "invalid_grant", Status: 400, Section: "RFC 7800 §3", Who: "developer", Text: "The assertion is bound in a way that is not supported", Fix: "Use a cnf with the single member jkt."},
 	{Code: CodeTenantMissing, Error: "invalid_grant", Status: 400, Section: "ID-JAG §3.1", Who: "admin", Text: "The assertion names no IdP tenant and this entry requires one", Fix: "Have the IdP send tenant, or remove assertions.tenants."},
 	{Code: CodeTenantUnlisted, Error: "invalid_grant", Status: 400, Section: "ID-JAG §3.1", Who: "admin", Text: "The assertion's IdP tenant is not listed", Fix: "Add the tenant to assertions.tenants of the IdP."},
@@ -179,6 +183,8 @@ var rows = []Row{
 	{Code: CodeGroupsMalformed, Error: "invalid_grant", Status: 400, Section: "docs/grants.md", Who: "admin", Text: "The groups claim is not a list of names", Fix: "Have the IdP send groups as an array of at most 2000 strings."},
 	{Code: CodeGroupsOverage, Error: "invalid_grant", Status: 400, Section: "Entra groups overage", Who: "admin", Text: "The IdP left the groups out because there are too many", Fix: "Use app roles or groups assigned to the application, or put directory first in the IdP's claims.groups_from.", Entitlement: true},
 	{Code: CodeIDTokenPresented, Error: "invalid_grant", Status: 400, Section: "OIDC Core §2, RFC 8725 §3.12", Who: "developer", Text: "The assertion is an ID token, which was made for signing a person in", Fix: "Have the IdP issue an access token or assertion whose audience is this server; an ID token stays with the client that asked for it."},
+	{Code: CodeWorkloadUnmatched, Error: "invalid_grant", Status: 400, Section: "SEP-1933, docs/grants.md", Who: "admin", Text: "The token is genuine, and no Workload of this tenant has its claims", Fix: "Compare the token's claims with spec.match of the Workload: each must be equal, sub included. chancery explain shows the sub that came."},
+	{Code: CodeWorkloadAmbiguous, Error: "invalid_grant", Status: 400, Section: "SEP-1933, docs/grants.md", Who: "admin", Text: "The token is genuine, and more than one Workload of this tenant has its claims", Fix: "Add a claim to spec.match, so that one Workload alone fits; chancery explain names those that do."},
 	{Code: CodeIssuerClientNotAllowed, Error: "invalid_grant", Status: 400, Section: "docs/objects.md", Who: "admin", Text: "The client may not present this IdP's assertions", Fix: "Add the client to assertions.clients of the IdP.", Entitlement: true},
 	{Code: CodeResourceUnknown, Error: "invalid_grant", Status: 400, Section: "EMA 7.6.2", Who: "admin", Text: "The assertion names a resource that is not served here for this client and IdP", Fix: "Register the resource and list it for the client and for the IdP."},
 	{Code: CodeResourceOutsideClaim, Error: "invalid_target", Status: 400, Section: "RFC 8707 §2", Who: "developer", Text: "The requested resource is not among those of the assertion", Fix: "Request a resource that the assertion names."},

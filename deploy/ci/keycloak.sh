@@ -7,7 +7,8 @@
 #   keycloak.sh run [--features LIST] --realm FILE… -- COMMAND…
 #
 # CHANCERY_TEST_KEYCLOAK_URL is where it answers, without a trailing slash. A realm
-# file is what Keycloak exports; nothing of it outlives the process.
+# file is what Keycloak exports and is named REALM-realm.json; ${NAME} in it is the
+# environment's. Nothing of it outlives the process.
 #
 # The distribution comes through Maven, from wherever the machine's settings say, and
 # stays in CHANCERY_CACHE (else the user's cache folder), built once for each set of
@@ -91,12 +92,13 @@ start() {
     if ready "$folder" "$management"; then
       echo "export CHANCERY_TEST_KEYCLOAK_URL='http://127.0.0.1:$port'"
       echo "export CHANCERY_TEST_KEYCLOAK_FOLDER='$folder'"
+      echo "export CHANCERY_TEST_KEYCLOAK_VERSION='$KEYCLOAK_VERSION'"
       return
     fi
     end "$folder"
     grep -q 'already in use\|BindException' "$folder/log" || break
   done
-  tail -n 40 "$folder/log" >&2
+  grep -E 'ERROR|WARN' "$folder/log" | tail -n 20 >&2
   rm -rf "$folder"
   die "Keycloak did not start (attempt $attempt)"
 }

@@ -36,7 +36,7 @@ func (r Request) GoString() string { return r.String() }
 func (r Request) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
 // Authentication is who sent a request, and how that is known. Only Authenticate
-// builds one.
+// and ByRule build one.
 type Authentication struct {
 	client     *Client
 	method     Method
@@ -52,7 +52,7 @@ func (a Authentication) Client() *Client { return a.client }
 // or no client at all.
 func (a Authentication) Method() Method { return a.method }
 
-// Proved tells whether the client showed a credential.
+// Proved tells whether the client showed a credential, its own or its platform's.
 func (a Authentication) Proved() bool {
 	return a.client != nil && a.method != MethodNone && a.method != ""
 }

@@ -24,13 +24,16 @@ const (
 type Method string
 
 // The methods. MethodTLS is not served yet: a client that asks for it cannot
-// authenticate.
+// authenticate. MethodWorkload is no registered name: the client shows no credential
+// of its own, a verified token of its platform leads to it, and in no other way can
+// it be known.
 const (
 	MethodNone          Method = "none"
 	MethodBasic         Method = "client_secret_basic"
 	MethodPost          Method = "client_secret_post"
 	MethodPrivateKeyJWT Method = "private_key_jwt"
 	MethodTLS           Method = "tls_client_auth"
+	MethodWorkload      Method = "workload"
 )
 
 // usesSecret: a client whose method is not said has what it was given, and only a
@@ -97,6 +100,8 @@ type Registry interface {
 	// Lookup finds a tenant's client by its exact client_id, or answers ErrUnknown.
 	// Any other error means that it is not known whether there is one.
 	Lookup(ctx context.Context, t tenant.UID, clientID string) (*Client, error)
+	// Named is Lookup by the name of the Client object.
+	Named(ctx context.Context, t tenant.UID, name string) (*Client, error)
 }
 
 // Keys finds the public keys of clients; *jwks.Cache does.

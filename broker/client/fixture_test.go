@@ -74,6 +74,18 @@ func (r registry) Lookup(_ context.Context, t tenant.UID, clientID string) (*Cli
 	return nil, ErrUnknown
 }
 
+func (r registry) Named(_ context.Context, t tenant.UID, name string) (*Client, error) {
+	if r.err != nil {
+		return nil, r.err
+	}
+	for _, c := range r.clients {
+		if c.Name == name && t == acme {
+			return c, nil
+		}
+	}
+	return nil, ErrUnknown
+}
+
 // network answers for clients' jwks_uri.
 type network struct {
 	sets    map[string][]byte
@@ -137,6 +149,9 @@ func newBench(t testing.TB) *bench {
 		jose.JSONWebKey{Key: rsa2.Public(), KeyID: "rsa"}, jose.JSONWebKey{Key: edKey.Public(), KeyID: "ed"},
 	)
 	b.add("keyless", MethodPrivateKeyJWT)
+	workload := b.add("workload", MethodWorkload)
+	workload.Auth.Secrets = b.registry.clients["basic"].Auth.Secrets // left over from before
+	workload.Auth.Keys.Inline = jwt.Auth.Keys.Inline
 	remote := b.add("remote", MethodPrivateKeyJWT)
 	remote.Auth.Keys.URI = "https://agent.example/jwks"
 	b.network.sets[remote.Auth.Keys.URI] = keySet(jose.JSONWebKey{Key: p256.Public(), KeyID: "p256"})

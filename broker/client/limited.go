@@ -46,7 +46,20 @@ func (l *Limited) Authenticate(ctx context.Context, r Request) (Authentication, 
 	if err != nil || !auth.Proved() {
 		return auth, err
 	}
-	wait, ok := l.budget.Take(Key{Tenant: r.Tenant, Client: auth.client.UID})
+	return l.spend(r.Tenant, auth)
+}
+
+// ByRule is the Authenticator's; the token that led to the client spends its budget.
+func (l *Limited) ByRule(ctx context.Context, t tenant.UID, name string) (Authentication, error) {
+	auth, err := l.clients.ByRule(ctx, t, name)
+	if err != nil {
+		return auth, err
+	}
+	return l.spend(t, auth)
+}
+
+func (l *Limited) spend(t tenant.UID, auth Authentication) (Authentication, error) {
+	wait, ok := l.budget.Take(Key{Tenant: t, Client: auth.client.UID})
 	if !ok {
 		refusal := oauth.Refuse(oauth.CodeClientRateExceeded, auth.client.Name, "fewer requests of one client")
 		refusal.RetryAfter = wait

@@ -101,3 +101,20 @@ func TestLimitNeedsItsParts(t *testing.T) {
 		t.Error("without a budget")
 	}
 }
+
+// The tokens of a workload spend the budget of the client that they lead to.
+func TestRulesSpendTheBudget(t *testing.T) {
+	b := newBench(t)
+	l := limited(t, b)
+	for range 3 {
+		if auth, err := l.ByRule(t.Context(), acme, "workload"); err != nil || auth.Method() != MethodWorkload {
+			t.Fatal(err)
+		}
+	}
+	auth, err := l.ByRule(t.Context(), acme, "workload")
+	if refusal := refusalOf(t, err, oauth.CodeClientRateExceeded); refusal.RetryAfter <= 0 || auth.Client() == nil {
+		t.Errorf("refusal %+v of %v", refusal, auth.Client())
+	}
+	_, err = l.ByRule(t.Context(), acme, "nobody")
+	refused(t, err, oauth.CodeClientAuthenticationFailed)
+}

@@ -21,7 +21,9 @@ type Input struct {
 	Issuer     *Issuer     `json:"issuer,omitempty"`
 	Assertion  *Assertion  `json:"assertion,omitempty"`
 	User       *User       `json:"user,omitempty"`
+	Subject    *Subject    `json:"subject,omitempty"`
 	Actor      *Actor      `json:"actor,omitempty"`
+	Workload   *Workload   `json:"workload,omitempty"`
 	Client     *Client     `json:"client,omitempty"`
 	Resource   *Resource   `json:"resource,omitempty"`
 	Requested  *Requested  `json:"requested,omitempty"`
@@ -92,11 +94,27 @@ type User struct {
 	Status       string         `json:"status,omitempty"`
 }
 
-// Actor is who acts for the user, outermost first in Chain.
+// Subject is what an identity provider says of whom its token is about.
+type Subject struct {
+	Kind string `json:"kind,omitempty"` // person | agent | agent_user | application
+}
+
+// Actor is who acts, outermost first in Chain. Kind is client or workload where
+// there is no user: a program acts for itself; with a user it is what the identity
+// provider says of its agent. Facets and ParentApp are the provider's too.
 type Actor struct {
-	Kind  string      `json:"kind,omitempty"`
-	Chain []ActorLink `json:"chain,omitzero"`
-	Depth int         `json:"depth"`
+	Kind      string      `json:"kind,omitempty"`
+	Facets    []string    `json:"facets,omitzero"`
+	ParentApp string      `json:"parent_app,omitempty"`
+	Chain     []ActorLink `json:"chain,omitzero"`
+	Depth     int         `json:"depth"`
+}
+
+// Workload is the rule that turned a platform's token into the client. Sub is the
+// platform's name for the workload.
+type Workload struct {
+	Name string `json:"name"`
+	Sub  string `json:"sub,omitempty"`
 }
 
 // ActorLink is one actor of a delegation chain.

@@ -27,7 +27,18 @@ func (in *Input) JSON() ([]byte, error) {
 	}
 	w.assertion(in.Assertion)
 	w.user(in.User)
+	if in.Subject != nil {
+		w.begin("subject")
+		w.str("kind", in.Subject.Kind)
+		w.shut()
+	}
 	w.actor(in.Actor)
+	if in.Workload != nil {
+		w.begin("workload")
+		w.must("name", in.Workload.Name)
+		w.str("sub", in.Workload.Sub)
+		w.shut()
+	}
 	w.client(in.Client)
 	w.resource(in.Resource)
 	if in.Requested != nil {
@@ -236,6 +247,8 @@ func (w *writer) actor(a *Actor) {
 	}
 	w.begin("actor")
 	w.str("kind", a.Kind)
+	w.strs("facets", a.Facets)
+	w.str("parent_app", a.ParentApp)
 	if a.Chain != nil {
 		w.name("chain")
 		w.out = append(w.out, '[')

@@ -12,11 +12,11 @@ import (
 var keys = func() map[string]*ast.Term {
 	m := map[string]*ast.Term{}
 	for _, k := range []string{
-		"version", "action", "tenant", "grant_type", "issuer", "assertion", "user", "actor", "client", "resource",
+		"version", "action", "tenant", "grant_type", "issuer", "assertion", "user", "subject", "actor", "workload", "client", "resource",
 		"requested", "asserted", "available_scopes", "connection", "network", "time",
 		"id", "plan", "name", "preset", "profile", "typ", "iat", "exp", "auth_time", "acr", "amr", "claims",
 		"sub", "email", "kind", "guest", "home_tenant", "groups", "group_names", "groups_state", "groups_source",
-		"roles", "attributes", "status", "chain", "depth", "iss", "client_id", "type", "auth_method", "dpop",
+		"roles", "attributes", "status", "facets", "parent_app", "chain", "depth", "iss", "client_id", "type", "auth_method", "dpop",
 		"environment", "scopes", "uri", "risk", "authorization_details", "provider", "account", "ip",
 		"unix", "rfc3339", "weekday", "hour",
 	} {
@@ -97,7 +97,7 @@ func (in *Input) Value() (ast.Value, error) { return in.value(nil) }
 // value is the part of input that w says is read.
 func (in *Input) value(w wanted) (ast.Value, error) {
 	c := &converter{room: MaxInputSize}
-	f := c.fields(16, nil)
+	f := c.fields(18, nil)
 	f.put("version", ast.InternedTerm(InputVersion))
 	f.must("action", string(in.Action))
 	if w.has("tenant") {
@@ -116,8 +116,19 @@ func (in *Input) value(w wanted) (ast.Value, error) {
 	if in.User != nil && w.has("user") {
 		f.put("user", in.User.term(c, w["user"]))
 	}
+	if in.Subject != nil && w.has("subject") {
+		subject := c.fields(1, w["subject"])
+		subject.str("kind", in.Subject.Kind)
+		f.put("subject", subject.term())
+	}
 	if in.Actor != nil && w.has("actor") {
 		f.put("actor", in.Actor.term(c, w["actor"]))
+	}
+	if in.Workload != nil && w.has("workload") {
+		workload := c.fields(2, w["workload"])
+		workload.must("name", in.Workload.Name)
+		workload.str("sub", in.Workload.Sub)
+		f.put("workload", workload.term())
 	}
 	if in.Client != nil && w.has("client") {
 		f.put("client", in.Client.term(c, w["client"]))
@@ -193,8 +204,10 @@ func (u *User) term(c *converter, only map[string]bool) *ast.Term {
 }
 
 func (a *Actor) term(c *converter, only map[string]bool) *ast.Term {
-	f := c.fields(3, only)
+	f := c.fields(5, only)
 	f.str("kind", a.Kind)
+	f.strs("facets", a.Facets)
+	f.str("parent_app", a.ParentApp)
 	if a.Chain != nil && !f.skip("chain") {
 		links := make([]*ast.Term, len(a.Chain))
 		for i, l := range a.Chain {

@@ -198,10 +198,13 @@ func randomInput(r *rand.Rand) *policy.Input {
 		}
 	}
 	if coin() {
-		in.Actor = &policy.Actor{Kind: str(), Depth: r.IntN(5)}
+		in.Actor = &policy.Actor{Kind: str(), Facets: strs(), ParentApp: str(), Depth: r.IntN(5)}
 		if coin() {
 			in.Actor.Chain = []policy.ActorLink{{Sub: str(), Issuer: str(), ClientID: str()}, {}}
 		}
+	}
+	if coin() {
+		in.Subject, in.Workload = &policy.Subject{Kind: str()}, &policy.Workload{Name: str(), Sub: str()}
 	}
 	if coin() {
 		in.Client = &policy.Client{ID: str(), Name: str(), Type: str(), AuthMethod: str(), DPoP: coin(), Plan: str(), Environment: str(), Scopes: strs()}

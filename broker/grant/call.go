@@ -21,13 +21,53 @@ type call struct {
 	authentication client.Authentication
 	proof          dpop.Proof
 	idp            *federation.IdentityProvider // whose entry was found, verified or not
-	assertion      *assertion.Verified
-	account        federation.Account
-	resource       *snapshot.Resource
-	decision       *ledger.Decision
-	inputHash      string
-	groupsOfUser   groups
-	checks         []audit.Check
+	evidence
+	limits       limits
+	resource     *snapshot.Resource
+	decision     *ledger.Decision
+	inputHash    string
+	groupsOfUser groups
+	checks       []audit.Check
+}
+
+// evidence is what a flow found out about who gets the token. What a grant does not know stays absent, in policy's input,
+// in the token and in the record; nothing that is absent stands for a yes.
+type evidence struct {
+	assertion *assertion.Verified  // nil: none was needed, the client asks for itself
+	workload  *federation.Workload // nil: no rule was applied
+	person    *federation.Account  // nil: nobody is behind the request
+	subject   string               // of the token; while it is empty, no token can be minted
+}
+
+func (e evidence) isIDJAG() bool {
+	return e.assertion != nil && e.assertion.Profile() == federation.ProfileIDJAG
+}
+
+// acr, amr and authTime are of a person's authentication: a program has none, whatever its token says.
+func (e evidence) acr() string {
+	if e.person == nil || e.assertion == nil {
+		return ""
+	}
+	return e.assertion.ACR()
+}
+
+func (e evidence) amr() []string {
+	if e.person == nil || e.assertion == nil {
+		return nil
+	}
+	return e.assertion.AMR()
+}
+
+// authTime is zero where the IdP does not say.
+func (e evidence) authTime() time.Time {
+	if e.person == nil || e.assertion == nil {
+		return time.Time{}
+	}
+	at, known := e.assertion.AuthTime()
+	if !known {
+		return time.Time{}
+	}
+	return at
 }
 
 func newCall(r Request, now time.Time) *call { return &call{Request: r, now: now} }
@@ -80,26 +120,34 @@ func (c *call) refusalOf(err error) error {
 	e := &oauth.Error{Code: oauth.Code(refusal.Code), Received: refusal.Received, Expected: refusal.Expected, Cause: refusal.Cause}
 	if refusal.Provider != nil {
 		c.idp = refusal.Provider
-		e.AccessDenied = c.idp.Assertions.Errors == federation.ErrorsIDJAG06
 	}
+	e.AccessDenied = c.accessDenied()
 	if refusal.Code == federation.CodeKeysUnavailable {
 		e.RetryAfter = 30 * time.Second
 	}
 	return e
 }
 
-// identified tells whether it is known who asks: the client proved it, or the assertion that it holds is bound to a key
-// that it proved.
+// identified tells whether it is known who asks: the client proved it, or a rule made it known; or the client that is
+// named holds an assertion, made for it, that is bound to a key that it proved. A genuine token alone is not enough: a
+// public platform gives one to anybody.
 func (c *call) identified() bool {
-	return c.authentication.Proved() || c.assertion != nil && c.assertion.Thumbprint() != ""
+	return c.authentication.Proved() || c.client() != nil && c.assertion != nil && c.assertion.Thumbprint() != ""
 }
 
-// refuse is a refusal of this room. Once an issuer's entry was found, it chooses between the error profiles.
+// refuse is a refusal of this room.
 func (c *call) refuse(code oauth.Code, check, received, expected string) error {
 	c.failed(check, received, expected)
 	e := oauth.Refuse(code, received, expected)
-	if c.idp != nil {
-		e.AccessDenied = c.idp.Assertions.Errors == federation.ErrorsIDJAG06
-	}
+	e.AccessDenied = c.accessDenied()
 	return e
+}
+
+// accessDenied tells how "valid, but not entitled" reads. Once an issuer's entry was found, it chooses between the error
+// profiles; where there is no assertion, there is no grant that could be invalid.
+func (c *call) accessDenied() bool {
+	if c.idp != nil {
+		return c.idp.Assertions.Errors == federation.ErrorsIDJAG06
+	}
+	return c.Form.Get("grant_type") == oauth.GrantTypeClientCredentials
 }

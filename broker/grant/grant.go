@@ -47,6 +47,8 @@ type Response struct {
 // Clients authenticates callers.
 type Clients interface {
 	Authenticate(ctx context.Context, r client.Request) (client.Authentication, error)
+	// ByRule finds the client to which the rule of a workload leads.
+	ByRule(ctx context.Context, t tenant.UID, name string) (client.Authentication, error)
 }
 
 // Directories gives the users of a tenant.
@@ -80,7 +82,7 @@ type Observer interface {
 	Decided(took time.Duration, code string)
 }
 
-// Config is what the grants need; every part is required.
+// Config is what the grants need; every part but Captures is required.
 type Config struct {
 	Clients     Clients
 	Assertions  *assertion.Verifier
@@ -92,6 +94,8 @@ type Config struct {
 	Pictures    Pictures
 	Observer    Observer
 	Now         func() time.Time
+	// Captures is shown each assertion; nil shows it to nobody.
+	Captures Captures
 }
 
 // Grants answers token requests.
@@ -143,7 +147,11 @@ func (g *Grants) TurnAway(r Request, err error) {
 }
 
 // flow is one grant: what it returns is recorded by the shell, refusals as well.
-type flow func(ctx context.Context, c *call) (granted, error)
+type flow struct {
+	run func(ctx context.Context, c *call) (granted, error)
+	// nameless lets callers in who name no client: what they hold may say who they are. Of nobody else is that asked.
+	nameless bool
+}
 
 // granted is what a flow came to: the answer, and the facts that must be durable before it leaves.
 type granted struct {
@@ -155,11 +163,15 @@ type granted struct {
 func (g *Grants) flowOf(grantType string) (flow, error) {
 	switch grantType {
 	case "":
-		return nil, oauth.Refuse(oauth.CodeParameterMissing, "no grant_type", "grant_type")
+		return flow{}, oauth.Refuse(oauth.CodeParameterMissing, "no grant_type", "grant_type")
 	case oauth.GrantTypeJWTBearer:
-		return g.jwtBearer, nil
+		return flow{run: g.jwtBearer, nameless: true}, nil
+	case oauth.GrantTypeJWTDPoP:
+		return flow{run: g.jwtDPoP, nameless: true}, nil
+	case oauth.GrantTypeClientCredentials:
+		return flow{run: g.clientCredentials}, nil
 	default:
-		return nil, oauth.Refuse(oauth.CodeGrantTypeUnsupported, grantType, oauth.GrantTypeJWTBearer)
+		return flow{}, oauth.Refuse(oauth.CodeGrantTypeUnsupported, grantType, strings.Join(oauth.GrantTypes(), " "))
 	}
 }
 
@@ -168,7 +180,7 @@ func (g *Grants) answer(ctx context.Context, r Request) (Response, error) {
 	c := newCall(r, g.Now())
 
 	// 1. Which grant.
-	run, err := g.flowOf(r.Form.Get("grant_type"))
+	f, err := g.flowOf(r.Form.Get("grant_type"))
 	if err != nil {
 		return Response{}, g.turnAway(c, oauth.AsError(err))
 	}
@@ -187,10 +199,10 @@ func (g *Grants) answer(ctx context.Context, r Request) (Response, error) {
 	if err != nil {
 		return Response{}, g.turnAway(c, oauth.AsError(err))
 	}
-	if c.client() == nil { // ID-JAG §4.4, EMA 7.7: the grant enforces client authentication
-		return Response{}, g.turnAway(c, oauth.Refuse(oauth.CodeClientAuthenticationRequired, "no client", "client authentication"))
+	if c.client() == nil && !f.nameless { // RFC 6749 §4.4.2
+		return Response{}, g.turnAway(c, errNoClient())
 	}
-	c.passed("client", strings.TrimSpace(c.client().Name+" by "+string(c.authentication.Method())+" "+c.authentication.SecretID()), "")
+	c.introduce()
 
 	// 3. Which key the caller holds, if it shows one (RFC 9449 §5).
 	if err := c.verifyProof(); err != nil {
@@ -198,11 +210,12 @@ func (g *Grants) answer(ctx context.Context, r Request) (Response, error) {
 	}
 
 	// 4. The grant itself.
-	result, err := run(ctx, c)
+	result, err := f.run(ctx, c)
 	if err != nil {
-		return Response{}, g.recordRefusal(ctx, c, oauth.AsError(err))
+		return Response{}, g.offer(c, g.recordRefusal(ctx, c, oauth.AsError(err)))
 	}
 
 	// 5. Durable before a byte of it leaves.
-	return g.recordGrant(ctx, c, result)
+	response, err := g.recordGrant(ctx, c, result)
+	return response, g.offer(c, err)
 }

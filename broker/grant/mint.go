@@ -26,7 +26,7 @@ func (g *Grants) mint(ctx context.Context, c *call, d policy.Decision) (granted,
 	now := c.now.Truncate(time.Second)
 	claims := token.Claims{
 		Issuer:      c.Tenant.Issuer,
-		Subject:     c.account.UID,
+		Subject:     c.subject,
 		Audience:    c.resource.URI,
 		ClientID:    c.client().ClientID,
 		Scope:       strings.Join(d.Scopes, " "),
@@ -34,8 +34,8 @@ func (g *Grants) mint(ctx context.Context, c *call, d policy.Decision) (granted,
 		ExpiresAt:   now.Add(lifetime),
 		ID:          id.New(id.Token, c.now),
 		AuthTime:    c.authTime(),
-		ACR:         c.assertion.ACR(),
-		AMR:         c.assertion.AMR(),
+		ACR:         c.acr(),
+		AMR:         c.amr(),
 		Thumbprint:  c.proof.Thumbprint(),
 		Tenant:      c.Tenant.Name,
 		Plan:        c.client().Plan,
@@ -55,7 +55,7 @@ func (g *Grants) mint(ctx context.Context, c *call, d policy.Decision) (granted,
 		response: Response{AccessToken: compact, TokenType: kind, ExpiresIn: lifetime, Scope: claims.Scope, Resource: claims.Audience},
 		token: &ledger.IssuedToken{
 			ID: claims.ID, Tenant: c.Tenant.UID, IssuedAt: claims.IssuedAt, ExpiresAt: claims.ExpiresAt, KeyID: signer.KeyID(),
-			GrantType: c.Form.Get("grant_type"), ClientUID: c.client().UID, Subject: claims.Subject, IdPUID: c.assertion.Provider().UID,
+			GrantType: c.Form.Get("grant_type"), ClientUID: c.client().UID, Subject: claims.Subject, IdPUID: c.issuerUID(),
 			ResourceID: c.resource.UID, Audience: claims.Audience, Scope: claims.Scope, Thumbprint: claims.Thumbprint,
 			DecisionID: c.decision.ID, Trace: c.Trace,
 		},
@@ -75,8 +75,8 @@ func (c *call) extraClaims() map[string]any {
 				extra["groups"] = c.groupsOfUser.names
 			}
 		case "email":
-			if c.account.Email != "" {
-				extra["email"] = c.account.Email
+			if c.person != nil && c.person.Email != "" {
+				extra["email"] = c.person.Email
 			}
 		}
 	}

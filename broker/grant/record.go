@@ -133,7 +133,9 @@ func (c *call) event(kind audit.Type, outcome audit.Outcome) audit.Event {
 	if c.assertion != nil {
 		e.AssertionID, e.AssertionBy = c.assertion.ID(), c.assertion.Issuer()
 	}
-	e.OnBehalf = c.account.UID
+	if c.person != nil {
+		e.OnBehalf = c.person.UID
+	}
 	if c.resource != nil {
 		e.Resource = c.resource.Name
 	}
@@ -149,6 +151,14 @@ func (c *call) issuerName() string {
 		return ""
 	}
 	return c.idp.Name
+}
+
+// issuerUID is of the IdP whose assertion was verified, "" where there was none.
+func (c *call) issuerUID() string {
+	if c.assertion == nil {
+		return ""
+	}
+	return c.assertion.Provider().UID
 }
 
 func detail(refusal *oauth.Error) map[string]string {

@@ -9,34 +9,44 @@ import (
 	"github.com/chancery-dev/chancery/broker/snapshot"
 )
 
-// settleResource finds the one resource that the token is for. claimed are the assertion's; nil where the claim is absent.
-func (c *call) settleResource(claimed []string) (*snapshot.Resource, error) {
+// settleResource finds the one resource that the token is for, and requires a proof where the resource does. claimed are
+// the assertion's; nil where the claim is absent, or there is no assertion.
+func (c *call) settleResource(claimed []string) error {
 	requested, err := c.requestedResource()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	candidates, err := c.claimedResources(claimed)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if claimed == nil {
 		candidates = c.reachable()
 	}
+	if c.resource, err = c.choose(requested, candidates, claimed); err != nil {
+		return err
+	}
+	c.passed("resource", c.resource.URI, "")
+	if c.resource.DPoPRequired && c.proof.IsZero() {
+		return c.refuse(oauth.CodeDPoPProofRequired, "dpop", "no proof", "a DPoP proof, which the resource requires")
+	}
+	return nil
+}
+
+func (c *call) choose(requested string, candidates []*snapshot.Resource, claimed []string) (*snapshot.Resource, error) {
 	if requested == "" {
 		if len(candidates) != 1 {
 			return nil, c.refuse(oauth.CodeResourceUnsettled, "resource", fmt.Sprintf("%d resources to choose from", len(candidates)), "one, or a resource parameter")
 		}
-		c.passed("resource", candidates[0].URI, "")
 		return candidates[0], nil
 	}
 	for _, r := range candidates {
 		if r.Canonical == requested {
-			c.passed("resource", r.URI, "")
 			return r, nil
 		}
 	}
 	if claimed == nil {
-		return nil, c.refuse(oauth.CodeResourceNotAllowed, "resource", requested, "a resource of the client and of the IdP")
+		return nil, c.refuse(oauth.CodeResourceNotAllowed, "resource", requested, "a resource of the client, and of what vouches for it")
 	}
 	return nil, c.refuse(oauth.CodeResourceOutsideClaim, "resource", requested, strings.Join(claimed, " "))
 }
@@ -72,13 +82,11 @@ func (c *call) claimedResources(claimed []string) ([]*snapshot.Resource, error) 
 	return found, nil
 }
 
-// reachable are the resources inside client ∩ IdP entry. An absent list holds nothing.
+// reachable are the resources inside every limit.
 func (c *call) reachable() []*snapshot.Resource {
 	return slices.DeleteFunc(c.Tenant.ActiveResources(), func(r *snapshot.Resource) bool { return !c.mayReach(r) })
 }
 
 func (c *call) mayReach(r *snapshot.Resource) bool {
-	return !r.Disabled &&
-		slices.Contains(c.client().Resources, r.Name) &&
-		slices.Contains(c.assertion.Provider().Assertions.Resources, r.Name)
+	return !r.Disabled && c.limits.resources.hold(r.Name)
 }

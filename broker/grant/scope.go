@@ -5,42 +5,50 @@ import (
 	"strings"
 
 	"github.com/chancery-dev/chancery/broker/oauth"
-	"github.com/chancery-dev/chancery/federation/assertion"
 )
 
 // scopes are what a request asks for and what everything but policy leaves of it.
 type scopes struct {
-	requested []string // the asserted ones where the request names none
-	asserted  []string
-	available []string // inside asserted, client, resource and issuer, each expanded by implies
+	requested []string // where the request names none: the asserted ones, or the resource's default_scopes
+	asserted  []string // nil where nothing was asserted
+	available []string // inside every limit, expanded by implies
 }
 
-// ceilings intersects requested and asserted scopes with those of client, resource and issuer. `implies` widens what is
-// allowed, never what is requested.
-func (c *call) ceilings(v *assertion.Verified) (scopes, error) {
-	asserted, named := v.Scopes()
-	if !named {
-		if !v.Provider().Assertions.DefaultScopes {
-			return scopes{}, c.refuse(oauth.CodeScopeNotAsserted, "scope", "an assertion without scope", "scope, or absent_scope: default_scopes")
-		}
-		asserted = c.resource.DefaultScopes
+// assertedScopes are what an assertion entitles to. An ID-JAG says so itself; a plain assertion asserts what its entry
+// lists, a workload what its rule does, each of this resource.
+func (c *call) assertedScopes() ([]string, error) {
+	entry := c.assertion.Provider().Assertions
+	switch {
+	case c.workload != nil:
+		return oauth.Intersect(c.resource.ScopeNames, c.workload.Scopes), nil
+	case !c.isIDJAG():
+		return oauth.Intersect(c.resource.ScopeNames, entry.Scopes), nil
 	}
+	asserted, named := c.assertion.Scopes()
+	switch {
+	case named:
+		return asserted, nil
+	case entry.DefaultScopes:
+		return slices.Clone(c.resource.DefaultScopes), nil
+	default:
+		return nil, c.refuse(oauth.CodeScopeNotAsserted, "scope", "an assertion without scope", "scope, or absent_scope: default_scopes")
+	}
+}
+
+// settleScopes intersects what is requested, or unnamed where the request names none, with every ceiling.
+func (c *call) settleScopes(unnamed []string, within ceilings) (scopes, error) {
 	requested, err := oauth.ParseScope(c.Form.Get("scope"))
 	if err != nil {
 		c.failed("scope", "a malformed scope", "scope tokens")
 		return scopes{}, err
 	}
 	if requested == nil { // MCP's Go SDK sends none with this leg: no narrowing
-		requested = slices.Clone(asserted)
+		requested = slices.Clone(unnamed)
 	}
-	available := slices.Clone(c.resource.ScopeNames)
-	for _, ceiling := range [][]string{asserted, c.client().Scopes, v.Provider().Assertions.Scopes} {
-		available = oauth.Intersect(available, c.resource.Expand(ceiling))
-	}
-	left := oauth.Intersect(requested, available)
-	if len(left) == 0 {
+	available := within.scopesOf(c.resource)
+	if len(oauth.Intersect(requested, available)) == 0 {
 		return scopes{}, c.refuse(oauth.CodeScopeEmpty, "scope", strings.Join(requested, " "), strings.Join(available, " "))
 	}
 	c.passed("scope", strings.Join(requested, " "), strings.Join(available, " "))
-	return scopes{requested: requested, asserted: asserted, available: available}, nil
+	return scopes{requested: requested, available: available}, nil
 }

@@ -194,3 +194,6 @@ func (c Config) observe(l Leg) {
 func (a *Agent) String() string {
 	return "agent " + a.config.Client.String() + " at " + a.config.Issuer
 }
+
+// Format implements fmt.Formatter, so that no verb shows more.
+func (a *Agent) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(a.String())) }

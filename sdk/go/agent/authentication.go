@@ -30,19 +30,32 @@ const assertionLifetime = 60 * time.Second
 type Authentication struct {
 	method   int
 	clientID string
-	secret   string
-	key      crypto.Signer
+	secret   sealed[string]
+	key      sealed[crypto.Signer]
 	keyID    string
+}
+
+// sealed holds what must not show. A function is the one thing that fmt prints nothing
+// of where it cannot call methods: in the private fields of other people's types.
+type sealed[T any] func() T
+
+func seal[T any](value T) sealed[T] { return func() T { return value } }
+
+func (s sealed[T]) open() (value T) {
+	if s == nil {
+		return value
+	}
+	return s()
 }
 
 // ClientSecretBasic sends the secret in the Authorization field (RFC 6749 §2.3.1).
 func ClientSecretBasic(clientID, secret string) Authentication {
-	return Authentication{method: methodBasic, clientID: clientID, secret: secret}
+	return Authentication{method: methodBasic, clientID: clientID, secret: seal(secret)}
 }
 
 // ClientSecretPost sends the secret in the body.
 func ClientSecretPost(clientID, secret string) Authentication {
-	return Authentication{method: methodPost, clientID: clientID, secret: secret}
+	return Authentication{method: methodPost, clientID: clientID, secret: seal(secret)}
 }
 
 // PrivateKeyJWT signs a new assertion for each request, for the server's issuer alone
@@ -50,7 +63,7 @@ func ClientSecretPost(clientID, secret string) Authentication {
 // type gives the algorithm: ES256, ES384, ES512, EdDSA, or RS256. keyID is its kid at the
 // server.
 func PrivateKeyJWT(clientID string, key crypto.Signer, keyID string) Authentication {
-	return Authentication{method: methodPrivateKey, clientID: clientID, key: key, keyID: keyID}
+	return Authentication{method: methodPrivateKey, clientID: clientID, key: seal(key), keyID: keyID}
 }
 
 // PublicClient sends its id and no more.
@@ -69,12 +82,12 @@ func (a Authentication) validate() error {
 		return errors.New("no client authentication is set")
 	case a.method != methodNothing && a.clientID == "":
 		return errors.New("the client has no id")
-	case (a.method == methodBasic || a.method == methodPost) && a.secret == "":
+	case (a.method == methodBasic || a.method == methodPost) && a.secret.open() == "":
 		return errors.New("the client has no secret")
-	case a.method == methodPrivateKey && a.key == nil:
+	case a.method == methodPrivateKey && a.key.open() == nil:
 		return errors.New("the client has no key")
 	case a.method == methodPrivateKey:
-		if _, err := jose.AlgorithmFor(a.key.Public()); err != nil {
+		if _, err := jose.AlgorithmFor(a.key.open().Public()); err != nil {
 			return fmt.Errorf("the client's key: %w", err)
 		}
 	}
@@ -89,10 +102,10 @@ func (a Authentication) add(header http.Header, form url.Values, issuer string, 
 		form.Set("client_id", a.clientID)
 	case methodBasic: // RFC 6749 §2.3.1: form-encoded, then base64
 		request := http.Request{Header: header}
-		request.SetBasicAuth(url.QueryEscape(a.clientID), url.QueryEscape(a.secret))
+		request.SetBasicAuth(url.QueryEscape(a.clientID), url.QueryEscape(a.secret.open()))
 	case methodPost:
 		form.Set("client_id", a.clientID)
-		form.Set("client_secret", a.secret)
+		form.Set("client_secret", a.secret.open())
 	case methodPrivateKey:
 		assertion, err := a.assert(issuer, now)
 		if err != nil {
@@ -112,7 +125,7 @@ func (a Authentication) assert(issuer string, now time.Time) (string, error) {
 	if a.keyID != "" {
 		header["kid"] = a.keyID
 	}
-	return jose.Sign(a.key, header, map[string]any{
+	return jose.Sign(a.key.open(), header, map[string]any{
 		"iss": a.clientID, "sub": a.clientID, "aud": issuer, "jti": rand.Text(),
 		"iat": now.Unix(), "exp": now.Add(assertionLifetime).Unix(),
 	})

@@ -17,7 +17,7 @@ import (
 
 // Key is a key that tokens are bound to (RFC 9449). It prints as its thumbprint.
 type Key struct {
-	signer     crypto.Signer
+	signer     sealed[crypto.Signer]
 	jwk        json.RawMessage
 	thumbprint string
 }
@@ -42,7 +42,7 @@ func KeyOf(signer crypto.Signer) (*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("agent: %w", err)
 	}
-	return &Key{signer: signer, jwk: jwk, thumbprint: public.Thumbprint}, nil
+	return &Key{signer: seal(signer), jwk: jwk, thumbprint: public.Thumbprint}, nil
 }
 
 // Thumbprint is the key's RFC 7638 thumbprint: cnf.jkt of its tokens.
@@ -85,5 +85,5 @@ func (k *Key) proof(p proofFor) (string, error) {
 	if p.digest != "" {
 		claims["content_digest"] = p.digest
 	}
-	return jose.Sign(k.signer, map[string]any{"typ": "dpop+jwt", "jwk": k.jwk}, claims)
+	return jose.Sign(k.signer.open(), map[string]any{"typ": "dpop+jwt", "jwk": k.jwk}, claims)
 }

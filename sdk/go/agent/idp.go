@@ -19,14 +19,17 @@ const (
 )
 
 // Subject is proof of a person's sign-in, for leg 1. It prints as its type.
-type Subject struct{ token, kind string }
+type Subject struct {
+	token sealed[string]
+	kind  string
+}
 
 // IDToken is the ID token of the sign-in.
-func IDToken(token string) Subject { return Subject{token, TypeIDToken} }
+func IDToken(token string) Subject { return Subject{seal(token), TypeIDToken} }
 
 // RefreshToken is the refresh token of the sign-in: it lasts longer than an ID token, and
 // some IdPs take nothing else.
-func RefreshToken(token string) Subject { return Subject{token, TypeRefreshToken} }
+func RefreshToken(token string) Subject { return Subject{seal(token), TypeRefreshToken} }
 
 // String implements fmt.Stringer.
 func (s Subject) String() string { return "subject token of type " + s.kind }
@@ -88,7 +91,7 @@ func (p *IdP) Assertion(ctx context.Context, request AssertionRequest) (string, 
 	if err != nil {
 		return "", fmt.Errorf("subject: %w", err)
 	}
-	if subject.token == "" {
+	if subject.token.open() == "" {
 		return "", errors.New("subject: there is no token")
 	}
 	form := url.Values{
@@ -96,7 +99,7 @@ func (p *IdP) Assertion(ctx context.Context, request AssertionRequest) (string, 
 		"requested_token_type": {TypeIDJAG},
 		"audience":             {request.Audience},
 		"resource":             {request.Resource},
-		"subject_token":        {subject.token},
+		"subject_token":        {subject.token.open()},
 		"subject_token_type":   {subject.kind},
 	}
 	if len(request.Scopes) > 0 {

@@ -2,12 +2,10 @@ package demo
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/modelcontextprotocol/go-sdk/auth"
 	"github.com/modelcontextprotocol/go-sdk/auth/extauth"
@@ -16,6 +14,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/chancery-dev/chancery/broker/secret"
+	sdk "github.com/chancery-dev/chancery/sdk/go/agent"
 )
 
 // agent is the MCP host: registered at the IdP, where people sign in, and at Chancery, where it redeems assertions.
@@ -101,65 +100,27 @@ func (a *agent) exchange(ctx context.Context, signedIn *oauth2.Token, scopes ...
 	if !ok {
 		return "", errors.New("the IdP sent no ID token")
 	}
-	token, err := oauthex.ExchangeToken(ctx, a.world.idp.TokenEndpoint(), &oauthex.TokenExchangeRequest{
-		RequestedTokenType: oauthex.TokenTypeIDJAG,
-		Audience:           a.world.issuer,
-		Resource:           a.world.resource,
-		Scope:              scopes,
-		SubjectToken:       idToken,
-		SubjectTokenType:   oauthex.TokenTypeIDToken,
-	}, &oauthex.ClientCredentials{ClientID: idpAgentID}, a.http)
+	idp, err := sdk.NewIdP(sdk.IdPConfig{
+		Issuer: a.world.idp.Issuer(), Client: sdk.PublicClient(idpAgentID), Subject: sdk.Static(sdk.IDToken(idToken)), HTTPClient: a.http,
+	})
 	if err != nil {
 		return "", err
 	}
-	return token.AccessToken, nil
+	return idp.Assertion(ctx, sdk.AssertionRequest{Audience: a.world.issuer, Resource: a.world.resource, Scopes: scopes})
 }
 
-// answer is what the token endpoint says, good or bad.
-type answer struct {
-	Status      int
-	AccessToken string  `json:"access_token"`
-	Scope       string  `json:"scope"`
-	Error       string  `json:"error"`
-	Description string  `json:"error_description"`
-	URI         string  `json:"error_uri"`
-	ACRValues   string  `json:"acr_values"`
-	MaxAge      float64 `json:"max_age"`
-}
-
-// code is the stable code at the head of the description.
-func (a answer) code() string {
-	code, _, _ := strings.Cut(a.Description, ":")
-	return code
-}
-
-// trace is the id that error_uri carries.
-func (a answer) trace() string {
-	u, err := url.Parse(a.URI)
+// redeem is leg 2. What Chancery refuses is a *sdk.Error.
+func (a *agent) redeem(ctx context.Context, assertion string, scopes ...string) (*oauth2.Token, error) {
+	redeemer, err := sdk.New(sdk.Config{
+		Issuer:     a.world.issuer,
+		Client:     sdk.ClientSecretPost(agentID, a.world.clientSecret.Reveal()),
+		Assertions: sdk.AssertionFunc(func(context.Context, sdk.AssertionRequest) (string, error) { return assertion, nil }),
+		HTTPClient: a.http,
+	})
 	if err != nil {
-		return ""
+		return nil, err
 	}
-	return u.Query().Get("trace")
-}
-
-// redeem is leg 2.
-func (a *agent) redeem(ctx context.Context, assertion string) (answer, error) {
-	form := url.Values{
-		"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "assertion": {assertion},
-		"client_id": {agentID}, "client_secret": {a.world.clientSecret.Reveal()},
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, a.world.issuer+"/token", strings.NewReader(form.Encode()))
-	if err != nil {
-		return answer{}, err
-	}
-	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	response, err := a.http.Do(request)
-	if err != nil {
-		return answer{}, err
-	}
-	defer func() { _ = response.Body.Close() }()
-	got := answer{Status: response.StatusCode}
-	return got, json.NewDecoder(response.Body).Decode(&got)
+	return redeemer.Token(ctx, a.world.resource, scopes...)
 }
 
 // fixed sends a token that was obtained before.

@@ -8,12 +8,14 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"golang.org/x/oauth2"
 
 	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/federation/idptest"
+	sdk "github.com/chancery-dev/chancery/sdk/go/agent"
 )
 
 // step is one thing that the demo shows. Run returns what is worth reading of it, or why it did not do what it must.
@@ -86,12 +88,18 @@ func textOf(result *mcp.CallToolResult) (string, error) {
 	return text.String(), nil
 }
 
-// expect holds an answer against the error and the code that it must have.
-func expect(got answer, oauthError, code string) error {
-	if got.Status != http.StatusBadRequest || got.Error != oauthError || got.code() != code {
-		return fmt.Errorf("answered %d %s (%s), not 400 %s (%s)", got.Status, got.Error, got.Description, oauthError, code)
+// expect holds a refusal against the error and the code that it must have.
+func expect(err error, oauthError, code string) (*sdk.Error, error) {
+	refusal, ok := errors.AsType[*sdk.Error](err)
+	switch {
+	case err == nil:
+		return nil, fmt.Errorf("it was granted, not refused with %s (%s)", oauthError, code)
+	case !ok:
+		return nil, err
+	case refusal.Status != http.StatusBadRequest || refusal.OAuth != oauthError || refusal.Code != code:
+		return nil, fmt.Errorf("refused with %w, not 400 %s (%s)", refusal, oauthError, code)
 	}
-	return nil
+	return refusal, nil
 }
 
 func policyRefusal(ctx context.Context, s *show) ([]string, error) {
@@ -103,18 +111,16 @@ func policyRefusal(ctx context.Context, s *show) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	got, err := s.agent.redeem(ctx, assertion)
+	_, err = s.agent.redeem(ctx, assertion)
+	refusal, err := expect(err, "invalid_grant", "policy_denied")
 	if err != nil {
 		return nil, err
 	}
-	if err := expect(got, "invalid_grant", "policy_denied"); err != nil {
-		return nil, err
-	}
-	story, err := s.world.explain(ctx, got.trace())
+	story, err := s.world.explain(ctx, refusal.Trace)
 	if err != nil {
 		return nil, err
 	}
-	return append([]string{"chancery explain " + got.trace()}, story...), nil
+	return append([]string{"chancery explain " + refusal.Trace}, story...), nil
 }
 
 func replay(ctx context.Context, s *show) ([]string, error) {
@@ -122,18 +128,15 @@ func replay(ctx context.Context, s *show) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	first, err := s.agent.redeem(ctx, assertion)
+	if _, err := s.agent.redeem(ctx, assertion); err != nil {
+		return nil, fmt.Errorf("the first redemption: %w", err)
+	}
+	_, err = s.agent.redeem(ctx, assertion)
+	refusal, err := expect(err, "invalid_grant", "jti_replayed")
 	if err != nil {
 		return nil, err
 	}
-	if first.Status != 200 || first.AccessToken == "" {
-		return nil, fmt.Errorf("the first redemption was refused: %s", first.Description)
-	}
-	again, err := s.agent.redeem(ctx, assertion)
-	if err != nil {
-		return nil, err
-	}
-	return []string{"the same assertion, twice: " + again.Description}, expect(again, "invalid_grant", "jti_replayed")
+	return []string{"the same assertion, twice: " + refusal.Description}, nil
 }
 
 func wrongAudience(ctx context.Context, s *show) ([]string, error) {
@@ -141,11 +144,12 @@ func wrongAudience(ctx context.Context, s *show) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	got, err := s.agent.redeem(ctx, assertion)
+	_, err = s.agent.redeem(ctx, assertion)
+	refusal, err := expect(err, "invalid_grant", "aud_not_us")
 	if err != nil {
 		return nil, err
 	}
-	return []string{got.Description}, expect(got, "invalid_grant", "aud_not_us")
+	return []string{refusal.Description}, nil
 }
 
 func stepUp(ctx context.Context, s *show) ([]string, error) {
@@ -153,17 +157,16 @@ func stepUp(ctx context.Context, s *show) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	challenge, err := s.agent.redeem(ctx, assertion)
+	_, err = s.agent.redeem(ctx, assertion)
+	challenge, err := expect(err, "insufficient_user_authentication", "step_up_required")
 	if err != nil {
 		return nil, err
 	}
-	if err := expect(challenge, "insufficient_user_authentication", "step_up_required"); err != nil {
-		return nil, err
+	acr := strings.Join(challenge.ACRValues, " ")
+	if !challenge.NeedsStepUp() || acr != strongSignIn || challenge.MaxAge != 5*time.Minute {
+		return nil, fmt.Errorf("the challenge asks for acr_values %q, max_age %v", acr, challenge.MaxAge)
 	}
-	if challenge.ACRValues != strongSignIn || challenge.MaxAge != 300 {
-		return nil, fmt.Errorf("the challenge asks for acr_values %q, max_age %v", challenge.ACRValues, challenge.MaxAge)
-	}
-	strong, err := s.agent.signIn(ctx, idptest.Alice, challenge.ACRValues)
+	strong, err := s.agent.signIn(ctx, idptest.Alice, acr)
 	if err != nil {
 		return nil, err
 	}
@@ -174,8 +177,9 @@ func stepUp(ctx context.Context, s *show) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if granted.Status != 200 || !slices.Contains(strings.Fields(granted.Scope), scopeWrite) {
-		return nil, fmt.Errorf("after the stronger sign-in: %d %s, scope %q", granted.Status, granted.Description, granted.Scope)
+	scope, _ := granted.Extra("scope").(string)
+	if !slices.Contains(strings.Fields(scope), scopeWrite) {
+		return nil, fmt.Errorf("after the stronger sign-in: scope %q", scope)
 	}
 	session, err := s.agent.connectWith(ctx, granted.AccessToken)
 	if err != nil {
@@ -191,8 +195,8 @@ func stepUp(ctx context.Context, s *show) ([]string, error) {
 	}
 	claims := claimsOf(granted.AccessToken)
 	return []string{
-		fmt.Sprintf("challenge: acr_values %s, max_age %.0f", challenge.ACRValues, challenge.MaxAge),
-		fmt.Sprintf("token: scope %q, acr %v, sub %v, aud %v", granted.Scope, claims["acr"], claims["sub"], claims["aud"]),
+		fmt.Sprintf("challenge: acr_values %s, max_age %.0f", acr, challenge.MaxAge.Seconds()),
+		fmt.Sprintf("token: scope %q, acr %v, sub %v, aud %v", scope, claims["acr"], claims["sub"], claims["aud"]),
 		"add_note answered",
 	}, nil
 }

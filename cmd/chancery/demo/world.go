@@ -149,8 +149,12 @@ func (w *world) startChancery(ctx context.Context, log *slog.Logger, public, adm
 }
 
 func (w *world) startNotes(l net.Listener) error {
+	n, err := newNotes(w.issuer, w.resource, time.Now)
+	if err != nil {
+		return err
+	}
 	mux := http.NewServeMux()
-	mux.Handle("/mcp", newNotes(w.issuer, w.resource, time.Now).handler())
+	mux.Handle("/mcp", n.handler())
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = server.Serve(l) }()
 	w.stop = append(w.stop, func() { _ = server.Close() })

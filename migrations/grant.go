@@ -28,6 +28,7 @@ var rights = []struct{ table, may string }{
 	{"decisions", "select, insert"},
 	{"issued_tokens", "select, insert"},
 	{"revocations", "select, insert, delete"}, // what has expired; a policy keeps the rest
+	{"idp_captures", "select, insert, update, delete"},
 	{"audit_writers", "select, insert, update (%heads%)"},
 	{"audit_events", "select, insert"},
 	{"audit_checkpoints", "select, insert"},

@@ -22,6 +22,10 @@ const (
 	TypeCheckpointKeyMade Type = "checkpoint_key.created"
 	TypeAdminRefused      Type = "admin.refused"
 	TypeAuditExported     Type = "audit.exported"
+	TypeCaptureArmed      Type = "capture.armed"    // somebody waits for the next assertion of an IdP
+	TypeCaptureRecorded   Type = "capture.recorded" // it came, and its claims are kept, sealed, until they are read
+	TypeCaptureRead       Type = "capture.read"
+	TypeCaptureEnded      Type = "capture.ended" // before anything was read
 	TypeStarted           Type = "process.started"
 	TypeStopped           Type = "process.stopped"
 )
@@ -33,7 +37,7 @@ func Types() []Type {
 		TypeRequestRefused, TypeRefusalsCounted,
 		TypeObjectCreated, TypeObjectChanged, TypeObjectDeleted, TypeSecretCreated, TypeSecretRevoked,
 		TypeKeyPrepared, TypeKeyActivated, TypeKeyRetired, TypeKeyRevoked, TypeCheckpointKeyMade,
-		TypeAdminRefused, TypeAuditExported, TypeStarted, TypeStopped,
+		TypeAdminRefused, TypeAuditExported, TypeCaptureArmed, TypeCaptureRecorded, TypeCaptureRead, TypeCaptureEnded, TypeStarted, TypeStopped,
 	}
 }
 
@@ -44,7 +48,7 @@ func (t Type) Registered() bool {
 		TypeRequestRefused, TypeRefusalsCounted,
 		TypeObjectCreated, TypeObjectChanged, TypeObjectDeleted, TypeSecretCreated, TypeSecretRevoked,
 		TypeKeyPrepared, TypeKeyActivated, TypeKeyRetired, TypeKeyRevoked, TypeCheckpointKeyMade,
-		TypeAdminRefused, TypeAuditExported, TypeStarted, TypeStopped:
+		TypeAdminRefused, TypeAuditExported, TypeCaptureArmed, TypeCaptureRecorded, TypeCaptureRead, TypeCaptureEnded, TypeStarted, TypeStopped:
 		return true
 	default:
 		return false

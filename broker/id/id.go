@@ -29,6 +29,7 @@ const (
 	Trace            Kind = "trc"
 	Token            Kind = "tok"
 	Writer           Kind = "wri"
+	Capture          Kind = "cap"
 )
 
 // New returns a fresh id of the kind at the given time.

@@ -19,6 +19,7 @@ type Swept struct {
 	Decisions   int64 // rows on SQLite and of the default partition; a month that ended counts as one
 	Tokens      int64
 	Revocations int64 // before which no token is alive any more
+	Captures    int64 // of assertions, that nobody read
 	Changes     int64 // what versions changed that every replica has long seen
 	Partitions  int64 // made for the months to come
 	Busy        bool  // another replica sweeps
@@ -82,6 +83,9 @@ func (s *Store) sweep(ctx context.Context, db execer, keep Retention) (Swept, er
 	}
 	if swept.Revocations, err = s.sweepRevocations(ctx, db); err != nil {
 		return swept, fmt.Errorf("sweep revocations: %w", withoutURL(err))
+	}
+	if swept.Captures, err = s.sweepCaptures(ctx, db); err != nil {
+		return swept, fmt.Errorf("sweep captures: %w", withoutURL(err))
 	}
 	if swept.Changes, err = sweepChanges(ctx, db, now.Add(-changesKept)); err != nil {
 		return swept, fmt.Errorf("sweep changes of tenants: %w", withoutURL(err))

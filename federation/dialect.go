@@ -13,6 +13,9 @@ type Dialect struct {
 	// SubjectClaim identifies the subject in profiles other than id-jag; "" is sub.
 	// Entra: oid, because its sub differs for each application.
 	SubjectClaim string
+	// IDClaim names the token where it has no jti, in profiles other than id-jag; ""
+	// is no such claim. Entra: uti.
+	IDClaim string
 	// SPIFFE: sub is a SPIFFE ID of the issuer's trust domain, iss may be absent, and
 	// keys carry use jwt-svid (SPIFFE JWT-SVID §3).
 	SPIFFE bool

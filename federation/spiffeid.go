@@ -36,10 +36,10 @@ func ParseSPIFFEID(text string) (trustDomain, path string, ok bool) {
 	return trustDomain, path, true
 }
 
-func isNotOfTrustDomain(r rune) bool { return ('A' <= r && r <= 'Z') || isNotOfSegment(r) }
+func isNotOfTrustDomain(r rune) bool { return 'A' <= r && r <= 'Z' || isNotOfSegment(r) }
 
 func isNotOfSegment(r rune) bool {
-	return r > 0x7e || !isAlphanumeric(byte(r)) && r != '.' && r != '-' && r != '_'
+	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '.' || r == '-' || r == '_')
 }
 
 // SPIFFEIssuer is the issuer under which a trust domain is registered.

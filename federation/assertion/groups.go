@@ -36,7 +36,6 @@ type Groups struct {
 // did send do not count: what a missing group would take away must not be
 // granted. Where they could be fetched from is never followed (T16).
 func (w *walk) readGroups(c *claimSet) error {
-	w.groups = Groups{State: GroupsAbsent}
 	rules := w.idp.Claims
 	if !rules.ReadsClaim() {
 		return nil

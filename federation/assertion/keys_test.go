@@ -2,6 +2,10 @@ package assertion_test
 
 import (
 	"context"
+	"crypto/elliptic"
+	"encoding/base64"
+	"math/big"
+	"strings"
 	"testing"
 	"time"
 
@@ -215,4 +219,17 @@ func TestAlgorithms(t *testing.T) {
 			s.refused(idp.IDJAG("alice"), federation.CodeAlgorithmNotAllowed)
 		})
 	}
+}
+
+// malleated gives an ES256 token its other signature, (r, n - s), which anybody can make.
+func malleated(t *testing.T, compact string) string {
+	t.Helper()
+	last := strings.LastIndexByte(compact, '.')
+	signature, err := base64.RawURLEncoding.DecodeString(compact[last+1:])
+	if err != nil || len(signature) != 64 {
+		t.Fatalf("%d bytes, %v", len(signature), err)
+	}
+	s := new(big.Int).SetBytes(signature[32:])
+	new(big.Int).Sub(elliptic.P256().Params().N, s).FillBytes(signature[32:])
+	return compact[:last+1] + base64.RawURLEncoding.EncodeToString(signature)
 }

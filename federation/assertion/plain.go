@@ -15,7 +15,7 @@ func (c *claimSet) readPlain(idp *federation.IdentityProvider) {
 	c.readCommon(idp)
 	c.issued = c.requiredTime("iat")
 	c.clientID = c.text("client_id")
-	if idp.Assertions.Reuse != federation.ReuseClientBound { // without a name nothing is used once
+	if idp.Assertions.Reuse != federation.ReuseClientBound && c.id == "" { // what is used once has a name
 		c.demand("jti")
 	}
 	c.readPerson()
@@ -43,6 +43,9 @@ func (c *claimSet) readCommon(idp *federation.IdentityProvider) {
 	c.expires = c.requiredTime("exp") // RFC 7523 §3 (4)
 	c.notBefore = c.time("nbf")       // RFC 7523 §3 (5)
 	c.id = c.text("jti")              // RFC 7523 §3 (7)
+	if name := idp.Dialect.IDClaim; name != "" && c.id == "" {
+		c.id = c.text(name)
+	}
 	switch name := idp.Dialect.TenantClaim; {
 	case name != "":
 		c.tenant = c.required(name)

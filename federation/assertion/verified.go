@@ -71,7 +71,8 @@ func (v *Verified) Issuer() string { return v.claims.issuer }
 // issuer's name space.
 func (v *Verified) Subject() string { return v.claims.subject }
 
-// ID is jti, unique with Issuer; "" when there is none, which only a workload's
+// ID is jti, or the claim that the entry's dialect has in its place, unique with
+// Issuer; "" when there is none, which only a workload's
 // token and one that may be presented again can do without.
 func (v *Verified) ID() string { return v.claims.id }
 
@@ -117,7 +118,7 @@ func (v *Verified) AuthorizationDetails() []any { return slices.Clone(v.claims.d
 
 // AuthTime is when the person signed in; known is false when the IdP does not say.
 func (v *Verified) AuthTime() (at time.Time, known bool) {
-	return v.claims.authTime, v.claims.claims.Has("auth_time")
+	return v.claims.authTime, !v.claims.authTime.IsZero()
 }
 
 // ACR is the authentication context class, "" when the IdP does not say.

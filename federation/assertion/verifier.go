@@ -63,7 +63,7 @@ func (v *Verifier) Verify(ctx context.Context, registry *federation.Registry, ow
 	if v.Keys == nil || v.Now == nil || registry == nil || owner == "" || r.Issuer == "" || r.TenantUID == "" {
 		return nil, ErrIncomplete
 	}
-	w := &walk{request: r, now: v.Now()}
+	w := &walk{request: r, now: v.Now(), groups: Groups{State: GroupsAbsent}}
 
 	// 1. One compact JWS in canonical form, strict JSON inside (RFC 7515 §7.1).
 	message, err := w.parse()

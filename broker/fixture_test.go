@@ -58,6 +58,26 @@ apiVersion: chancery/v1
 kind: Tenant
 metadata: {name: gone}
 spec: {status: suspended}
+---
+apiVersion: chancery/v1
+kind: Tenant
+metadata: {name: phones}
+spec: {public_client_assertions: cnf}
+---
+apiVersion: chancery/v1
+kind: Tenant
+metadata: {name: builds}
+spec: {}
+---
+apiVersion: chancery/v1
+kind: IdentityProvider
+metadata: {name: forge, tenant: builds}
+spec: {preset: generic, issuer: "https://forge.example", assertions: {profiles: [workload]}}
+---
+apiVersion: chancery/v1
+kind: Workload
+metadata: {name: build, tenant: builds}
+spec: {idp: forge, client: build, match: {"claims.repository": acme/app}}
 `
 
 // house is the face with fakes behind it.

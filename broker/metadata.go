@@ -51,6 +51,10 @@ func metadataFor(t *snapshot.Tenant) serverMetadata {
 	if t.PublicClientAssertions { // else no public client has a token to revoke
 		revokers = append(revokers, client.MethodNone)
 	}
+	holders := client.Methods()
+	if t.PublicClientAssertions || len(t.Workloads) > 0 { // a client or a workload that has nothing but its assertion
+		holders = append(holders, client.MethodNone)
+	}
 	return serverMetadata{
 		Issuer: t.Issuer,
 		// Nobody signs in here yet, which the empty list of response types says.
@@ -59,9 +63,9 @@ func metadataFor(t *snapshot.Tenant) serverMetadata {
 		JWKSURI:                  t.Issuer + "/.well-known/jwks.json",
 		ScopesSupported:          slices.Compact(scopes),
 		ResponseTypes:            []string{},
-		GrantTypes:               []string{oauth.GrantTypeJWTBearer},
+		GrantTypes:               oauth.GrantTypes(),
 		GrantProfiles:            []string{oauth.ProfileIDJAG},
-		TokenAuthMethods:         client.Methods(),
+		TokenAuthMethods:         holders,
 		TokenAuthSigningAlgs:     client.SigningAlgorithms(),
 		IntrospectionEndpoint:    t.Issuer + "/introspect",
 		IntrospectionAuthMethods: client.Methods(),

@@ -32,7 +32,7 @@ func TestMetadata(t *testing.T) {
 				t.Errorf("%s: %v", path, w.Header())
 			}
 			for name, wants := range map[string][]any{
-				"grant_types_supported":                                    {oauth.GrantTypeJWTBearer},
+				"grant_types_supported":                                    {oauth.GrantTypeJWTBearer, oauth.GrantTypeJWTDPoP, oauth.GrantTypeClientCredentials},
 				"authorization_grant_profiles_supported":                   {oauth.ProfileIDJAG},
 				"token_endpoint_auth_methods_supported":                    {"private_key_jwt", "client_secret_basic", "client_secret_post"},
 				"response_types_supported":                                 {},
@@ -71,6 +71,17 @@ func TestMetadata(t *testing.T) {
 	h.pictures.err = errors.New("reset")
 	for _, path := range []string{"/.well-known/oauth-authorization-server", "/.well-known/jwks.json", "/.well-known/oauth-protected-resource/notes"} {
 		wantRefusal(t, h.get(t, path), 503, "temporarily_unavailable", oauth.CodeTenantUnavailable)
+	}
+}
+
+// TestMetadataNone: that a token can be had without client authentication is said where it is so, and nowhere else.
+func TestMetadataNone(t *testing.T) {
+	h := newHouse(t)
+	for tenant, want := range map[string]bool{"/t/phones": true, "/t/builds": true, "/t/acme": false} {
+		methods, _ := members(t, h.get(t, "/.well-known/oauth-authorization-server"+tenant))["token_endpoint_auth_methods_supported"].([]any)
+		if got := slices.Contains(methods, any("none")); got != want || len(methods) < 3 {
+			t.Errorf("%s: %v", tenant, methods)
+		}
 	}
 }
 

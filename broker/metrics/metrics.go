@@ -5,6 +5,7 @@ package metrics
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -79,7 +80,7 @@ func (m *Metrics) Granted(grantType, issuer string, code oauth.Code) {
 	case oauth.CodeStepUpRequired, oauth.CodeDPoPNonceRequired:
 		result = "challenged"
 	}
-	if grantType != oauth.GrantTypeJWTBearer {
+	if !slices.Contains(oauth.GrantTypes(), grantType) {
 		grantType = "other" // what a caller sends is no label
 	}
 	m.tokens.WithLabelValues(grantType, issuer, result, string(code)).Inc()

@@ -102,7 +102,7 @@ func TestDocuments(t *testing.T) {
 		}
 		m := document(t, p.Get("/.well-known/oauth-authorization-server"))
 		for name, want := range map[string][]string{
-			"grant_types_supported":                  {harness.GrantType},
+			"grant_types_supported":                  {harness.GrantType, "urn:ietf:params:oauth:grant-type:jwt-dpop", "client_credentials"},
 			"authorization_grant_profiles_supported": {"urn:ietf:params:oauth:grant-profile:id-jag"},
 			"code_challenge_methods_supported":       {"S256"},
 			"scopes_supported":                       {"notes:read", "notes:write"},

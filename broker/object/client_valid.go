@@ -80,7 +80,7 @@ func (s *ClientSpec) checkAuth(f *findings) {
 	f.value("spec.auth.jwks_uri", a.JWKSURI, httpsProblem)
 	f.secretRef("spec.auth.secret", a.Secret)
 	if a.HasInlineKeys() {
-		checkKeySet(f, "spec.auth.jwks", a.JWKS)
+		checkKeySet(f, "spec.auth.jwks", a.JWKS, false)
 		if a.JWKSURI != "" {
 			f.add("spec.auth", "names both jwks and jwks_uri: expected one (RFC 7591 §2)")
 		}
@@ -138,7 +138,7 @@ func (s *ClientSpec) checkWorkload(f *findings) {
 func (s *ClientSpec) Warnings() []Problem {
 	var f findings
 	if s.Auth.HasInlineKeys() {
-		keyWarnings(&f, "spec.auth.jwks", s.Auth.JWKS)
+		keyWarnings(&f, "spec.auth.jwks", s.Auth.JWKS, false)
 	}
 	if s.Auth.Method == AuthTLS {
 		f.notServed("spec.auth.method", "tls_client_auth (the client cannot authenticate)")

@@ -1,5 +1,11 @@
 package object
 
+import (
+	"slices"
+
+	"github.com/chancery-dev/chancery/federation"
+)
+
 // IdentityProviderSpec is a trusted issuer. What is absent is filled from its preset.
 type IdentityProviderSpec struct {
 	Disabled   bool              `json:"disabled,omitempty"`
@@ -60,6 +66,17 @@ type AssertionTrust struct {
 	ErrorProfile  string   `json:"error_profile,omitempty"`
 	Tenants       []string `json:"tenants,omitempty"`
 	SAMLEntityIDs []string `json:"saml_entity_ids,omitempty"`
+	// Audiences are what tokens of profiles jwt-bearer and workload may be addressed to beside us.
+	Audiences []string `json:"audiences,omitempty"`
+}
+
+func (a AssertionTrust) lists(p federation.Profile) bool {
+	return slices.Contains(a.Profiles, string(p))
+}
+
+// otherThanIDJAG tells whether tokens count that were not made for us alone.
+func (a AssertionTrust) otherThanIDJAG() bool {
+	return a.lists(federation.ProfileJWTBearer) || a.lists(federation.ProfileWorkload)
 }
 
 // SubjectMatching says how an assertion's subject is found among the users.

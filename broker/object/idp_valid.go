@@ -10,14 +10,17 @@ import (
 
 	"github.com/chancery-dev/chancery/federation"
 	"github.com/chancery-dev/chancery/federation/jwks"
-	"github.com/chancery-dev/chancery/federation/jws"
 )
 
 // Bounds of what an IdentityProvider's entry can say.
 const (
 	MaxClockSkew         = 60 * time.Second // docs/grants.md
 	MinAssertionLifetime = 10 * time.Second
+	// MaxAssertionLifetime is for entries that list id-jag.
 	MaxAssertionLifetime = time.Hour
+	// MaxTokenAssertionLifetime is for entries that list only other profiles: a day, which the tokens of some platforms
+	// live, and what their issuers date back.
+	MaxTokenAssertionLifetime = 25 * time.Hour
 )
 
 // Validate implements Spec.
@@ -27,16 +30,44 @@ func (s *IdentityProviderSpec) Validate() error {
 	if s.Issuer == "" {
 		f.add("spec.issuer", "is required: an issuer is trusted by exact match")
 	}
-	f.value("spec.issuer", s.Issuer, issuerProblem)
-	f.value("spec.issuer", s.Issuer, pinnedProblem)
-	s.JWKS.check(&f)
+	s.checkIssuer(&f)
+	s.JWKS.check(&f, s.Dialect().SPIFFE)
 	s.Network.check(&f)
 	s.checkSignIn(&f)
 	f.each("spec.domains", s.Domains, hostProblem)
 	s.Assertions.check(&f)
+	s.checkPlatform(&f)
 	s.Subject.check(&f)
 	s.Claims.check(&f)
 	return f.err()
+}
+
+func (s *IdentityProviderSpec) checkIssuer(f *findings) {
+	isSPIFFE := strings.HasPrefix(s.Issuer, "spiffe://")
+	switch {
+	case isSPIFFE && !s.Dialect().SPIFFE:
+		f.addCode("spiffe_issuer", "spec.issuer", "%s is a trust domain: expected preset spiffe, by whose rules its tokens are read", quote(s.Issuer))
+	case isSPIFFE:
+		f.value("spec.issuer", s.Issuer, trustDomainProblem)
+	default:
+		f.value("spec.issuer", s.Issuer, issuerProblem)
+	}
+	if wrong := pinnedProblem(s.Issuer); wrong != "" {
+		f.addCode("issuer_of_many", "spec.issuer", "%s %s", quote(s.Issuer), wrong)
+		return
+	}
+	if p, known := findPreset(s.Preset); known && p.check != nil && s.Issuer != "" {
+		if code, path, text := p.check(s); code != "" {
+			f.addCode(code, path, "%s", text)
+		}
+	}
+}
+
+func trustDomainProblem(s string) string {
+	if _, _, ok := federation.ParseSPIFFEID(s); !ok {
+		return "is no SPIFFE ID: expected spiffe:// and a trust domain in lower case, such as spiffe://acme.example"
+	}
+	return ""
 }
 
 func (s *IdentityProviderSpec) checkPreset(f *findings) {
@@ -50,20 +81,7 @@ func (s *IdentityProviderSpec) checkPreset(f *findings) {
 	}
 }
 
-// pinnedProblem: an issuer that stands for every tenant of a cloud is no trust anchor.
-func pinnedProblem(s string) string {
-	for _, shared := range []string{"/common", "/organizations", "/consumers"} {
-		if rest, found := strings.CutPrefix(s, "https://login.microsoftonline.com"+shared); found && (rest == "" || rest[0] == '/') {
-			return "stands for every tenant of Entra: expected the issuer of one tenant"
-		}
-	}
-	if strings.Contains(s, "{") {
-		return "holds a placeholder"
-	}
-	return ""
-}
-
-func (k IdPKeys) check(f *findings) {
+func (k IdPKeys) check(f *findings, svid bool) {
 	f.value("spec.jwks.uri", k.URI, httpsProblem)
 	f.value("spec.jwks.not_after", k.NotAfter, timeProblem)
 	if !k.HasInlineKeys() {
@@ -75,28 +93,28 @@ func (k IdPKeys) check(f *findings) {
 	if k.URI != "" {
 		f.add("spec.jwks", "names both uri and inline keys: expected one")
 	}
-	checkKeySet(f, "spec.jwks.inline", k.Inline)
+	checkKeySet(f, "spec.jwks.inline", k.Inline, svid)
 }
 
 // checkKeySet parses a set by the rules by which it will be used.
-func checkKeySet(f *findings, path string, set map[string]any) {
+func checkKeySet(f *findings, path string, set map[string]any, svid bool) {
 	b, err := json.Marshal(set)
 	if err != nil {
 		f.add(path, "cannot be read")
 		return
 	}
-	if _, _, err := jwks.Parse(b); err != nil {
+	if _, _, err := (jwks.Source{SVID: svid}).Parse(b); err != nil {
 		f.add(path, "%s", err)
 	}
 }
 
 // keyWarnings says which keys of a set are dropped.
-func keyWarnings(f *findings, path string, set map[string]any) {
+func keyWarnings(f *findings, path string, set map[string]any, svid bool) {
 	b, err := json.Marshal(set)
 	if err != nil {
 		return
 	}
-	_, dropped, err := jwks.Parse(b)
+	_, dropped, err := jwks.Source{SVID: svid}.Parse(b)
 	if err != nil {
 		return
 	}
@@ -148,30 +166,6 @@ func (s *IdentityProviderSpec) checkSignIn(f *findings) {
 	f.text("spec.saml.sp_entity_id", s.SAML.SPEntityID)
 }
 
-func (a AssertionTrust) check(f *findings) {
-	profiles := []string{
-		string(federation.ProfileIDJAG), string(federation.ProfileJWTBearer),
-		string(federation.ProfileWorkload), string(federation.ProfileSAML2Bearer),
-	}
-	f.eachOf("spec.assertions.profiles", a.Profiles, profiles...)
-	if slices.Contains(a.Profiles, profiles[1]) && slices.Contains(a.Profiles, profiles[2]) {
-		f.add("spec.assertions.profiles", "jwt-bearer and workload exclude each other: one token would have two meanings")
-	}
-	// RFC 8725 §3.1: what is allowed is listed; no symmetric algorithm and no none among them.
-	f.filled("spec.assertions.algorithms", a.Algorithms)
-	f.eachOf("spec.assertions.algorithms", a.Algorithms, jws.Algorithms()...)
-	f.span("spec.assertions.max_lifetime", a.MaxLifetime, MinAssertionLifetime, MaxAssertionLifetime)
-	f.span("spec.assertions.clock_skew", a.ClockSkew, 0, MaxClockSkew)
-	f.each("spec.assertions.clients", a.Clients, clientNameProblem)
-	f.each("spec.assertions.resources", a.Resources, nameProblem)
-	f.each("spec.assertions.scopes", a.Scopes, scopeProblem)
-	f.oneOf("spec.assertions.absent_scope", a.AbsentScope, AbsentScopeRefuse, AbsentScopeDefault)
-	f.oneOf("spec.assertions.reuse", a.Reuse, ReuseSingle, ReuseClientBound)
-	f.oneOf("spec.assertions.error_profile", a.ErrorProfile, ErrorsEMA04, ErrorsIDJAG06)
-	f.each("spec.assertions.tenants", a.Tenants, subjectProblem)
-	f.each("spec.assertions.saml_entity_ids", a.SAMLEntityIDs, textProblem)
-}
-
 func (s SubjectMatching) check(f *findings) {
 	f.filled("spec.subject.match", s.Match)
 	f.eachOf("spec.subject.match", s.Match, string(federation.MatchSubjectID), string(federation.MatchAudSub),
@@ -208,16 +202,20 @@ func (c ClaimTranslations) check(f *findings) {
 // Warnings says what has no effect yet, what denies and what is likely a mistake.
 func (s *IdentityProviderSpec) Warnings() []Problem {
 	var f findings
-	if p, known := findPreset(s.Preset); known && p.warn != nil {
+	p, known := findPreset(s.Preset)
+	if known && p.warn != nil {
 		if code, text := p.warn(s.Issuer); code != "" {
 			f.addCode(code, "spec.issuer", "%s", text)
 		}
 	}
-	if strings.HasSuffix(s.Issuer, "/") {
+	if name, known := presetOfIssuer(s.Issuer); known && name != p.name {
+		f.addCode("preset_mismatch", "spec.preset", "%s is the issuer of preset %s, and %s reads its tokens by other rules", s.Issuer, name, p.name)
+	}
+	if strings.HasSuffix(s.Issuer, "/") && s.Dialect().Tenant == "" { // a dialect that found its tenant knows the slash
 		f.addCode("iss_mismatch", "spec.issuer", "ends in a slash; it is compared byte for byte with what the IdP publishes")
 	}
 	if s.JWKS.HasInlineKeys() {
-		keyWarnings(&f, "spec.jwks.inline", s.JWKS.Inline)
+		keyWarnings(&f, "spec.jwks.inline", s.JWKS.Inline, s.Dialect().SPIFFE)
 	}
 	if s.OIDC.ClientID != "" || !s.OIDC.ClientSecret.IsZero() || len(s.OIDC.Scopes) > 0 {
 		f.notServed("spec.oidc", "sign-in by OpenID Connect")
@@ -228,11 +226,7 @@ func (s *IdentityProviderSpec) Warnings() []Problem {
 	if len(s.Domains) > 0 {
 		f.notServed("spec.domains", "home-realm discovery")
 	}
-	for _, profile := range s.Assertions.Profiles {
-		if profile != string(federation.ProfileIDJAG) {
-			f.notServed("spec.assertions.profiles", "the profile "+profile)
-		}
-	}
+	s.tokenWarnings(&f, p)
 	if len(s.Assertions.Profiles) > 0 {
 		f.denies("spec.assertions.clients", s.Assertions.Clients, "no client may present its assertions")
 		f.denies("spec.assertions.resources", s.Assertions.Resources, "its assertions are good for no resource")

@@ -2,52 +2,144 @@ package object
 
 import (
 	"slices"
-	"strings"
 	"time"
+
+	"github.com/chancery-dev/chancery/federation"
 )
 
-// preset is what is known of an IdP product. Adding one is adding an entry to presets.
+// preset is what is known of an IdP product. Adding one is adding a row to presets.
 type preset struct {
 	name string
 	// later: named by the contract, and its sign-in or profiles are not served yet.
 	later string
 	// defaults for what the object leaves out.
-	algorithms  []string
-	maxLifetime time.Duration
-	clockSkew   time.Duration
-	match       []string
-	groups      string
-	groupsFrom  []string
-	// warn says what is likely a mistake in an issuer.
-	warn func(issuer string) (code, text string)
+	algorithms []string
+	match      []string
+	groups     string
+	groupsFrom []string
+	// jag bounds entries that list id-jag; tokens bounds those that list only other
+	// profiles, whose tokens are made for another purpose and live as long as the
+	// product makes them.
+	jag, tokens time.Duration
+	// cached: platforms hand out one token for its whole life, so under profile
+	// workload the same client may present it until it expires.
+	cached bool
+	// noJTI: its tokens have no jti.
+	noJTI bool
+	// platform: it speaks of programs and issues no ID-JAG.
+	platform bool
+	// shared tells an issuer that speaks for everybody in the world (or in a cloud's
+	// tenant); identifying are the claims that then say whose a token is.
+	shared      func(issuer string) bool
+	identifying []identifying
+	dialect     func(issuer string) federation.Dialect
+	// check refuses an issuer or an entry that would make a check empty, warn says
+	// what is likely a mistake.
+	check func(s *IdentityProviderSpec) (code, path, text string)
+	warn  func(issuer string) (code, text string)
 }
+
+// identifying is a claim that tells whose a token is; with prefixes, only a value
+// that begins with one of them does.
+type identifying struct {
+	claim    string
+	prefixes []string
+}
+
+// What tokens live, by product. exp − iat, not how long they are good from now.
+const (
+	lifetimeIDJAG  = 5 * time.Minute  // an assertion is made for one request
+	lifetimeGitHub = 15 * time.Minute // what the Actions issuer gives
+	lifetimeHour   = time.Hour        // GitLab: a job's default timeout; kubelet: 3600 s; Google: 3600 s; SPIRE: at most, by default 5 m
+	// Entra draws 60 to 90 minutes and dates iat 5 minutes back. A managed identity's
+	// token lives a day: who trusts those says max_lifetime: 24h5m.
+	lifetimeEntra = 95 * time.Minute
+)
 
 func presets() []preset {
 	generic := preset{
-		name:        "generic",
-		algorithms:  []string{"RS256", "ES256"},
-		maxLifetime: 5 * time.Minute,
-		clockSkew:   30 * time.Second,
-		match:       []string{"sub_id", "aud_sub", "sub"},
-		groups:      "groups",
-		groupsFrom:  []string{"claim", "directory"},
+		name:       "generic",
+		algorithms: []string{"RS256", "ES256"},
+		jag:        lifetimeIDJAG,
+		tokens:     lifetimeIDJAG, // nothing is known of it: the least
+		match:      []string{"sub_id", "aud_sub", "sub"},
+		groups:     "groups",
+		groupsFrom: []string{"claim", "directory"},
 	}
-	okta, keycloak := generic, generic
+	okta, keycloak, ping := generic, generic, generic
 	okta.name, okta.warn = "okta", warnOkta
 	okta.algorithms = []string{"RS256"} // Okta's org server signs with RS256 only
 	keycloak.name, keycloak.warn = "keycloak", warnKeycloak
 	keycloak.algorithms = []string{"RS256", "ES256", "PS256", "EdDSA"} // a realm may choose any of them
+	ping.name, ping.warn = "ping", warnPing
+	ping.algorithms = []string{"RS256", "ES256"} // PingOne signs with RS256; PingFederate may choose
+
+	entra := generic
+	entra.name, entra.check, entra.dialect = "entra", checkEntra, entraDialect
+	entra.algorithms = []string{"RS256"}
+	entra.tokens, entra.cached, entra.noJTI = lifetimeEntra, true, true // its unique id is uti
+	entra.shared, entra.identifying = always, claimsOf("oid", "sub", "azp", "appid")
+
+	google := generic
+	google.name, google.check = "google", checkGoogle
+	google.algorithms = []string{"RS256"}
+	google.groupsFrom = []string{"directory"} // its tokens carry no groups
+	google.tokens, google.cached, google.noJTI = lifetimeHour, true, true
+	// azp is not among them: of a token that a person's tool asked for, it is the tool,
+	// which everybody has.
+	google.shared, google.identifying = always, claimsOf("sub", "email")
+
+	platform := generic
+	platform.platform = true
+	platform.match = []string{"sub"}
+	platform.groupsFrom = []string{"directory"}
+	platform.algorithms = []string{"RS256"}
+
+	actions, gitlab, kubernetes, spiffe := platform, platform, platform, platform
+	actions.name, actions.warn, actions.tokens = "github-actions", warnGitHub, lifetimeGitHub
+	// A repository's owner chooses the form of sub: one that does not begin with the
+	// repository can be had by anybody. job_workflow_ref is whose workflow is called, not who calls.
+	actions.shared = always
+	actions.identifying = append(claimsOf("repository", "repository_id", "repository_owner_id"),
+		identifying{"sub", []string{"repo:", "repository:", "repository_id:"}})
+
+	gitlab.name, gitlab.tokens = "gitlab", lifetimeHour
+	gitlab.shared = func(issuer string) bool { return issuer == gitlabIssuer }
+	// sub of a job begins with its project; that of a person, from the same issuer, is a number.
+	gitlab.identifying = append(claimsOf("project_path", "project_id", "namespace_id"),
+		identifying{"sub", []string{"project_path:", "project_id:"}})
+
+	kubernetes.name, kubernetes.warn = "kubernetes", warnKubernetes
+	kubernetes.algorithms = []string{"RS256", "ES256"} // the API server signs with RSA or ECDSA keys
+	kubernetes.tokens, kubernetes.cached = lifetimeHour, true
+
+	spiffe.name, spiffe.check = "spiffe", checkSPIFFE
+	spiffe.algorithms = []string{"ES256", "RS256", "ES384"} // SPIRE: ec-p256, else rsa-2048, rsa-4096 or ec-p384
+	spiffe.tokens, spiffe.cached, spiffe.noJTI = lifetimeHour, true, true
+	spiffe.dialect = func(string) federation.Dialect { return federation.Dialect{SPIFFE: true} }
+
 	return []preset{
-		generic, okta, keycloak,
-		{name: "entra", later: "the preset entra"},
-		{name: "google", later: "the preset google"},
-		{name: "ping", later: "the preset ping"},
+		generic, okta, keycloak, entra, google, ping, actions, gitlab, kubernetes, spiffe,
 		{name: "saml", later: "the preset saml"},
 	}
 }
 
-// DefaultPreset is used where an IdentityProvider names none.
-const DefaultPreset = "generic"
+func claimsOf(names ...string) []identifying {
+	all := make([]identifying, 0, len(names))
+	for _, name := range names {
+		all = append(all, identifying{claim: name})
+	}
+	return all
+}
+
+func always(string) bool { return true }
+
+const (
+	// DefaultPreset is used where an IdentityProvider names none.
+	DefaultPreset = "generic"
+
+	defaultClockSkew = 30 * time.Second
+)
 
 // Presets lists the names of the presets that are served.
 func Presets() []string {
@@ -69,34 +161,36 @@ func findPreset(name string) (preset, bool) {
 	return all[i], true
 }
 
-func warnOkta(issuer string) (code, text string) {
-	if strings.Contains(issuer, "/oauth2/") {
-		return "okta_custom_as", "ID-JAGs come from Okta's org server, not from a custom authorization server: the issuer is " +
-			strings.SplitN(issuer, "/oauth2/", 2)[0] + ", without /oauth2/…"
+// Dialect is how the product's tokens differ from the standards, for the issuer that the entry names.
+func (s *IdentityProviderSpec) Dialect() federation.Dialect {
+	p, _ := findPreset(s.Preset)
+	if p.dialect == nil {
+		return federation.Dialect{}
 	}
-	return "", ""
-}
-
-func warnKeycloak(issuer string) (code, text string) {
-	if !strings.Contains(issuer, "/realms/") {
-		return "keycloak_realm", "a Keycloak issuer ends in its realm: https://HOST/realms/REALM"
-	}
-	return "", ""
+	return p.dialect(s.Issuer)
 }
 
 // WithDefaults returns a copy in which what is absent says what it means, by its
-// preset. Lists that allow (clients, resources, scopes, profiles) have no default.
+// preset and profiles. Lists that allow (clients, resources, scopes, profiles,
+// audiences) have no default.
 func (s *IdentityProviderSpec) WithDefaults() *IdentityProviderSpec {
 	filled := *s
 	p, _ := findPreset(s.Preset)
 	filled.Preset = or(s.Preset, DefaultPreset)
 
 	a := &filled.Assertions
+	lifetime, reuse := p.jag, ReuseSingle
+	if a.otherThanIDJAG() && !a.lists(federation.ProfileIDJAG) {
+		lifetime = p.tokens
+		if p.cached && a.lists(federation.ProfileWorkload) {
+			reuse = ReuseClientBound
+		}
+	}
 	a.Algorithms = orList(a.Algorithms, p.algorithms)
-	a.MaxLifetime = Duration(a.MaxLifetime.Or(p.maxLifetime))
-	a.ClockSkew = Duration(a.ClockSkew.Or(p.clockSkew))
+	a.MaxLifetime = Duration(a.MaxLifetime.Or(lifetime))
+	a.ClockSkew = Duration(a.ClockSkew.Or(defaultClockSkew))
 	a.AbsentScope = or(a.AbsentScope, AbsentScopeRefuse)
-	a.Reuse = or(a.Reuse, ReuseSingle)
+	a.Reuse = or(a.Reuse, reuse)
 	a.ErrorProfile = or(a.ErrorProfile, ErrorsEMA04)
 
 	filled.Subject.Match = orList(s.Subject.Match, p.match)

@@ -23,10 +23,16 @@ func (d *draft) together(ctx context.Context) error {
 	if err := d.policies(ctx, &wrong); err != nil {
 		return err
 	}
+	if err := d.workloads(ctx, &wrong); err != nil {
+		return err
+	}
 	if err := wrong.err(); err != nil {
 		return err
 	}
 	if err := d.references(ctx); err != nil {
+		return err
+	}
+	if err := d.unknownScopes(ctx); err != nil {
 		return err
 	}
 	return d.namedAgain(ctx)

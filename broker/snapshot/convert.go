@@ -39,13 +39,14 @@ func identityProvider(stored object.Stored) (federation.IdentityProvider, error)
 	a := spec.Assertions
 	return federation.IdentityProvider{
 		UID: stored.UID, Name: stored.Name, Preset: spec.Preset, Issuer: spec.Issuer, Disabled: spec.Disabled, Keys: keys,
+		Dialect: spec.Dialect(),
 		Assertions: federation.AssertionRules{
 			Profiles: named[federation.Profile](a.Profiles), Algorithms: a.Algorithms,
 			MaxLifetime: time.Duration(a.MaxLifetime), ClockSkew: time.Duration(a.ClockSkew),
 			Clients: a.Clients, Resources: a.Resources, Scopes: a.Scopes,
 			DefaultScopes: a.AbsentScope == object.AbsentScopeDefault,
 			Reuse:         federation.Reuse(a.Reuse), Errors: federation.ErrorProfile(a.ErrorProfile),
-			Tenants: a.Tenants, SAMLEntityIDs: a.SAMLEntityIDs,
+			Tenants: a.Tenants, SAMLEntityIDs: a.SAMLEntityIDs, Audiences: a.Audiences,
 		},
 		Subject: federation.SubjectRules{
 			Match:        named[federation.MatchBy](spec.Subject.Match),

@@ -99,7 +99,7 @@ func answerCases() []Case {
 			}
 			return ""
 		}),
-		look("no_refresh_token", "no refresh token for an assertion", "RFC 7521 §4.1; ID-JAG-04 §4.4.2", Should, "no refresh_token", func(s *session) string {
+		look("no_refresh_token", "no refresh token for an assertion", "RFC 7521 §4.1; ID-JAG-04 §4.4", Should, "no refresh_token", func(s *session) string {
 			if s.granted.text("refresh_token") != "" {
 				return "a refresh token"
 			}

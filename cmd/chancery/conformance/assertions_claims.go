@@ -91,7 +91,7 @@ func identifiers() []broken {
 func contents() []broken {
 	const twice = "RFC 7519 §4"
 	return []broken{
-		{mutation: "cnf_not_proved", title: "bound to a DPoP key that nobody proves", section: "ID-JAG-04 §5.2; RFC 9449 §6.1", severity: Must, profile: IDJAG, also: []string{"invalid_dpop_proof"}},
+		{mutation: "cnf_not_proved", title: "bound to a DPoP key that nobody proves", section: "RFC 9449 §6.1; ID-JAG-04 §3.1", severity: Must, profile: IDJAG, also: []string{"invalid_dpop_proof"}},
 		{mutation: "cnf_empty", title: "an empty cnf", section: "RFC 7800 §3.1", severity: Should, profile: IDJAG},
 		{mutation: "resource_with_fragment", title: "a resource with a fragment", section: "RFC 8707 §2", severity: Must, profile: IDJAG, also: []string{"invalid_target"}},
 		{mutation: "resource_relative", title: "a relative resource", section: "RFC 8707 §2", severity: Must, profile: IDJAG, also: []string{"invalid_target"}},

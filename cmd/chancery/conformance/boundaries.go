@@ -13,7 +13,7 @@ import (
 func boundaryCases() []Case {
 	return []Case{
 		{
-			ID: "boundary.scope_not_asserted", Title: "a scope that the assertion does not have", Section: "EMA §7.6.3; ID-JAG-04 §4.4.1", Severity: Must,
+			ID: "boundary.scope_not_asserted", Title: "a scope that the assertion does not have", Section: "EMA §7; ID-JAG-04 §4.4.1", Severity: Must,
 			Expect: "refused: invalid_scope; or a token without it", Sends: "an assertion of the first scope, a request for all of them", profile: IDJAG, need: []need{needTwoScopes},
 			run: func(ctx context.Context, s *session) Finding {
 				first, rest := s.settings.Scopes[0], s.settings.Scopes[1:]

@@ -185,7 +185,7 @@ func replayedProof() Case {
 func boundToAnother() Case {
 	want := refusal("invalid_grant", "invalid_dpop_proof")
 	return Case{
-		ID: "dpop.assertion_bound_to_another", Title: "an assertion bound to another key than the proof's", Section: "ID-JAG-04 §5.2; RFC 9449 §6.1", Severity: Must,
+		ID: "dpop.assertion_bound_to_another", Title: "an assertion bound to another key than the proof's", Section: "RFC 9449 §6.1; ID-JAG-04 §3.1", Severity: Must,
 		Expect: want.String(), Sends: "cnf.jkt of another key, and a good proof", profile: IDJAG, need: []need{needDPoP},
 		run: func(ctx context.Context, s *session) Finding {
 			sent, a := s.withProof(ctx, func(*idptest.Draft) {}, idptest.WithJKT("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"))

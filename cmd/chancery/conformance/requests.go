@@ -45,7 +45,7 @@ func requestCases() []Case {
 			r.body, _ = json.Marshal(fields) // strings encode
 			r.contentType = "application/json"
 		}).orAnyRefusal(),
-		broken("assertion_in_the_url", "the assertion in the query", "EMA §7.6", Must, refusal("invalid_request"), func(_ *session, r *request) {
+		broken("assertion_in_the_url", "the assertion in the query", "EMA §7", Must, refusal("invalid_request"), func(_ *session, r *request) {
 			r.query.Set("assertion", r.form.Get("assertion"))
 			r.form.Del("assertion")
 		}).orAnyRefusal(),

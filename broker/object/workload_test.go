@@ -1,0 +1,216 @@
+package object_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/chancery-dev/chancery/broker/object"
+	"github.com/chancery-dev/chancery/federation"
+)
+
+const workloadDoc = `apiVersion: chancery/v1
+kind: Workload
+metadata: {name: build}
+spec:
+  idp: github-actions
+  match: {sub: "repo:acme/app:ref:refs/heads/main", "claims.repository": acme/app, claims.run: 7, claims.protected: true}
+  client: build
+  resources: [notes]
+  scopes: ["notes:read"]
+`
+
+const actionsDoc = `apiVersion: chancery/v1
+kind: IdentityProvider
+metadata: {name: github-actions}
+spec:
+  preset: github-actions
+  issuer: https://token.actions.githubusercontent.com
+  assertions: {profiles: [workload], clients: [build], resources: [notes], scopes: ["notes:read"]}
+`
+
+func workloadDocs() string {
+	return strings.Join([]string{resourceDoc, workloadClientDoc, actionsDoc, workloadDoc}, "---\n")
+}
+
+func TestWorkloadsRefuse(t *testing.T) {
+	for name, test := range map[string]struct{ from, to, path, text string }{
+		"no idp":                {"  idp: github-actions\n", "", "spec.idp", "is required"},
+		"idp of no name":        {"idp: github-actions", "idp: GitHub", "spec.idp", "is no name"},
+		"no client":             {"  client: build\n", "", "spec.client", "is required"},
+		"a document's client":   {"client: build", "client: agent.example.com", "spec.client", "is no name"},
+		"no match":              {`match: {sub: "repo:acme/app:ref:refs/heads/main", "claims.repository": acme/app, claims.run: 7, claims.protected: true}`, "match: {}", "spec.match", "every token of the issuer"},
+		"a path of no claim":    {"claims.run", "run", "spec.match", `claim path "run"`},
+		"a path cut short":      {"claims.run", "claims.", "spec.match", "empty name"},
+		"a path left open":      {"claims.run", `"claims[run"`, "spec.match", "double quotes"},
+		"a path too deep":       {"claims.run", "claims.a.b.c.d.e.f.g.h.i", "spec.match", "at most 8"},
+		"one claim by two ways": {"claims.run: 7", `"claims[\"sub\"]": x`, "spec.match", "are the same claim"},
+		"the issuer":            {"claims.run", "claims.iss", "spec.match", "checked for every token"},
+		"the audience":          {"claims.run", "claims.aud", "spec.match", "checked for every token"},
+		"an empty value":        {"acme/app,", `"",`, "spec.match", "is empty"},
+		"a pattern":             {"acme/app,", `"acme/*",`, "spec.match", "never as a pattern"},
+		"a control character":   {"acme/app,", `"acme/app\n",`, "spec.match", "control characters"},
+		"a list":                {"claims.run: 7", "claims.run: [7]", "spec.match.claims.run", "expected text, a whole number"},
+		"an object":             {"claims.run: 7", "claims.run: {a: b}", "spec.match.claims.run", "expected text, a whole number"},
+		"no value":              {"claims.run: 7", "claims.run: null", "spec.match.claims.run", "has no value"},
+		"a fraction":            {"claims.run: 7", "claims.run: 7.5", "spec.match.claims.run", "expected text, a whole number"},
+		"an exponent":           {"claims.run: 7", "claims.run: 7e0", "spec.match.claims.run", "expected text, a whole number"},
+		"minus nothing":         {"claims.run: 7", "claims.run: -0", "spec.match.claims.run", "expected text, a whole number"},
+		"resource twice":        {"[notes]", "[notes, notes]", "spec.resources[1]", "listed twice"},
+		"scope with a space":    {`["notes:read"]`, `["notes:read notes:write"]`, "spec.scopes[0]", "is no scope"},
+		"an unknown member":     {"client: build", "client: build\n  issuer: https://a.com", "spec", "unknown field"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			decode(t, workloadDoc)
+			problems := problemsOf(t, decodeError(t, mutate(t, workloadDoc, test.from, test.to)))
+			if !slices.ContainsFunc(problems, func(p object.Problem) bool { return p.Path == test.path && strings.Contains(p.Text, test.text) }) {
+				t.Fatalf("nothing at %s says %q: %v", test.path, test.text, problems)
+			}
+		})
+	}
+}
+
+// Values keep the form in which the token has them.
+func TestWorkloadClaims(t *testing.T) {
+	doc := mutate(t, workloadDoc, "claims.run: 7", `claims.run: 12345678901234567890123, 'claims["kubernetes.io"].pod.name': "007"`)
+	spec, ok := decode(t, doc)[0].Spec.(*object.WorkloadSpec)
+	if !ok {
+		t.Fatal("no Workload")
+	}
+	claims, err := spec.Claims()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, c := range claims {
+		got = append(got, c.String()+"="+c.Value)
+	}
+	want := []string{
+		`claims.protected=true`, `claims.repository=acme/app`, `claims.run=12345678901234567890123`,
+		`claims["kubernetes.io"].pod.name=007`, `sub=repo:acme/app:ref:refs/heads/main`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+func TestWorkloadsApply(t *testing.T) {
+	h := newHouse(t)
+	plan := h.apply(t, workloadDocs(), by("ci"))
+	if want := "create Resource/notes, create Client/build, create IdentityProvider/github-actions, create Workload/build"; actionsOf(plan) != want || len(plan.Warnings) > 0 {
+		t.Fatalf("%s %v", actionsOf(plan), plan.Warnings)
+	}
+	if plan := h.apply(t, mutate(t, workloadDocs(), "  client: build\n  resources: [notes]\n  scopes: [\"notes:read\"]", "  client: build\n  disabled: true\n  resources: [notes]\n  scopes: [\"notes:read\"]"), by("ci")); !strings.HasSuffix(actionsOf(plan), "update Workload/build") {
+		t.Fatal(actionsOf(plan))
+	}
+	if last := h.store.Changes[len(h.store.Changes)-1]; !last.Narrows {
+		t.Error("disabling a workload raises no version")
+	}
+	prune := by("ci")
+	prune.Prune = true
+	if plan := h.apply(t, strings.Join([]string{resourceDoc, workloadClientDoc, actionsDoc}, "---\n"), prune); !strings.Contains(actionsOf(plan), "delete Workload/build") {
+		t.Fatal(actionsOf(plan))
+	}
+	if last := h.store.Changes[len(h.store.Changes)-1]; !last.Deleted || !last.Narrows {
+		t.Error("deleting a workload raises no version")
+	}
+	first := h.store.Changes[3].UID
+	if plan := h.apply(t, workloadDocs(), by("ci")); !strings.Contains(actionsOf(plan), "create Workload/build") {
+		t.Fatal(actionsOf(plan))
+	}
+	again, err := h.path.Get(t.Context(), "default", object.KindWorkload, "build")
+	if err != nil || again.Metadata.UID == first || again.Metadata.Revision != 1 || !strings.HasPrefix(again.Metadata.UID, "wkl_") {
+		t.Errorf("made again: %+v, %v", again.Metadata, err)
+	}
+}
+
+func TestWorkloadsAgainstTheirNeighbours(t *testing.T) {
+	second := mutate(t, workloadDoc, "{name: build}", "{name: build-2}")
+	for name, test := range map[string]struct{ doc, code, path, text string }{
+		"same match":                 {workloadDocs() + "---\n" + second, "workload_match_taken", "spec.match", "two workloads"},
+		"same match, other spelling": {workloadDocs() + "---\n" + mutate(t, second, `"claims.repository"`, `"claims[\"repository\"]"`), "workload_match_taken", "spec.match", "two workloads"},
+		"same match, text for number": {
+			workloadDocs() + "---\n" + mutate(t, second, "claims.run: 7", `claims.run: "7"`), "workload_match_taken", "spec.match", "two workloads",
+		},
+		"profile not listed":        {mutate(t, workloadDocs(), "profiles: [workload]", "profiles: [jwt-bearer]"), "profile_not_listed", "spec.idp", "does not list the profile workload"},
+		"anybody's ref":             {mutate(t, workloadDocs(), `{sub: "repo:acme/app:ref:refs/heads/main", "claims.repository": acme/app, `, `{claims.ref: refs/heads/main, `), "workload_not_identified", "spec.match", "claims.repository_id"},
+		"anybody's sub":             {mutate(t, workloadDocs(), `{sub: "repo:acme/app:ref:refs/heads/main", "claims.repository": acme/app, `, `{sub: "ref:refs/heads/main", `), "workload_not_identified", "spec.match", "beginning with repo:"},
+		"anybody's called workflow": {mutate(t, workloadDocs(), `{sub: "repo:acme/app:ref:refs/heads/main", "claims.repository": acme/app, `, `{claims.job_workflow_ref: acme/app/x.yml@main, `), "workload_not_identified", "spec.match", "others have tokens"},
+		"a claim of the same name further in": {
+			mutate(t, workloadDocs(), `{sub: "repo:acme/app:ref:refs/heads/main", "claims.repository": acme/app, `, `{claims.x.repository: acme/app, `), "workload_not_identified", "spec.match", "others have tokens",
+		},
+		"the world's issuer as generic": {
+			strings.NewReplacer("preset: github-actions", "preset: generic", `{sub: "repo:acme/app:ref:refs/heads/main", "claims.repository": acme/app, `, `{claims.ref: refs/heads/main, `).Replace(workloadDocs()),
+			"workload_not_identified", "spec.match", "others have tokens",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			problems := problemsOf(t, newHouse(t).applyError(t, test.doc, by("ci")))
+			if len(problems) != 1 || problems[0].Code != test.code || problems[0].Path != test.path || !strings.Contains(problems[0].Text, test.text) ||
+				!strings.HasPrefix(problems[0].Object, "Workload build") {
+				t.Fatalf("%v", problems)
+			}
+		})
+	}
+}
+
+// Rules that came before their IdP are checked when it comes, and when it changes.
+func TestWorkloadsBeforeTheirIdP(t *testing.T) {
+	h := newHouse(t)
+	loose := mutate(t, workloadDoc, `{sub: "repo:acme/app:ref:refs/heads/main", "claims.repository": acme/app, `, "{claims.ref: main, ")
+	plan := h.apply(t, strings.Join([]string{resourceDoc, workloadClientDoc, loose}, "---\n"), by("ci"))
+	if !hasWarning(plan.Warnings, "reference_unknown", "spec.idp") {
+		t.Fatalf("%v", plan.Warnings)
+	}
+	if err := h.applyError(t, actionsDoc, by("ci")); problemsOf(t, err)[0].Code != "workload_not_identified" {
+		t.Fatal(err)
+	}
+	cluster := mutate(t, mutate(t, actionsDoc, "preset: github-actions", "preset: kubernetes"), "https://token.actions.githubusercontent.com", "https://oidc.acme.com")
+	h.apply(t, cluster, by("ci"))
+	for name, doc := range map[string]string{"becomes GitHub": actionsDoc, "lists no workload": mutate(t, cluster, "[workload]", "[jwt-bearer]")} {
+		if code := problemsOf(t, h.applyError(t, doc, by("ci")))[0].Code; code != "workload_not_identified" && code != "profile_not_listed" {
+			t.Errorf("%s: %s", name, code)
+		}
+	}
+}
+
+func TestWorkloadsWarn(t *testing.T) {
+	for name, test := range map[string]struct{ from, to, code, path string }{
+		"no such client":   {"  client: build\n", "  client: other\n", "reference_unknown", "spec.client"},
+		"no such resource": {"  client: build\n  resources: [notes]", "  client: build\n  resources: [other]", "reference_unknown", "spec.resources"},
+		"no resources":     {"  client: build\n  resources: [notes]\n", "  client: build\n", "absent_denies", "spec.resources"},
+		"no scopes":        {"  scopes: [\"notes:read\"]\n", "", "absent_denies", "spec.scopes"},
+		"no such scope":    {"  scopes: [\"notes:read\"]\n", "  scopes: [\"notes:admin\"]\n", "scope_unknown", "spec.scopes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			plan := newHouse(t).apply(t, mutate(t, workloadDocs(), test.from, test.to), by("ci"))
+			if !hasWarning(plan.Warnings, test.code, test.path) {
+				t.Fatalf("no %s at %s: %v", test.code, test.path, plan.Warnings)
+			}
+		})
+	}
+	h := newHouse(t)
+	h.apply(t, workloadDocs(), by("ci"))
+	for kind, name := range map[object.Kind]string{object.KindClient: "build", object.KindIdentityProvider: "github-actions", object.KindResource: "notes"} {
+		r := by("ci")
+		r.DryRun = true
+		plan, err := h.path.Delete(t.Context(), "default", kind, name, r)
+		if err != nil || !slices.ContainsFunc(plan.Warnings, func(p object.Problem) bool { return p.Object == "Workload build" && p.Code == "reference_unknown" }) {
+			t.Errorf("deleting %s %s: %v, %v", kind, name, plan.Warnings, err)
+		}
+	}
+}
+
+// A value that was never read is none.
+func TestWorkloadValueOfNothing(t *testing.T) {
+	var v object.ClaimValue
+	if b, err := v.MarshalJSON(); err != nil || string(b) != `""` || v.String() != "" {
+		t.Errorf("%s %v", b, err)
+	}
+	if object.Text("a").String() != "a" {
+		t.Error("text is not itself")
+	}
+	if _, err := federation.ParseClaimPath(""); err == nil {
+		t.Error("an empty path was taken")
+	}
+}

@@ -33,9 +33,9 @@ func (g *Grants) recordGrant(ctx context.Context, c *call, result granted) (Resp
 // recordRefusal commits a refusal. What proves the caller (client assertion, DPoP proof) is used up by it; the assertion
 // is not, so that a step-up or a mended policy can still redeem it.
 func (g *Grants) recordRefusal(ctx context.Context, c *call, refusal *oauth.Error) error {
-	// A flood of strangers must not fill the disk. Nor must challenges for a nonce (RFC 9449 §8): they use nothing up, a
-	// client assertion neither, so that the client can come again with the same request and another proof.
-	if !c.identified() || refusal.Code == oauth.CodeDPoPNonceRequired {
+	// A flood of strangers must not fill the disk. Nor must challenges for a nonce (RFC 9449 §8), or what goes past a rate:
+	// those use nothing up, a client assertion neither, so that the client can come again with the same request.
+	if !c.identified() || refusal.Code == oauth.CodeDPoPNonceRequired || refusal.Code == oauth.CodeClientRateExceeded {
 		return g.turnAway(c, refusal)
 	}
 	outcome := audit.Refused

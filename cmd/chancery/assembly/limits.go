@@ -18,7 +18,7 @@ import (
 	"github.com/chancery-dev/chancery/cmd/chancery/config"
 )
 
-// bucketsKept is how many clients, and how many addresses, are remembered at once: 12 MiB at most for each of the two.
+// bucketsKept is how many clients, and how many addresses, are remembered at once: 16 MiB at most for each of the two.
 const bucketsKept = 1 << 16
 
 // limited counts what limits turned away, by the limit.
@@ -72,13 +72,14 @@ type door struct {
 }
 
 func (d *door) Enter(address, trace string) (time.Duration, bool) {
-	wait, ok := d.buckets.Take(limit.Address(address))
+	key := limit.Address(address)
+	wait, ok := d.buckets.Take(key)
 	if !ok {
 		now := d.now()
 		d.lane.Add(audit.Event{
 			ID: id.New(id.Event, now), At: now, Tenant: d.root, Trace: trace, Type: audit.TypeRequestRefused, Outcome: audit.Refused,
 			Code: string(oauth.CodeAddressRateExceeded), Principal: audit.Principal{Kind: "anonymous"}, Remote: address,
-		}, address)
+		}, key.String()) // a site of IPv6 is one source, however many addresses it uses
 	}
 	return wait, ok
 }

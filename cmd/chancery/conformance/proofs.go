@@ -61,9 +61,9 @@ func (s *session) withProof(ctx context.Context, change func(*idptest.Draft), op
 func proofCases() []Case {
 	const form = "RFC 9449 §4.3"
 	want := refusal("invalid_dpop_proof")
-	broken := func(id, title, section string, severity Severity, change func(*session, *idptest.Draft)) Case {
+	broken := func(id, title, section string, change func(*session, *idptest.Draft)) Case {
 		return Case{
-			ID: "dpop." + id, Title: title, Section: section, Severity: severity, Expect: want.String(), Sends: title, need: []need{needDPoP},
+			ID: "dpop." + id, Title: title, Section: section, Severity: Must, Expect: want.String(), Sends: title, need: []need{needDPoP},
 			run: func(ctx context.Context, s *session) Finding {
 				sent, a := s.withProof(ctx, func(d *idptest.Draft) { change(s, d) })
 				return want.judge(sent, a)
@@ -81,12 +81,12 @@ func proofCases() []Case {
 	}
 	return []Case{
 		bound(),
-		broken("typ_wrong", "a proof of typ JWT", form+" (4)", Must, func(_ *session, d *idptest.Draft) { d.Header["typ"] = "JWT" }),
-		broken("alg_none", "a proof with alg none", form+" (5)", Must, func(_ *session, d *idptest.Draft) {
+		broken("typ_wrong", "a proof of typ JWT", form+" (4)", func(_ *session, d *idptest.Draft) { d.Header["typ"] = "JWT" }),
+		broken("alg_none", "a proof with alg none", form+" (5)", func(_ *session, d *idptest.Draft) {
 			d.Header["alg"] = "none"
 			d.Signature = func([]byte) []byte { return nil }
 		}),
-		broken("alg_symmetric", "a proof with HS256", form+" (5)", Must, func(_ *session, d *idptest.Draft) {
+		broken("alg_symmetric", "a proof with HS256", form+" (5)", func(_ *session, d *idptest.Draft) {
 			secret := make([]byte, 32)
 			d.Header["alg"] = "HS256"
 			d.Header["jwk"] = map[string]any{"kty": "oct", "k": base64.RawURLEncoding.EncodeToString(secret)}
@@ -96,26 +96,26 @@ func proofCases() []Case {
 				return mac.Sum(nil)
 			}
 		}),
-		broken("signed_by_another", "a proof that its key did not sign", form+" (6)", Must, func(_ *session, d *idptest.Draft) {
+		broken("signed_by_another", "a proof that its key did not sign", form+" (6)", func(_ *session, d *idptest.Draft) {
 			d.Signature = func([]byte) []byte { return make([]byte, 64) }
 		}),
-		broken("jwk_absent", "a proof without its key", form+" (3)", Must, func(_ *session, d *idptest.Draft) { delete(d.Header, "jwk") }),
-		broken("jwk_private", "a proof with its private key", form+" (7)", Must, func(s *session, d *idptest.Draft) {
+		broken("jwk_absent", "a proof without its key", form+" (3)", func(_ *session, d *idptest.Draft) { delete(d.Header, "jwk") }),
+		broken("jwk_private", "a proof with its private key", form+" (7)", func(s *session, d *idptest.Draft) {
 			key, _ := d.Header["jwk"].(map[string]any)
 			key = maps.Clone(key)
 			key["d"] = base64.RawURLEncoding.EncodeToString(make([]byte, 32)) // none of anybody's
 			d.Header["jwk"] = key
 		}),
-		broken("htm_wrong", "a proof for GET", form+" (8)", Must, set("htm", "GET")),
-		broken("htm_absent", "a proof for no method", form+" (3)", Must, drop("htm")),
-		broken("htu_other", "a proof for another server", form+" (9)", Must, set("htu", "https://other.example/token")),
-		broken("htu_other_path", "a proof for another path", form+" (9)", Must, func(s *session, d *idptest.Draft) { d.Claims["htu"] = s.meta.TokenEndpoint + "/other" }),
-		broken("htu_absent", "a proof for no URL", form+" (3)", Must, drop("htu")),
-		broken("iat_old", "a proof of an hour ago", form+" (11)", Must, at(-time.Hour)),
-		broken("iat_future", "a proof of in an hour", form+" (11)", Must, at(time.Hour)),
-		broken("iat_absent", "a proof without iat", form+" (3)", Must, drop("iat")),
-		broken("jti_absent", "a proof without jti", form+" (3)", Must, drop("jti")),
-		broken("no_jwt", "a proof that is no JWT", form+" (2)", Must, func(_ *session, d *idptest.Draft) {
+		broken("htm_wrong", "a proof for GET", form+" (8)", set("htm", "GET")),
+		broken("htm_absent", "a proof for no method", form+" (3)", drop("htm")),
+		broken("htu_other", "a proof for another server", form+" (9)", set("htu", "https://other.example/token")),
+		broken("htu_other_path", "a proof for another path", form+" (9)", func(s *session, d *idptest.Draft) { d.Claims["htu"] = s.meta.TokenEndpoint + "/other" }),
+		broken("htu_absent", "a proof for no URL", form+" (3)", drop("htu")),
+		broken("iat_old", "a proof of an hour ago", form+" (11)", at(-time.Hour)),
+		broken("iat_future", "a proof of in an hour", form+" (11)", at(time.Hour)),
+		broken("iat_absent", "a proof without iat", form+" (3)", drop("iat")),
+		broken("jti_absent", "a proof without jti", form+" (3)", drop("jti")),
+		broken("no_jwt", "a proof that is no JWT", form+" (2)", func(_ *session, d *idptest.Draft) {
 			d.Compact = func(string) string { return "not-a-proof" }
 		}),
 		twoProofs(), replayedProof(), boundToAnother(),

@@ -83,7 +83,7 @@ func listen(ctx context.Context, s Settings, now func() time.Time) (provider *id
 	}
 	provider, err = newProvider(s, issuer, now)
 	if err != nil {
-		listener.Close()
+		_ = listener.Close()
 		return nil, nil, err
 	}
 	server := &http.Server{Handler: public(provider), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10}

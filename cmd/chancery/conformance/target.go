@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 )
 
 const (
-	grantJWTBearer  = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+	grantJWTBearer  = "urn:ietf:params:oauth:grant-type:jwt-bearer" //nolint:gosec // a name of the standard
 	profileIDJAG    = "urn:ietf:params:oauth:grant-profile:id-jag"
 	assertionJWT    = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 	typeIDJAG       = "oauth-id-jag+jwt"
@@ -63,13 +64,13 @@ func (a answer) String() string {
 	case a.err != nil:
 		return a.err.Error()
 	case a.token() != "":
-		said := fmt.Sprintf("%d, a token", a.status)
+		said := []string{strconv.Itoa(a.status), "a token"}
 		for _, name := range []string{"token_type", "scope", "resource"} {
 			if value, there := a.fields[name]; there {
-				said += fmt.Sprintf(", %s %.120q", name, fmt.Sprint(value))
+				said = append(said, fmt.Sprintf("%s %.120q", name, fmt.Sprint(value)))
 			}
 		}
-		return said
+		return strings.Join(said, ", ")
 	case a.text("error") != "":
 		return strings.TrimSpace(fmt.Sprintf("%d %s %.160s", a.status, a.text("error"), a.text("error_description")))
 	default:
@@ -126,9 +127,8 @@ func (t *target) do(ctx context.Context, r *http.Request) answer {
 func (t *target) send(r *http.Request) answer {
 	response, err := t.client.Do(r)
 	if err != nil {
-		var refused *url.Error
-		if errors.As(err, &refused) {
-			err = refused.Err // its text has the URL, which the report has anyway
+		if unanswered, ok := errors.AsType[*url.Error](err); ok {
+			err = unanswered.Err // its text has the URL, which the report has anyway
 		}
 		return answer{err: fmt.Errorf("no answer: %w", err)}
 	}

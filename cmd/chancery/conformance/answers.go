@@ -106,7 +106,7 @@ func answerCases() []Case {
 			return ""
 		}),
 		look("scope", "no scope but those that were asked for", "RFC 6749 §3.3", Must, "the requested scopes or fewer", func(s *session) string {
-			for _, scope := range strings.FieldsSeq(s.granted.text("scope")) {
+			for scope := range strings.FieldsSeq(s.granted.text("scope")) {
 				if !slices.Contains(s.settings.Scopes, scope) {
 					return "scope " + scope + " was granted"
 				}

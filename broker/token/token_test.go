@@ -374,6 +374,52 @@ func TestVerifyRefusesAnEmptyExpectation(t *testing.T) {
 	}
 }
 
+// VerifyOwn asks everything but whom the token is for.
+func TestVerifyOwn(t *testing.T) {
+	r, signer := ring(t, keys.ES256)
+	compact := sign(t, signer, Type, func(m map[string]any) { m["aud"] = "https://elsewhere.example" })
+	own := Own{Issuer: issuer, Ring: r, Now: now}
+	verified, err := VerifyOwn(compact, own)
+	if err != nil || verified.Claims().Audience != "https://elsewhere.example" {
+		t.Fatalf("%+v, %v", verified.Claims(), err)
+	}
+	if _, err := Verify(compact, expectation(r)); !errors.Is(err, ErrInvalid) {
+		t.Errorf("for another audience: %v", err)
+	}
+	said, err := verified.Payload()
+	if err != nil || !reflect.DeepEqual(decoded(t, said), payload(t, compact)) {
+		t.Errorf("payload %s, %v", said, err)
+	}
+	if _, err := (Token{}).Payload(); !errors.Is(err, ErrInvalid) {
+		t.Errorf("nothing has a payload: %v", err)
+	}
+	for name, change := range map[string]func(*Own){
+		"no issuer": func(o *Own) { o.Issuer = "" }, "no ring": func(o *Own) { o.Ring = nil }, "no time": func(o *Own) { o.Now = time.Time{} },
+		"another issuer": func(o *Own) { o.Issuer += "/t/other" }, "no key": func(o *Own) { o.Ring = noKeys{} },
+		"too late": func(o *Own) { o.Now = o.Now.Add(24 * time.Hour) }, "too early": func(o *Own) { o.Now = o.Now.Add(-24 * time.Hour) },
+	} {
+		broken := own
+		change(&broken)
+		if _, err := VerifyOwn(compact, broken); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for text, want := range map[string]string{compact: Type, sign(t, signer, "dpop+jwt", func(map[string]any) {}): "dpop+jwt", "": "", "a.b.c": ""} {
+		if typ, ok := TypeOf(text); typ != want || ok != (want != "") {
+			t.Errorf("type %q, %v; want %q", typ, ok, want)
+		}
+	}
+}
+
+func decoded(t *testing.T, raw []byte) map[string]any {
+	t.Helper()
+	var m map[string]any
+	if err := json.Unmarshal(raw, &m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
 type noKeys struct{}
 
 func (noKeys) Keys() []jwks.Key { return nil }

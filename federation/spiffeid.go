@@ -39,7 +39,12 @@ func ParseSPIFFEID(text string) (trustDomain, path string, ok bool) {
 func isNotOfTrustDomain(r rune) bool { return 'A' <= r && r <= 'Z' || isNotOfSegment(r) }
 
 func isNotOfSegment(r rune) bool {
-	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '.' || r == '-' || r == '_')
+	switch {
+	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '.', r == '-', r == '_':
+		return false
+	default:
+		return true
+	}
 }
 
 // SPIFFEIssuer is the issuer under which a trust domain is registered.

@@ -272,10 +272,10 @@ func (s *search) somebody() (Resolution, error) {
 
 func (s *search) nobody() (Resolution, error) {
 	// An account is made under the name by which it is found the next time.
-	if s.ids.Guest && !s.idp.Subject.AllowGuests {
-		return Resolution{}, s.trail.Refuse(CodeGuestDenied, "guest", "guest", "no guest", nil)
-	}
 	if s.idp.Subject.Provision && s.ids.Subject != "" && slices.Contains(s.idp.Subject.Match, MatchSubject) {
+		if s.ids.Guest && !s.idp.Subject.AllowGuests {
+			return Resolution{}, s.trail.Refuse(CodeGuestDenied, "guest", "guest", "no guest", nil)
+		}
 		s.trail.Pass("subject", "nobody yet", "just_in_time")
 		return Resolution{Provision: s.newAccount(), Checks: s.trail.Checks()}, nil
 	}

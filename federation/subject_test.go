@@ -271,6 +271,8 @@ func TestResolve(t *testing.T) {
 		{name: "status disabled", change: status("usr_alice", "disabled"), code: federation.CodeSubjectDisabled},
 		{name: "status in other case", change: status("usr_alice", "Active"), code: federation.CodeSubjectDisabled},
 		{name: "guest", change: guest(false), code: federation.CodeGuestDenied},
+		{name: "guest by the IdP's word", change: saidGuest(false), code: federation.CodeGuestDenied},
+		{name: "guest by the IdP's word allowed", change: saidGuest(true), user: "usr_alice"},
 		{name: "guest allowed", change: guest(true), user: "usr_alice"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -301,6 +303,13 @@ func status(uid, status string) func(*testing.T, *directory, *federation.Identit
 		user := d.users[uid]
 		user.Status = status
 		d.users[uid] = user
+	}
+}
+
+// saidGuest: the directory knows nothing of it, the assertion does.
+func saidGuest(allowed bool) func(*testing.T, *directory, *federation.IdentityProvider, *federation.Identifiers) {
+	return func(_ *testing.T, _ *directory, idp *federation.IdentityProvider, ids *federation.Identifiers) {
+		ids.Guest, idp.Subject.AllowGuests = true, allowed
 	}
 }
 
@@ -379,6 +388,18 @@ func TestResolveJustInTime(t *testing.T) {
 		}
 		if p := resolution.Provision; p.Subject != "00u7dave" || p.Email != "dave@acme.com" || p.IdPName != "okta" {
 			t.Errorf("provision %+v", p)
+		}
+	})
+	t.Run("guest", func(t *testing.T) {
+		d, idp, ids := fresh(t)
+		ids.Guest = true
+		_, err := federation.Resolve(t.Context(), d, idp, *ids)
+		if refusal, ok := errors.AsType[*federation.Refusal](err); !ok || refusal.Code != federation.CodeGuestDenied {
+			t.Errorf("got %v", err)
+		}
+		idp.Subject.AllowGuests = true
+		if resolution, err := federation.Resolve(t.Context(), d, idp, *ids); err != nil || !resolution.Provision.Guest {
+			t.Errorf("got %+v, %v", resolution, err)
 		}
 	})
 	t.Run("email not verified", func(t *testing.T) {

@@ -205,6 +205,34 @@ func TestParseDropsOneKey(t *testing.T) {
 	}
 }
 
+// Keys of a SPIFFE bundle count where they are asked for, those for X.509 nowhere.
+func TestParseUses(t *testing.T) {
+	plain, signing := jwk(t, "plain", newEC(t, elliptic.P256())), with(jwk(t, "sig", newEC(t, elliptic.P256())), "use", "sig")
+	svid := with(jwk(t, "svid", newEC(t, elliptic.P256())), "use", "jwt-svid")
+	x509 := with(jwk(t, "x509", newEC(t, elliptic.P256())), "use", "x509-svid")
+	upper := with(jwk(t, "upper", newEC(t, elliptic.P256())), "use", "JWT-SVID")
+	document := set(t, plain, signing, svid, x509, upper)
+	for _, test := range []struct {
+		source jwks.Source
+		want   string
+	}{{jwks.Source{}, "plain sig"}, {jwks.Source{SVID: true}, "plain sig svid"}} {
+		keys, warnings, err := test.source.Parse(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ids []string
+		for _, key := range keys {
+			ids = append(ids, key.ID)
+		}
+		if strings.Join(ids, " ") != test.want || len(warnings) != 5-len(keys) {
+			t.Errorf("keys %v, warnings %v", ids, warnings)
+		}
+	}
+	if _, err := jwks.ParseKey([]byte(`{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","use":"jwt-svid"}`)); err == nil {
+		t.Error("a key of a proof may be a bundle's")
+	}
+}
+
 func TestParseDropsSharedKID(t *testing.T) {
 	a, b, c := jwk(t, "same", newEC(t, elliptic.P256())), jwk(t, "same", newRSA(t)), jwk(t, "other", newEC(t, elliptic.P256()))
 	for name, keys := range map[string][]any{

@@ -512,6 +512,24 @@ func TestVerifyClaims(t *testing.T) {
 	}
 }
 
+// The digest names what was signed, whatever its signature looks like.
+func TestDigest(t *testing.T) {
+	signer := ecKey(t, elliptic.P256())
+	compact := signES256(t, signer, validHeader, validPayload)
+	again := signES256(t, signer, validHeader, validPayload) // another signature: ECDSA is random
+	other := signES256(t, signer, validHeader, `{"iss":"a"}`)
+	digest := func(compact string) string {
+		message, err := jws.Parse(compact)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return message.Digest()
+	}
+	if compact == again || digest(compact) != digest(again) || digest(compact) == digest(other) || len(digest(compact)) != 64 {
+		t.Errorf("digests %s, %s, %s", digest(compact), digest(again), digest(other))
+	}
+}
+
 func TestSignRefusesWrongKey(t *testing.T) {
 	for _, algorithm := range []string{"RS256", "ES384", "HS256", "none", ""} {
 		if token, err := jws.Sign(algorithm, kid, "", ecKey(t, elliptic.P256()), map[string]any{}); err == nil {

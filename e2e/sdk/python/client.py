@@ -73,12 +73,13 @@ def client_credentials(task, storage):
         client_secret=task["client_secret"],
         token_endpoint_auth_method=task.get("auth_method", "client_secret_basic"),
         scope=task.get("scope"),
+        issuer=task["issuer"],
     )
 
 
 def private_key_jwt(task, storage):
     signer = SignedJWTParameters(
-        issuer=task["client_id"], subject=task["client_id"], signing_algorithm="ES256", signing_key=task["private_key_pem"]
+        issuer=task["client_id"], subject=task["client_id"], signing_algorithm="ES256", signing_key=task["private_key"]
     )
     return PrivateKeyJWTOAuthProvider(
         server_url=task["resource"],
@@ -86,6 +87,7 @@ def private_key_jwt(task, storage):
         client_id=task["client_id"],
         assertion_provider=signer.create_assertion_provider(),
         scope=task.get("scope"),
+        issuer=task["issuer"],
     )
 
 

@@ -153,7 +153,7 @@ func TestDecodeTakesNothing(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, doc := range []string{resourceDoc, clientDoc, idpDoc, userDoc, policyDoc, tenantDoc, allDocs(), "[]", "{}", "a: &a [*a]", "? {}"} {
+	for _, doc := range []string{resourceDoc, clientDoc, idpDoc, userDoc, policyDoc, tenantDoc, workloadDoc, allDocs(), "[]", "{}", "a: &a [*a]", "? {}"} {
 		f.Add([]byte(doc))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -77,7 +77,7 @@ func presets() []preset {
 	entra := generic
 	entra.name, entra.check, entra.dialect = "entra", checkEntra, entraDialect
 	entra.algorithms = []string{"RS256"}
-	entra.tokens, entra.cached, entra.noJTI = lifetimeEntra, true, true // its unique id is uti
+	entra.tokens, entra.cached = lifetimeEntra, true
 	entra.shared, entra.identifying = always, claimsOf("oid", "sub", "azp", "appid")
 
 	google := generic

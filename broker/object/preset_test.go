@@ -86,13 +86,13 @@ func TestPresetDefaults(t *testing.T) {
 		"spiffe":         {time.Hour, "client_bound", "ES256 RS256 ES384", federation.Dialect{SPIFFE: true}},
 		"spiffe-https":   {time.Hour, "client_bound", "ES256 RS256 ES384", federation.Dialect{SPIFFE: true}},
 		"entra": {95 * time.Minute, "client_bound", "RS256", federation.Dialect{
-			TenantClaim: "tid", Tenant: directory, SubjectClaim: "oid", AgentClaims: true, GuestClaim: "acct", GuestValue: "1",
+			TenantClaim: "tid", Tenant: directory, SubjectClaim: "oid", IDClaim: "uti", AgentClaims: true, GuestClaim: "acct", GuestValue: "1",
 		}},
 		"entra-v1": {95 * time.Minute, "client_bound", "RS256", federation.Dialect{
-			TenantClaim: "tid", Tenant: directory, SubjectClaim: "oid", AgentClaims: true, GuestClaim: "acct", GuestValue: "1",
+			TenantClaim: "tid", Tenant: directory, SubjectClaim: "oid", IDClaim: "uti", AgentClaims: true, GuestClaim: "acct", GuestValue: "1",
 		}},
-		"entra-china": {95 * time.Minute, "client_bound", "RS256", federation.Dialect{
-			TenantClaim: "tid", Tenant: directory, SubjectClaim: "oid", AgentClaims: true, GuestClaim: "acct", GuestValue: "1",
+		"entra-china": {95 * time.Minute, "single_use", "RS256", federation.Dialect{
+			TenantClaim: "tid", Tenant: directory, SubjectClaim: "oid", IDClaim: "uti", AgentClaims: true, GuestClaim: "acct", GuestValue: "1",
 		}},
 	} {
 		spec := idpOf(t, presetDoc(t, name))
@@ -192,7 +192,7 @@ func TestPresetsWarn(t *testing.T) {
 		"kubernetes: its own name": {"kubernetes", "https://oidc.eks.eu-central-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B716D3041E", "https://kubernetes.default.svc.cluster.local", "kubernetes_internal"},
 		"github as generic":        {"github-actions", "preset: github-actions", "preset: generic", "preset_mismatch"},
 		"entra as generic":         {"entra", "preset: entra", "preset: generic", "preset_mismatch"},
-		"entra, once, without jti": {"entra-gov", "    reuse: client_bound\n", "", "jti_absent"},
+		"google, once, no jti":     {"google", "profiles: [workload]", "profiles: [jwt-bearer]", "jti_absent"},
 		"audience of AWS":          {"entra", `audiences: ["`, `audiences: ["sts.amazonaws.com", "`, "audience_of_others"},
 		"keycloak, no realm":       {"keycloak", "/realms/acme", "", "keycloak_realm"},
 		"keycloak, a slash":        {"keycloak", "/realms/acme", "/realms/acme/", "iss_mismatch"},

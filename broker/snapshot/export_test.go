@@ -1,0 +1,4 @@
+package snapshot
+
+// IdentityProviderOf is identityProvider, for tests.
+var IdentityProviderOf = identityProvider

@@ -88,6 +88,8 @@ type Config struct {
 	Keys        Keys
 	Tokens      Tokens
 	Explain     Explainer
+	IdPTests    IdPTests
+	Captures    Captures
 	Refusals    Refusals
 	Root        tenant.UID // of tenant default, whose audit log has what is refused here
 	Metrics     http.Handler
@@ -106,8 +108,8 @@ const MinToken = 32
 
 // Validate refuses a configuration with which a check would be empty.
 func (c Config) Validate() error {
-	if c.Objects == nil || c.Audit == nil || c.Keys == nil || c.Tokens == nil || c.Explain == nil || c.Refusals == nil || c.Metrics == nil || c.Ready == nil || c.Now == nil || c.Log == nil {
-		return errors.New("admin: Objects, Audit, Keys, Tokens, Explain, Refusals, Metrics, Ready, Now and Log are required")
+	if c.Objects == nil || c.Audit == nil || c.Keys == nil || c.Tokens == nil || c.Explain == nil || c.IdPTests == nil || c.Captures == nil || c.Refusals == nil || c.Metrics == nil || c.Ready == nil || c.Now == nil || c.Log == nil {
+		return errors.New("admin: Objects, Audit, Keys, Tokens, Explain, IdPTests, Captures, Refusals, Metrics, Ready, Now and Log are required")
 	}
 	if err := c.Root.Check(); err != nil {
 		return fmt.Errorf("admin: Root: %w", err)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/chancery-dev/chancery/broker/capture"
 	"github.com/chancery-dev/chancery/broker/keys"
 	"github.com/chancery-dev/chancery/broker/lifecycle"
 	"github.com/chancery-dev/chancery/broker/object"
@@ -62,6 +63,7 @@ func rows() []row {
 		{keys.ErrConflict, http.StatusConflict, "key_changed"},
 		{lifecycle.ErrUnknown, http.StatusNotFound, "token_unknown"},
 		{lifecycle.ErrQuery, http.StatusBadRequest, "parameter_invalid"},
+		{capture.ErrGone, http.StatusNotFound, "capture_unknown"},
 		{ErrCursor, http.StatusBadRequest, "cursor_invalid"},
 	}
 }

@@ -12,7 +12,7 @@ type Permission string
 func permissions() []Permission {
 	return []Permission{
 		"tenant.read", "tenant.write", "idp.read", "idp.write", "client.read", "client.write", "resource.read", "resource.write",
-		"user.read", "user.write", "policy.read", "policy.write", "policy.approve", "workload.read", "workload.write", "secret.read", "secret.write", "token.read", "token.revoke",
+		"user.read", "user.write", "policy.read", "policy.write", "policy.approve", "idp.test", "idp.capture", "workload.read", "workload.write", "secret.read", "secret.write", "token.read", "token.revoke",
 		"audit.read", "decision.read", "key.read", "key.write", "object.apply", "object.export", "metrics.read", "api.read",
 	}
 }
@@ -51,7 +51,7 @@ func (r Role) Permissions() []Permission {
 	case RolePolicyApprover:
 		return append(reading(), "policy.approve", "decision.read")
 	case RoleIdPAdmin:
-		return append(reading(), "idp.write", "workload.write", "object.apply", "decision.read")
+		return append(reading(), "idp.write", "idp.test", "idp.capture", "workload.write", "object.apply", "decision.read")
 	case RoleOperator:
 		return append(reading(), "key.read", "key.write", "secret.read", "token.read", "token.revoke", "metrics.read")
 	case RoleAuditor: // reads what was done, and nothing else

@@ -12,11 +12,13 @@ import (
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/audit"
+	"github.com/chancery-dev/chancery/broker/capture"
 	"github.com/chancery-dev/chancery/broker/id"
 	"github.com/chancery-dev/chancery/broker/keys"
 	"github.com/chancery-dev/chancery/broker/lifecycle"
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/object/objecttest"
+	"github.com/chancery-dev/chancery/broker/rehearsal"
 	"github.com/chancery-dev/chancery/broker/tenant"
 )
 
@@ -64,7 +66,7 @@ func newServer(t *testing.T) *Server {
 		t.Fatal(err)
 	}
 	s, err := New(Config{
-		Objects: path, Audit: nothing{}, Keys: nothing{}, Tokens: &lifecycle.Revoker{}, Explain: nothing{}, Refusals: nothing{}, Root: root, Metrics: http.NotFoundHandler(),
+		Objects: path, Audit: nothing{}, Keys: nothing{}, Tokens: &lifecycle.Revoker{}, Explain: nothing{}, IdPTests: rehearsal.Tests{}, Captures: &capture.Watch{}, Refusals: nothing{}, Root: root, Metrics: http.NotFoundHandler(),
 		Ready: func(context.Context) error { return nil }, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

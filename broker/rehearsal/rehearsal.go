@@ -112,8 +112,12 @@ func (s Stage) Run(ctx context.Context, a Ask) (Result, error) {
 	return tell(kept, response, err)
 }
 
-// clientOf reads the claim of an assertion that nobody has verified: only to know as which client to ask.
-func clientOf(compact string) string {
+// clientOf and issuerOf read claims of an assertion that nobody has verified: only to know as which client to ask, and
+// which entry is meant.
+func clientOf(compact string) string { return claimOf(compact, "client_id") }
+func issuerOf(compact string) string { return claimOf(compact, "iss") }
+
+func claimOf(compact, name string) string {
 	_, rest, _ := strings.Cut(compact, ".")
 	payload, _, _ := strings.Cut(rest, ".")
 	text, err := base64.RawURLEncoding.DecodeString(payload)
@@ -124,11 +128,11 @@ func clientOf(compact string) string {
 	if err != nil {
 		return ""
 	}
-	name, _, err := claims.String("client_id")
+	value, _, err := claims.String(name)
 	if err != nil {
 		return ""
 	}
-	return name
+	return value
 }
 
 func formOf(a Ask, credential url.Values) (oauth.Form, error) {

@@ -184,3 +184,15 @@ func Threshold(left time.Duration) (days int, reached bool) {
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// Taken is the report on a draft whose issuer another entry has: it could not be
+// applied, so that nothing else is asked.
+func Taken(draft federation.IdentityProvider, holder string, now time.Time) Report {
+	r := Report{IdP: draft.Name, Issuer: draft.Issuer, At: now.UTC()}
+	r.add(Row{
+		Check: CheckConfiguration, Status: Fail, Code: CodeIssuerTaken, Seen: "the entry " + holder + " has this issuer", Expected: "one entry for an issuer",
+		Change: "use the entry " + holder + ", or delete it first",
+	})
+	r.skip(earlier, slices.Concat(networkChecks(), []string{CheckDiscovery, CheckIssuer, CheckKeys, CheckAlgorithms, CheckClock})...)
+	return r
+}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/chancery-dev/chancery/admin"
 	"github.com/chancery-dev/chancery/broker"
+	"github.com/chancery-dev/chancery/broker/capture"
 	"github.com/chancery-dev/chancery/broker/grant"
 	"github.com/chancery-dev/chancery/broker/introspect"
 	"github.com/chancery-dev/chancery/broker/keys"
@@ -60,6 +61,7 @@ type Server struct {
 	source        *snapshot.Source
 	clients       grant.Clients // who asks, with its budget
 	grants        *grant.Grants
+	captures      *capture.Watch
 	tokens        *store.Tokens
 	introspection *introspect.Endpoints
 	revoker       *lifecycle.Revoker
@@ -84,7 +86,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	s := &Server{Options: o, metrics: metrics.New()}
 	for _, open := range []func(context.Context) error{
-		s.openKeyring, s.openDatabase, s.openLedger, s.openKeys, s.openPictures, s.applyObjects, s.openGrants, s.openIntrospection, s.openBroker, s.openAdmin,
+		s.openKeyring, s.openDatabase, s.openLedger, s.openKeys, s.openPictures, s.applyObjects, s.openCaptures, s.openGrants, s.openIntrospection, s.openBroker, s.openAdmin,
 	} {
 		if err := open(ctx); err != nil {
 			return nil, errors.Join(err, s.close(context.WithoutCancel(ctx)))

@@ -58,6 +58,7 @@ func (s *Server) openGrants(context.Context) error {
 		Lane:        s.refusals,
 		Pictures:    s.source,
 		Observer:    s.metrics,
+		Captures:    s.captures,
 		Now:         s.Now,
 	})
 	return err
@@ -112,7 +113,7 @@ func (s *Server) openAdmin(context.Context) error {
 	s.metrics.Gauge("chancery_jwks_failing", "Issuers and clients whose key set could not be fetched at the last attempt.", s.failingKeys)
 	book := s.store.Audit()
 	s.admin, err = admin.New(admin.Config{
-		Objects: s.path, Audit: auditLog{log: book, key: s.checkKey}, Keys: s.rings, Tokens: s.revoker, Explain: explainer{records{book}}, Refusals: s.adminRefusals, Root: s.root, Metrics: exposed,
+		Objects: s.path, Audit: auditLog{log: book, key: s.checkKey}, Keys: s.rings, Tokens: s.revoker, Explain: explainer{records{book}}, IdPTests: s.idpTests(), Captures: s.captures, Refusals: s.adminRefusals, Root: s.root, Metrics: exposed,
 		Ready: s.ready, Credentials: credentials, Now: s.Now, Log: s.Log,
 	})
 	return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ import (
 
 // envConformanceSecret holds the client's secret: a flag would show it to everybody
 // on the machine.
-const envConformanceSecret = "CHANCERY_CONFORMANCE_CLIENT_SECRET" //nolint:gosec // the name of a variable
+const envConformanceSecret = "CHANCERY_CONFORMANCE_CLIENT_SECRET"
 
 // conformanceFlags are what the command line says over the settings file.
 type conformanceFlags struct {
@@ -125,12 +126,11 @@ func (c *command) conformance(cmd *cobra.Command, f conformanceFlags) error {
 func (c *command) conformanceSettings(f conformanceFlags) (conformance.Settings, error) {
 	s := conformance.DefaultSettings()
 	if f.settings != "" {
-		file, err := os.Open(f.settings)
+		text, err := os.ReadFile(f.settings)
 		if err != nil {
 			return s, err
 		}
-		defer file.Close()
-		if s, err = conformance.ReadSettings(file); err != nil {
+		if s, err = conformance.ReadSettings(bytes.NewReader(text)); err != nil {
 			return s, fmt.Errorf("%s: %w", f.settings, err)
 		}
 	}

@@ -56,7 +56,7 @@ const (
 	DPoPRequired = "required"
 
 	GrantClientCredentials = "client_credentials"
-	GrantJWTDPoP           = "urn:ietf:params:oauth:grant-type:jwt-dpop"   //nolint:gosec // a registered name, no credential
+	GrantJWTDPoP           = "urn:ietf:params:oauth:grant-type:jwt-dpop"
 	GrantJWTBearer         = "urn:ietf:params:oauth:grant-type:jwt-bearer" //nolint:gosec // a registered name, no credential
 
 	// DefaultMaxDepth bounds the actors in a delegation chain.

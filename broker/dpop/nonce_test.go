@@ -196,3 +196,17 @@ func BenchmarkNonce(b *testing.B) {
 		}
 	}
 }
+
+// Nobody makes a nonce who has no key.
+func FuzzNonce(f *testing.F) {
+	n := nonces(ring{key(1)}, 0)
+	good := must(n.Fresh(acme))
+	for _, seed := range []string{"", good, good[:31], strings.Repeat("A", 32), "eyJ7S_zG.eyJH0-Z.HX4w-7v"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, nonce string) {
+		if err := n.Check(acme, nonce); (err == nil) != (nonce == good) || (err != nil && !errors.Is(err, ErrNonce)) {
+			t.Errorf("%q: %v", nonce, err)
+		}
+	})
+}

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/client"
+	"github.com/chancery-dev/chancery/broker/id"
 	"github.com/chancery-dev/chancery/broker/keys"
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/oauth"
@@ -186,11 +188,12 @@ func (e *Endpoints) active(ctx context.Context, c *call) (bool, error) {
 	return e.subjectIsActive(ctx, c, holder)
 }
 
-// subjectIsActive: the subject is a user of ours, or the client for itself.
+// subjectIsActive: the subject is a user of ours, or the client for itself. What reads like a
+// user's uid is one, whatever a client is called.
 func (e *Endpoints) subjectIsActive(ctx context.Context, c *call, holder *client.Client) (bool, error) {
 	subject := c.known.Subject
-	if subject == holder.UID || subject == holder.ClientID {
-		return true, nil
+	if !strings.HasPrefix(subject, string(id.User)+"_") {
+		return subject == holder.UID || subject == holder.ClientID, nil
 	}
 	accounts, err := e.Directories.Directory(c.Tenant).ByID(ctx, subject)
 	if err != nil {

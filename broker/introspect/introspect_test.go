@@ -1,6 +1,7 @@
 package introspect
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -11,11 +12,13 @@ import (
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/audit"
+	"github.com/chancery-dev/chancery/broker/client"
 	"github.com/chancery-dev/chancery/broker/keys"
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/lifecycle"
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/broker/snapshot/snapshottest"
+	"github.com/chancery-dev/chancery/broker/tenant"
 	"github.com/chancery-dev/chancery/broker/token"
 )
 
@@ -62,6 +65,47 @@ func TestActive(t *testing.T) {
 			t.Error("a question with a secret was written down")
 		}
 	}
+}
+
+// A client that asks for itself is its token's subject, with or without an IdP behind it. A client that is called like a
+// user is not that user.
+func TestClientsForThemselves(t *testing.T) {
+	for subject, active := range map[string]bool{"claude": true, "other": false, "": false} {
+		h := newHouse(t, func(s *setup) {
+			s.claims = func(c *token.Claims) {
+				if subject != "" {
+					c.Subject = subject
+				}
+			}
+			s.record = func(k *lifecycle.Known) { k.IdPUID = "" }
+			if subject == "" { // the user is disabled, and the client has the user's uid for a name
+				s.objects = strings.Replace(s.objects, "status: active", "status: disabled", 1)
+			}
+		})
+		if subject == "" {
+			h.Registry = impostor{h.Registry, h.uids["alice"]}
+		}
+		body, err := h.Introspect(t.Context(), h.request)
+		if err != nil || (string(body) != inactive) != active {
+			t.Errorf("of %q: %s, %v", subject, body, err)
+		}
+	}
+}
+
+// impostor answers with a client that is called like a user.
+type impostor struct {
+	client.Registry
+	name string
+}
+
+func (i impostor) Lookup(ctx context.Context, t tenant.UID, clientID string) (*client.Client, error) {
+	found, err := i.Registry.Lookup(ctx, t, clientID)
+	if err != nil {
+		return nil, err
+	}
+	renamed := *found
+	renamed.ClientID = i.name
+	return &renamed, nil
 }
 
 // TestInactive: each differs from a valid question in one thing, and the answer is the same to the byte.

@@ -3,9 +3,11 @@ package lifecycle
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/audit"
+	"github.com/chancery-dev/chancery/broker/id"
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/tenant"
 )
@@ -116,16 +118,16 @@ func (r *Revoker) tell(ctx context.Context, t tenant.UID, i Issued, names map[st
 		ID: i.ID, State: i.State(r.Now()), End: i.End, IssuedAt: i.IssuedAt, ExpiresAt: i.ExpiresAt, GrantType: i.GrantType,
 		Audience: i.Audience, Scope: i.Scope, Thumbprint: i.Thumbprint, KeyID: i.KeyID, Decision: i.DecisionID, Trace: i.Trace,
 	}
-	subject := object.KindUser
-	if i.Subject == i.ClientUID {
-		subject = object.KindClient
+	subject, subjectUID := object.KindUser, i.Subject
+	if !strings.HasPrefix(i.Subject, string(id.User)+"_") { // the client for itself, by its client_id
+		subject, subjectUID = object.KindClient, i.ClientUID
 	}
 	parties := []struct {
 		into *Party
 		kind object.Kind
 		uid  string
 	}{
-		{&told.Subject, subject, i.Subject},
+		{&told.Subject, subject, subjectUID},
 		{&told.Client, object.KindClient, i.ClientUID},
 		{&told.Resource, object.KindResource, i.ResourceID},
 	}

@@ -158,7 +158,7 @@ func TestLineage(t *testing.T) {
 		t.Errorf("told %+v, %v", told, err)
 	}
 	// What is gone has a uid and no name; a client for itself has no IdP; without the log the rest is told.
-	jti = h.token(func(i *Issued) { i.Subject, i.IdPUID, i.ResourceID = i.ClientUID, "", "res_gone" })
+	jti = h.token(func(i *Issued) { i.Subject, i.IdPUID, i.ResourceID = "claude", "", "res_gone" })
 	h.failEvents = errors.New("erased")
 	told, err = h.Lineage(t.Context(), acme, jti)
 	if err != nil || told.IdP != nil || told.Subject != (Party{"cli_1", "claude"}) || told.Resource != (Party{UID: "res_gone"}) || told.AssertionID != "" {

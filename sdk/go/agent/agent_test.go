@@ -446,7 +446,11 @@ func TestSecretsDoNotShow(t *testing.T) {
 		c.Client = ClientSecretPost("svc", canary)
 		c.Assertions = AssertionFunc(func(context.Context, AssertionRequest) (string, error) { return canary, nil })
 	})
-	private := fmt.Sprint(key.signer.open().(*ecdsa.PrivateKey).D) //nolint:staticcheck // to look for it
+	held, ok := key.signer.open().(*ecdsa.PrivateKey)
+	if !ok {
+		t.Fatal("another kind of key")
+	}
+	private := fmt.Sprint(held.D) //nolint:staticcheck // to look for it
 	_, refusal := a.Token(t.Context(), notes)
 	away, _ := s.agent(t, func(c *Config) {
 		c.Issuer = "http://127.0.0.1:1"

@@ -44,7 +44,7 @@ func TestTokenIsBound(t *testing.T) {
 	if header["typ"] != "dpop+jwt" || header["alg"] != "ES256" || claims["htm"] != "POST" || claims["htu"] != s.url+"/token" || claims["ath"] != nil || claims["jti"] == nil {
 		t.Errorf("%v %v", header, claims)
 	}
-	if _, private := header["jwk"].(map[string]any)["d"]; private {
+	if jwk, ok := header["jwk"].(map[string]any); !ok || jwk["d"] != nil {
 		t.Error("the private key was sent")
 	}
 	s.answer["token_type"] = "Bearer"

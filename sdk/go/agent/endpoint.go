@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -17,7 +18,7 @@ import (
 )
 
 const (
-	grantJWTBearer         = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+	grantJWTBearer         = "urn:ietf:params:oauth:grant-type:jwt-bearer" //nolint:gosec // a URN
 	grantClientCredentials = "client_credentials"
 	grantTokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange" //nolint:gosec // a URN
 )
@@ -107,9 +108,7 @@ func (e *endpoint) post(ctx context.Context, form url.Values) (answer, error) {
 func (e *endpoint) try(ctx context.Context, to string, form url.Values) (answer, error) {
 	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Accept": {"application/json"}}
 	sent := url.Values{}
-	for name, values := range form {
-		sent[name] = values
-	}
+	maps.Copy(sent, form)
 	if err := e.client.add(header, sent, e.issuer, e.now()); err != nil {
 		return answer{}, err
 	}
@@ -146,7 +145,7 @@ func (e *endpoint) try(ctx context.Context, to string, form url.Values) (answer,
 }
 
 func (e *endpoint) read(response *http.Response, body []byte) (answer, error) {
-	media, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")) //nolint:errcheck // then it is not JSON
+	media, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
 	members, err := strictjson.Object(body, maxAnswer, "access_token", "token_type", "expires_in", "scope", "resource", "error", "issued_token_type")
 	trace := clip(response.Header.Get("Chancery-Trace"))
 	if response.StatusCode != http.StatusOK {

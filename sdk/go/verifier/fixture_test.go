@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	gojose "github.com/go-jose/go-jose/v4"
+	jose "github.com/go-jose/go-jose/v4"
 )
 
 const (
@@ -116,7 +116,7 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 
 func jwk(t *testing.T, public crypto.PublicKey, id string) map[string]any {
 	t.Helper()
-	raw, err := (&gojose.JSONWebKey{Key: public, KeyID: id}).MarshalJSON()
+	raw, err := (&jose.JSONWebKey{Key: public, KeyID: id}).MarshalJSON()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func jwk(t *testing.T, public crypto.PublicKey, id string) map[string]any {
 
 func thumbprint(t *testing.T, public crypto.PublicKey) string {
 	t.Helper()
-	digest, err := (&gojose.JSONWebKey{Key: public}).Thumbprint(crypto.SHA256)
+	digest, err := (&jose.JSONWebKey{Key: public}).Thumbprint(crypto.SHA256)
 	if err != nil {
 		t.Fatal(err)
 	}

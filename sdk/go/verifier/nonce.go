@@ -19,7 +19,7 @@ func (n *nonces) issue(now time.Time) string {
 	if n == nil {
 		return ""
 	}
-	stamp := binary.BigEndian.AppendUint64(nil, uint64(max(0, now.Unix()))) //nolint:gosec // not negative
+	stamp := binary.BigEndian.AppendUint64(nil, uint64(max(0, now.Unix())))
 	return base64.RawURLEncoding.EncodeToString(append(stamp, n.mac(stamp)...))
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -63,7 +64,11 @@ func TestProofRefusesOneMutation(t *testing.T) {
 	without := func(name string) func(*attempt) { return func(a *attempt) { delete(a.proof.claims, name) } }
 	text := func(change func(string) string) func(*attempt) { return func(a *attempt) { a.proof.change = change } }
 	key := func(name string, value any) func(*attempt) {
-		return func(a *attempt) { a.proof.header["jwk"].(map[string]any)[name] = value }
+		return func(a *attempt) {
+			members := maps.Clone(jwk(a.t, a.holder.Public(), ""))
+			members[name] = value
+			a.proof.header["jwk"] = members
+		}
 	}
 	const (
 		broken = "proof_malformed: the proof is not a signed JWT"

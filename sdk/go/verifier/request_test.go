@@ -1,6 +1,7 @@
 package verifier
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -190,7 +191,7 @@ func TestTokenCheck(t *testing.T) {
 		"expired": {s.token, nil, 5 * time.Minute, 401, "token_expired"},
 	} {
 		i.clock.add(c.after)
-		e, ok := c.token.Check(c.needs...).(*Error) //nolint:errorlint // as it is
+		e, ok := errors.AsType[*Error](c.token.Check(c.needs...))
 		if !ok || e.Status != c.status || e.Reason != c.reason {
 			t.Errorf("%s: %+v", name, e)
 		}
@@ -204,7 +205,8 @@ func TestTokenCheck(t *testing.T) {
 func TestZeroVerifierRefuses(t *testing.T) {
 	i := newIssuer(t)
 	for _, v := range []*Verifier{nil, {}} {
-		if _, err := v.Verify(i.attempt().request()); err == nil || err.(*Error).Status != 500 { //nolint:errorlint,forcetypeassert // as it is
+		_, err := v.Verify(i.attempt().request())
+		if e, ok := errors.AsType[*Error](err); !ok || e.Status != 500 {
 			t.Error(err)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"fmt"
 	"slices"
 
-	gojose "github.com/go-jose/go-jose/v4"
+	jose "github.com/go-jose/go-jose/v4"
 
 	"github.com/chancery-dev/chancery/sdk/go/internal/strictjson"
 )
@@ -97,7 +97,7 @@ func ParseKey(members map[string]any) (Key, error) {
 	if err != nil {
 		return Key{}, fmt.Errorf("%w: %w", errKey, err)
 	}
-	var parsed gojose.JSONWebKey
+	var parsed jose.JSONWebKey
 	if err := parsed.UnmarshalJSON(raw); err != nil || !parsed.Valid() || !parsed.IsPublic() {
 		return Key{}, fmt.Errorf("%w: kty", errKey)
 	}
@@ -140,7 +140,7 @@ func FromPublic(public crypto.PublicKey) (Key, error) {
 	default:
 		return Key{}, fmt.Errorf("%w: %T", errKey, public)
 	}
-	digest, err := (&gojose.JSONWebKey{Key: public}).Thumbprint(crypto.SHA256)
+	digest, err := (&jose.JSONWebKey{Key: public}).Thumbprint(crypto.SHA256)
 	if err != nil {
 		return Key{}, fmt.Errorf("%w: %w", errKey, err)
 	}

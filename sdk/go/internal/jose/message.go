@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	gojose "github.com/go-jose/go-jose/v4"
+	jose "github.com/go-jose/go-jose/v4"
 
 	"github.com/chancery-dev/chancery/sdk/go/internal/strictjson"
 )
@@ -119,7 +119,7 @@ func (m *Message) Verify(key Key, allowed []string, reserved ...string) (map[str
 	if !key.usable(m.Algorithm) {
 		return nil, fmt.Errorf("%w: for %s", ErrNoKey, m.Algorithm)
 	}
-	parsed, err := gojose.ParseSignedCompact(m.compact, []gojose.SignatureAlgorithm{gojose.SignatureAlgorithm(m.Algorithm)})
+	parsed, err := jose.ParseSignedCompact(m.compact, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(m.Algorithm)})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}

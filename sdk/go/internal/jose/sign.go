@@ -14,7 +14,7 @@ import (
 	"fmt"
 	"math/big"
 
-	gojose "github.com/go-jose/go-jose/v4"
+	jose "github.com/go-jose/go-jose/v4"
 )
 
 // AlgorithmFor is what a key signs with: ES256, ES384, ES512, EdDSA, or RS256.
@@ -34,7 +34,7 @@ func AlgorithmFor(public crypto.PublicKey) (string, error) {
 
 // PublicJWK is the public key as JSON, for the header of a proof (RFC 9449 §4.2).
 func PublicJWK(public crypto.PublicKey) (json.RawMessage, error) {
-	return (&gojose.JSONWebKey{Key: public}).MarshalJSON()
+	return (&jose.JSONWebKey{Key: public}).MarshalJSON()
 }
 
 // Sign makes a compact JWS with a key that may live elsewhere: in a key service, or in

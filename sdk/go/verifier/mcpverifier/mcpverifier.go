@@ -19,8 +19,8 @@ import (
 	"github.com/chancery-dev/chancery/sdk/go/verifier"
 )
 
-// tokenKey is where TokenInfo.Extra holds the verified token.
-const tokenKey = "github.com/chancery-dev/chancery/sdk/go/verifier.Token"
+// verifiedKey is where TokenInfo.Extra holds the verified token.
+const verifiedKey = "chancery.verified"
 
 // Require takes bearer tokens and tokens that are bound to a key (which the SDK's own
 // middleware does not), answers refusals with the right challenge, and gives handlers the
@@ -78,7 +78,7 @@ func fromContext(ctx context.Context, _ string, _ *http.Request) (*auth.TokenInf
 
 func tokenInfo(t *verifier.Token) *auth.TokenInfo {
 	c := t.Claims()
-	return &auth.TokenInfo{Scopes: c.Scopes, Expiration: c.ExpiresAt, UserID: c.Subject, Extra: map[string]any{tokenKey: t}}
+	return &auth.TokenInfo{Scopes: c.Scopes, Expiration: c.ExpiresAt, UserID: c.Subject, Extra: map[string]any{verifiedKey: t}}
 }
 
 // Token gives the token that a request of a tool came with.
@@ -90,6 +90,6 @@ func Token(ctx context.Context, request mcp.Request) (*verifier.Token, bool) {
 	if info == nil {
 		return nil, false
 	}
-	token, ok := info.Extra[tokenKey].(*verifier.Token)
+	token, ok := info.Extra[verifiedKey].(*verifier.Token)
 	return token, ok && token != nil
 }

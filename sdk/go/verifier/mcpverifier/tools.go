@@ -64,25 +64,29 @@ func (t ToolRequirements) peek(r *http.Request, token *verifier.Token) error {
 	if t == nil || r.Method != http.MethodPost || r.Body == nil || r.ContentLength > maxPeek {
 		return nil
 	}
+	tool := toolOf(r)
+	if _, named := t[tool]; !named {
+		return nil
+	}
+	return t.check(token, tool)
+}
+
+// toolOf reads the name of the tool that a request calls, "" where it cannot be told, and
+// puts the body back.
+func toolOf(r *http.Request) string {
 	head, err := io.ReadAll(io.LimitReader(r.Body, maxPeek))
 	r.Body = struct {
 		io.Reader
 		io.Closer
 	}{io.MultiReader(bytes.NewReader(head), r.Body), r.Body}
-	if err != nil {
-		return nil //nolint:nilerr // whoever reads the body meets it again
-	}
 	var call struct {
 		Method string `json:"method"`
 		Params struct {
 			Name string `json:"name"`
 		} `json:"params"`
 	}
-	if json.Unmarshal(head, &call) != nil || call.Method != "tools/call" {
-		return nil
+	if err != nil || json.Unmarshal(head, &call) != nil || call.Method != "tools/call" {
+		return ""
 	}
-	if _, named := t[call.Params.Name]; !named {
-		return nil
-	}
-	return t.check(token, call.Params.Name)
+	return call.Params.Name
 }

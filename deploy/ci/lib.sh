@@ -13,6 +13,10 @@ KEYCLOAK_VERSION=26.7.3
 KEYCLOAK_CACHE="${CHANCERY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/chancery}/keycloak"
 export KEYCLOAK_VERSION KEYCLOAK_CACHE
 
+# The Go modules of this repository, the service first; e2e/structure knows them all.
+# shellcheck disable=SC2034
+MODULES=(. sdk/go sdk/go/verifier/ginverifier sdk/go/verifier/mcpverifier)
+
 die() {
   echo "$(basename "$0"): $*" >&2
   exit 1

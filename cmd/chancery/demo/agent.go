@@ -110,7 +110,7 @@ func (a *agent) exchange(ctx context.Context, signedIn *oauth2.Token, scopes ...
 }
 
 // redeem is leg 2. What Chancery refuses is a *sdk.Error.
-func (a *agent) redeem(ctx context.Context, assertion string, scopes ...string) (*oauth2.Token, error) {
+func (a *agent) redeem(ctx context.Context, assertion string) (*oauth2.Token, error) {
 	redeemer, err := sdk.New(sdk.Config{
 		Issuer:     a.world.issuer,
 		Client:     sdk.ClientSecretPost(agentID, a.world.clientSecret.Reveal()),
@@ -120,7 +120,7 @@ func (a *agent) redeem(ctx context.Context, assertion string, scopes ...string) 
 	if err != nil {
 		return nil, err
 	}
-	return redeemer.Token(ctx, a.world.resource, scopes...)
+	return redeemer.Token(ctx, a.world.resource)
 }
 
 // fixed sends a token that was obtained before.

@@ -14,13 +14,13 @@ import (
 )
 
 // keyed is a world whose client authenticates by private_key_jwt, with the key of h.
-func keyed(t *testing.T, h holder) *world {
+func keyed(t *testing.T, h holder, changes ...change) *world {
 	t.Helper()
 	jwk := map[string]any{"kid": "k1", "alg": "ES256", "use": "sig"}
 	maps.Copy(jwk, h.jwk)
 	set, err := json.Marshal(map[string]any{"keys": []any{jwk}})
 	must(t, err)
-	return newWorld(t, change{"{method: client_secret_post, secret: {env: AGENT_SECRET}}", "{method: private_key_jwt, jwks: " + string(set) + "}"})
+	return newWorld(t, append([]change{{"{method: client_secret_post, secret: {env: AGENT_SECRET}}", "{method: private_key_jwt, jwks: " + string(set) + "}"}}, changes...)...)
 }
 
 func (h holder) clientAssertion(t *testing.T, w *world, jti string) string {

@@ -83,9 +83,9 @@ func TestProofIsUsedOnce(t *testing.T) {
 }
 
 // public is a tenant with a client that cannot authenticate.
-func public(t *testing.T, admits string) *world {
+func public(t *testing.T, admits string, changes ...change) *world {
 	t.Helper()
-	w := newWorld(t,
+	w := newWorld(t, append(changes,
 		change{"spec: {plan: enterprise}", "spec: {plan: enterprise, public_client_assertions: cnf}"},
 		change{"clients: [agent]", "clients: [agent, phone]"},
 		change{"---\napiVersion: chancery/v1\nkind: Resource\nmetadata: {name: wiki}", `---
@@ -96,7 +96,7 @@ spec: {type: public, auth: {method: none}, grant_types: ["urn:ietf:params:oauth:
 ---
 apiVersion: chancery/v1
 kind: Resource
-metadata: {name: wiki}`})
+metadata: {name: wiki}`})...)
 	if admits == "none" { // the tenant thinks better of it
 		w.changeTenant(t, `"public_client_assertions":"cnf"`, `"public_client_assertions":"none"`)
 	}

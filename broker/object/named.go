@@ -44,15 +44,23 @@ func (d *draft) namedAgain(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	moved := map[string]string{}
 	for _, e := range d.entries {
 		if before, after, changed := issuers(e); changed {
 			d.warn(ended(e.object.Label(), "its issuer changes from "+quote(before)+" to "+quote(after)))
+			moved[e.object.Label()] = after
 		}
 	}
-	if len(again) == 0 {
+	if len(again) == 0 && len(moved) == 0 {
 		return nil
 	}
 	d.eachReference(ctx, func(holder string, r reference) {
+		if issuer, ok := moved[string(r.kind)+" "+r.name]; ok { // Workloads: nobody else names an IdP in a list
+			d.warn(Problem{
+				Object: holder, Path: r.path, Code: "issuer_changed",
+				Text: fmt.Sprintf("its rules count for tokens of %s now: do its claims mean the same there?", quote(issuer)),
+			})
+		}
 		if again[string(r.kind)+" "+r.name] {
 			d.warn(Problem{
 				Object: holder, Path: r.path, Code: "name_again",

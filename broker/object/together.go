@@ -26,6 +26,9 @@ func (d *draft) together(ctx context.Context) error {
 	if err := d.workloads(ctx, &wrong); err != nil {
 		return err
 	}
+	if err := d.audiences(ctx, &wrong); err != nil {
+		return err
+	}
 	if err := wrong.err(); err != nil {
 		return err
 	}

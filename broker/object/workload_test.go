@@ -214,3 +214,39 @@ func TestWorkloadValueOfNothing(t *testing.T) {
 		t.Error("an empty path was taken")
 	}
 }
+
+// Rules are written for one issuer's claims. Where the IdP's issuer becomes another
+// one, or another IdP gets the name, whoever does it is told.
+func TestWorkloadsOfAnIssuerThatChanges(t *testing.T) {
+	h := newHouse(t)
+	h.apply(t, workloadDocs(), by("ci"))
+	plan := h.apply(t, mutate(t, actionsDoc, "githubusercontent.com", "githubusercontent.com/acme"), by("ci"))
+	if !hasWarning(plan.Warnings, "issuer_changed", "spec.idp") {
+		t.Errorf("%v", plan.Warnings)
+	}
+	if _, err := h.path.Delete(t.Context(), "default", object.KindIdentityProvider, "github-actions", by("ci")); err != nil {
+		t.Fatal(err)
+	}
+	if plan := h.apply(t, actionsDoc, by("ci")); !hasWarning(plan.Warnings, "name_again", "spec.idp") {
+		t.Errorf("%v", plan.Warnings)
+	}
+}
+
+// A resource's own tokens are no assertions, whichever is there first.
+func TestAudiencesAreNoResources(t *testing.T) {
+	own := mutate(t, actionsDoc, "profiles:", `audiences: ["https://MCP.acme.com:443/notes"], profiles:`)
+	refused := func(h *house, doc string) {
+		t.Helper()
+		problems := problemsOf(t, h.applyError(t, doc, by("ci")))
+		if len(problems) != 1 || problems[0].Code != "aud_is_resource" || problems[0].Object != "IdentityProvider github-actions" {
+			t.Errorf("%v", problems)
+		}
+	}
+	refused(newHouse(t), resourceDoc+"---\n"+own)
+	first := newHouse(t)
+	first.apply(t, resourceDoc, by("ci"))
+	refused(first, own)
+	second := newHouse(t)
+	second.apply(t, own, by("ci"))
+	refused(second, resourceDoc)
+}

@@ -175,9 +175,7 @@ func TestDialectTenant(t *testing.T) {
 					s.refused(compact, test.want)
 					continue
 				}
-				// Where the issuer is one tenant's, its subjects need no tenant beside it.
-				v := s.mustVerify(compact)
-				if several := test.tenant == ""; v.Tenant() != entraTenant || (v.Identifiers().Tenant == entraTenant) != several {
+				if v := s.mustVerify(compact); v.Tenant() != entraTenant || v.Identifiers().Tenant != entraTenant {
 					t.Errorf("tenant %q, of the subject %q", v.Tenant(), v.Identifiers().Tenant)
 				}
 			}

@@ -90,16 +90,13 @@ func (v *Verified) ExpiresAt() time.Time { return v.claims.expires }
 // entry's clock skew. A redemption must be remembered until then.
 func (v *Verified) RedeemableUntil() time.Time { return v.claims.expires.Add(v.skew) }
 
-// Identifiers are the words in which it speaks of its subject. Its tenant is among
-// them where subjects of several tenants come under one issuer (ID-JAG §3.1).
+// Identifiers are the words in which it speaks of its subject. A
+// subject is one of its tenant's, where there is one (ID-JAG §3.1; Entra: tid and
+// oid together).
 func (v *Verified) Identifiers() federation.Identifiers {
-	tenant := v.claims.tenant
-	if v.idp.Dialect.Tenant != "" || v.idp.Dialect.SPIFFE { // the issuer, or sub, names it already
-		tenant = ""
-	}
 	return federation.Identifiers{
 		IdPUID: v.idp.UID, IdPName: v.idp.Name,
-		Tenant: tenant, Subject: v.claims.subject, AudSub: v.claims.audSub,
+		Tenant: v.claims.tenant, Subject: v.claims.subject, AudSub: v.claims.audSub,
 		SubID: v.claims.subjectID, SubIDFormat: v.claims.subjectIDFormat,
 		Email: v.claims.email, EmailVerified: v.claims.emailVerified, Guest: v.claims.guest,
 	}

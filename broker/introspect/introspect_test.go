@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/url"
 	"reflect"
 	"strings"
@@ -26,13 +27,14 @@ func basicOf(name, secret string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(name)+":"+url.QueryEscape(secret)))
 }
 
-func refused(t *testing.T, err error, code oauth.Code) *oauth.Error {
+// refused wants a code, and tells when to come back.
+func refused(t *testing.T, err error, code oauth.Code) (wait time.Duration) {
 	t.Helper()
 	refusal := oauth.AsError(err)
 	if err == nil || refusal.Code != code {
 		t.Fatalf("refused with %v, want %s", err, code)
 	}
-	return refusal
+	return refusal.RetryAfter
 }
 
 // TestActive: the answer is what the token says, no more and no less.
@@ -234,9 +236,7 @@ func TestClientAssertionsAreUsedUp(t *testing.T) {
 	for name, text := range map[string]string{"active": "", "inactive": "nonsense"} {
 		h := newHouse(t, func(s *setup) {
 			server(s)
-			for name, value := range assertion(t, "jti-1") {
-				s.form[name] = value
-			}
+			maps.Copy(s.form, assertion(t, "jti-1"))
 			if text != "" {
 				s.form.Set("token", text)
 			}
@@ -294,7 +294,7 @@ func TestOlderPictures(t *testing.T) {
 	moving := newHouse(t, func(s *setup) { s.basic, s.form = "", assertion(t, "jti-1") })
 	moving.commit = ledger.ErrStale
 	_, err = moving.Introspect(t.Context(), moving.request)
-	if refusal := refused(t, err, oauth.CodeTenantUnavailable); refusal.RetryAfter == 0 {
+	if wait := refused(t, err, oauth.CodeTenantUnavailable); wait == 0 {
 		t.Error("no Retry-After")
 	}
 }

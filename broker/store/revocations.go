@@ -33,7 +33,7 @@ func (k *Tokens) Count(ctx context.Context, t tenant.UID, h lifecycle.Holder, be
 	}
 	query := "select count(*) from issued_tokens t where t.tenant_uid = $1 and " + column + " = $2 and t.expires_at > " + k.store.clock() +
 		" and t.issued_at > " + k.store.clock() + " - $3 and coalesce(t.version, 0) < $4 " +
-		"and not exists (select 1 from redemptions r where " + tokenRevocation + k.store.revocationKey() + ") " +
+		"and not exists (select 1 from redemptions r where " + ownRevocation + k.store.revocationKey() + ") " +
 		"and " + earlier("client", "t.client_uid") + "and " + earlier("user", "t.subject") + "and " + earlier("idp", "t.idp_uid") +
 		"and not exists (select 1 from signing_keys k where k.tenant_uid = t.tenant_uid and k.kid = t.kid and k.state = 'revoked')"
 	var n int64

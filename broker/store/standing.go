@@ -19,11 +19,11 @@ coalesce((select version from tenant_versions where tenant_uid = $1), 0)`
 
 	knownColumns = `t.client_uid, t.subject, t.idp_uid, t.resource_uid, t.audience, t.expires_at, `
 
-	knownPostgres = `select q.n, ` + knownColumns + `exists (select 1 from redemptions r where ` + tokenRevocation + `q.k) or ` + revokedByMark + `
+	knownPostgres = `select q.n, ` + knownColumns + `exists (select 1 from redemptions r where ` + ownRevocation + `q.k) or ` + revokedByMark + `
 from unnest($2::bigint[], $3::text[], $4::bytea[]) with ordinality as q (at, j, k, n)
 join issued_tokens t on t.tenant_uid = $1 and t.issued_at = q.at and t.jti = q.j`
 
-	knownSQLite = `select ` + knownColumns + `exists (select 1 from redemptions r where ` + tokenRevocation + `$4) or ` + revokedByMark + `
+	knownSQLite = `select ` + knownColumns + `exists (select 1 from redemptions r where ` + ownRevocation + `$4) or ` + revokedByMark + `
 from issued_tokens t where t.tenant_uid = $1 and t.issued_at = $2 and t.jti = $3`
 )
 

@@ -30,7 +30,7 @@ func (s *Store) Tokens(ledger Applier) *Tokens { return &Tokens{store: s, ledger
 // What ends a token t (of issued_tokens), on both engines. A row of an older
 // binary has no version: every mark ends it.
 const (
-	tokenRevocation = `r.tenant_uid = t.tenant_uid and r.space = 'revoked_token' and r.key = `
+	ownRevocation = `r.tenant_uid = t.tenant_uid and r.space = 'revoked_token' and r.key = `
 
 	revokedByMark = `(exists (select 1 from revocations m where m.tenant_uid = t.tenant_uid and m.kind = 'client' and m.uid = t.client_uid and m.version > coalesce(t.version, 0))
 or exists (select 1 from revocations m where m.tenant_uid = t.tenant_uid and m.kind = 'user' and m.uid = t.subject and m.version > coalesce(t.version, 0))
@@ -56,7 +56,7 @@ func (s *Store) revocationKey() string {
 
 // issued selects records together with what ended them.
 func (s *Store) issued() string {
-	return "select " + issuedColumns + ", (select r.entry from redemptions r where " + tokenRevocation + s.revocationKey() + "), " + firstMark +
+	return "select " + issuedColumns + ", (select r.entry from redemptions r where " + ownRevocation + s.revocationKey() + "), " + firstMark +
 		", (select k.revoked_at from signing_keys k where k.tenant_uid = t.tenant_uid and k.kid = t.kid and k.state = 'revoked') from issued_tokens t "
 }
 
@@ -133,7 +133,7 @@ func (k *Tokens) List(ctx context.Context, t tenant.UID, f lifecycle.Filter) ([]
 
 // ended is whether anything ended t.
 func (s *Store) ended() string {
-	return "(exists (select 1 from redemptions r where " + tokenRevocation + s.revocationKey() + ") or " + revokedByMark +
+	return "(exists (select 1 from redemptions r where " + ownRevocation + s.revocationKey() + ") or " + revokedByMark +
 		" or exists (select 1 from signing_keys k where k.tenant_uid = t.tenant_uid and k.kid = t.kid and k.state = 'revoked'))"
 }
 

@@ -49,7 +49,7 @@ func TestOneFaultOneRow(t *testing.T) {
 	}
 	tests := map[string]struct {
 		leaf     func(*x509.Certificate)
-		fault   func(*testing.T, *site)
+		fault    func(*testing.T, *site)
 		check    string
 		status   diagnose.Status
 		code     federation.Code

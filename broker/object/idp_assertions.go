@@ -3,6 +3,7 @@ package object
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/chancery-dev/chancery/federation"
 	"github.com/chancery-dev/chancery/federation/jws"
@@ -77,6 +78,10 @@ func (s *IdentityProviderSpec) tokenWarnings(f *findings, p preset) {
 	if a.lists(federation.ProfileJWTBearer) && p.noJTI && s.WithDefaults().Assertions.Reuse == ReuseSingle {
 		f.addCode("jti_absent", "spec.assertions.reuse", "tokens of %s have no jti, so that single_use refuses every one of them under jwt-bearer: say client_bound, "+
 			"which lets the same client present a token until it expires", p.name)
+	}
+	if most := s.WithDefaults().Assertions.MaxLifetime; a.otherThanIDJAG() && time.Duration(most) < p.tokens {
+		f.addCode("lifetime_short", "spec.assertions.max_lifetime", "%s is less than tokens of %s may live (%s): those that are longer are refused; where id-jag is "+
+			"listed the default is %s, and %s is the most", most, p.name, Duration(p.tokens), Duration(p.jag), Duration(MaxAssertionLifetime))
 	}
 	for i, audience := range a.Audiences {
 		if slices.Contains(audiencesOfOthers(), audience) {

@@ -193,6 +193,7 @@ func TestPresetsWarn(t *testing.T) {
 		"github as generic":        {"github-actions", "preset: github-actions", "preset: generic", "preset_mismatch"},
 		"entra as generic":         {"entra", "preset: entra", "preset: generic", "preset_mismatch"},
 		"google, once, no jti":     {"google", "profiles: [workload]", "profiles: [jwt-bearer]", "jti_absent"},
+		"entra, with ID-JAGs":      {"entra-gov", "[jwt-bearer]", "[id-jag, jwt-bearer]", "lifetime_short"},
 		"audience of AWS":          {"entra", `audiences: ["`, `audiences: ["sts.amazonaws.com", "`, "audience_of_others"},
 		"keycloak, no realm":       {"keycloak", "/realms/acme", "", "keycloak_realm"},
 		"keycloak, a slash":        {"keycloak", "/realms/acme", "/realms/acme/", "iss_mismatch"},

@@ -1,5 +1,5 @@
 // Package snapshot is the immutable picture of a tenant that every request
-// travels with: its trusted issuers, resources, policies and the version at which
+// travels with: its trusted issuers, workloads, resources, policies and the version at which
 // they were read. A picture is never changed; a newer one replaces it, and the
 // ledger refuses what was decided on an older one. Clients and users, of which
 // there may be a million, are not in the picture but read through caches. The

@@ -6,15 +6,17 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 fuzztime="${1:-60s}"
-targets="$(go test -list '^Fuzz' ./... | awk '
-  /^Fuzz/ { names[++n] = $1 }
-  /^ok/   { for (i = 1; i <= n; i++) print $2, names[i]; n = 0 }')"
+targets="$(for module in "${MODULES[@]}"; do
+  (cd "$module" && go test -list '^Fuzz' ./...) | awk -v module="$module" '
+    /^Fuzz/ { names[++n] = $1 }
+    /^ok/   { for (i = 1; i <= n; i++) print module, $2, names[i]; n = 0 }'
+done)"
 [[ -n "$targets" ]] || die "no fuzz target found"
 
 failed=0
-while read -r package target; do
+while read -r module package target; do
   echo "fuzz $package $target for $fuzztime"
-  go test -run '^$' -fuzz "^$target\$" -fuzztime "$fuzztime" "$package" </dev/null || failed=$((failed + 1))
+  (cd "$module" && go test -run '^$' -fuzz "^$target\$" -fuzztime "$fuzztime" "$package" </dev/null) || failed=$((failed + 1))
 done <<<"$targets"
 
 echo "$(wc -l <<<"$targets") targets, $failed failed"

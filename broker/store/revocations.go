@@ -31,8 +31,8 @@ func (k *Tokens) Count(ctx context.Context, t tenant.UID, h lifecycle.Holder, be
 		return "not exists (select 1 from revocations m where m.tenant_uid = t.tenant_uid and m.kind = '" + kind + "' and m.uid = " + column +
 			" and m.version > coalesce(t.version, 0) and m.version < $4) "
 	}
-	query := "select count(*) from issued_tokens t where t.tenant_uid = $1 and " + column + " = $2 and t.expires_at > " + k.store.clock() +
-		" and t.issued_at > " + k.store.clock() + " - $3 and coalesce(t.version, 0) < $4 " +
+	query := "select count(*) from issued_tokens t where t.tenant_uid = $1 and " + column + " = $2 and t.expires_at > " + k.store.begun() +
+		" and t.issued_at > " + k.store.begun() + " - $3 and coalesce(t.version, 0) < $4 " +
 		"and not exists (select 1 from redemptions r where " + ownRevocation + k.store.revocationKey() + ") " +
 		"and " + earlier("client", "t.client_uid") + "and " + earlier("user", "t.subject") + "and " + earlier("idp", "t.idp_uid") +
 		"and not exists (select 1 from signing_keys k where k.tenant_uid = t.tenant_uid and k.kid = t.kid and k.state = 'revoked')"
@@ -42,6 +42,15 @@ func (k *Tokens) Count(ctx context.Context, t tenant.UID, h lifecycle.Holder, be
 		return tx.QueryRowContext(ctx, query, t.String(), h.UID, longest.Microseconds(), below).Scan(&n)
 	})
 	return n, err
+}
+
+// begun is the database's time at the beginning of the transaction: it stays the
+// same in a statement, so that PostgreSQL finds what is alive by its index.
+func (s *Store) begun() string {
+	if s.dialect == Postgres {
+		return "(extract(epoch from now()) * 1000000)::bigint"
+	}
+	return s.clock()
 }
 
 // Mark implements lifecycle.Tokens. Changes of a tenant run one after the other,

@@ -125,7 +125,7 @@ func (k *Tokens) List(ctx context.Context, t tenant.UID, f lifecycle.Filter) ([]
 		and("(t.issued_at, t.jti) < (?, ?)", f.After.IssuedAt.UnixMicro(), f.After.ID)
 	}
 	if f.LiveOnly {
-		where = append(where, "t.expires_at > "+k.store.clock(), "not "+k.store.ended())
+		where = append(where, "t.expires_at > "+k.store.begun(), "not "+k.store.ended())
 	}
 	and("true order by t.issued_at desc, t.jti desc limit ?", f.Limit)
 	return k.query(ctx, t, k.store.issued()+"where "+strings.Join(where, " and "), args...)

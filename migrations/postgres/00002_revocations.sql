@@ -24,8 +24,8 @@ alter table revocations enable row level security;
 alter table revocations force row level security;
 create policy tenant on revocations for select using (tenant_uid = current_setting('chancery.tenant', true));
 create policy tenant_adds on revocations for insert with check (tenant_uid = current_setting('chancery.tenant', true));
-create policy expired_seen on revocations for select using (expires_at < (extract(epoch from clock_timestamp()) * 1000000)::bigint);
-create policy expired_goes on revocations for delete using (expires_at < (extract(epoch from clock_timestamp()) * 1000000)::bigint);
+create policy expired_seen on revocations for select using (expires_at < (extract(epoch from now()) * 1000000)::bigint);
+create policy expired_goes on revocations for delete using (expires_at < (extract(epoch from now()) * 1000000)::bigint);
 
 -- +goose Down
 drop table revocations;

@@ -34,7 +34,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	response, err := client.Get("https://notes.acme.com/api") //nolint:noctx // an example
+	response, err := client.Get("https://notes.acme.com/api")
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -8,8 +8,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -131,12 +129,6 @@ func newWorld(t *testing.T, changes ...change) *world {
 	t.Helper()
 	w := &world{journal: &journal{}, lane: &lane{}, seen: &observer{}, now: now}
 	clock := func() time.Time { return w.now }
-	idp, err := idptest.New(idptest.Options{
-		Issuer: idpIssuer, Now: clock, Clients: []idptest.Client{{ID: "agent"}},
-		Audiences: []idptest.Audience{{Issuer: issuer, Resources: []string{notesURI}, Scopes: []string{"notes:read", "notes:write"}}},
-	})
-	must(t, err)
-	w.idp = idp
 	text := configuration
 	for _, c := range changes {
 		if !strings.Contains(text, c.from) {
@@ -144,7 +136,13 @@ func newWorld(t *testing.T, changes ...change) *world {
 		}
 		text = strings.Replace(text, c.from, c.to, 1)
 	}
-	w.store, w.source = snapshottest.New(t, issuer, clock, strings.Replace(text, "KEYS", keySet(t, idp), 1))
+	idp, err := idptest.New(idptest.Options{
+		Issuer: issuerIn(text), Now: clock, Clients: []idptest.Client{{ID: "agent"}},
+		Audiences: []idptest.Audience{{Issuer: issuer, Resources: []string{notesURI}, Scopes: []string{"notes:read", "notes:write"}}},
+	})
+	must(t, err)
+	w.idp = idp
+	w.store, w.source = snapshottest.New(t, issuer, clock, strings.Replace(text, "KEYS", strings.TrimSpace(string(idp.Keys())), 1))
 	cache := jwks.NewCache(fetch.New(fetch.Policy{Mode: "deny"}), clock)
 	t.Cleanup(cache.Close)
 	clients, err := client.NewAuthenticator(w.source.Clients(), cache, clock)
@@ -159,11 +157,11 @@ func newWorld(t *testing.T, changes ...change) *world {
 	return w
 }
 
-func keySet(t *testing.T, idp *idptest.IdP) string {
-	t.Helper()
-	recorder := httptest.NewRecorder()
-	idp.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodGet, idptest.PathKeys, http.NoBody))
-	return strings.TrimSpace(recorder.Body.String())
+// issuerIn is the issuer of the one IdP in a configuration.
+func issuerIn(text string) string {
+	_, rest, _ := strings.Cut(text, "\n  issuer: ")
+	found, _, _ := strings.Cut(rest, "\n")
+	return found
 }
 
 // assertion is a valid ID-JAG of alice, changed by options.

@@ -173,7 +173,7 @@ func (s *Source) fill(ctx context.Context, t *Tenant, inherited []*policy.Compil
 	}
 	t.byName, t.byURI = map[string]*Resource{}, map[string]*Resource{}
 	err = s.each(ctx, t.UID, object.KindResource, func(stored object.Stored) error {
-		r, err := newResource(stored)
+		r, err := newResource(stored, s.config.Algorithm)
 		if err != nil {
 			return err
 		}

@@ -60,13 +60,17 @@ func identityProvider(stored object.Stored) (federation.IdentityProvider, error)
 	}, nil
 }
 
-// newResource is a Resource object, with what its scopes imply in any number of steps.
-func newResource(stored object.Stored) (*Resource, error) {
+// newResource is a Resource object, with what its scopes imply in any number of steps. algorithm is the configuration's,
+// for a resource that says none.
+func newResource(stored object.Stored, algorithm string) (*Resource, error) {
 	parsed, err := specOf[*object.ResourceSpec](stored)
 	if err != nil {
 		return nil, err
 	}
 	spec := parsed.WithDefaults()
+	if parsed.Token.Algorithm == "" && algorithm != "" {
+		spec.Token.Algorithm = algorithm
+	}
 	canonical, err := oauth.CanonicalResource(spec.URI)
 	if err != nil {
 		return nil, err

@@ -87,7 +87,7 @@ func TestIdentityProvider(t *testing.T) {
 func TestResource(t *testing.T) {
 	r, err := newResource(stored(object.KindResource, `{"uri":"HTTPS://Notes.example.com:443","default_scopes":["a"],
 		"scopes":{"a":{"description":"A","risk":"low"},"b":{"implies":["a"]},"c":{"implies":["b"]},"loop":{"implies":["loop","ghost","c"]}},
-		"token":{"lifetime":"5m","dpop":"required","claims":["groups"]}}`))
+		"token":{"lifetime":"5m","dpop":"required","claims":["groups"]}}`), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,9 +104,13 @@ func TestResource(t *testing.T) {
 		r.Lifetime != 5*time.Minute || r.Algorithm != "ES256" || !slices.Equal(r.TokenClaims, []string{"groups"}) {
 		t.Errorf("%+v", r)
 	}
-	plain, err := newResource(stored(object.KindResource, `{"uri":"https://r.example.com"}`))
-	if err != nil || plain.DPoPRequired || plain.Lifetime != object.DefaultTokenLifetime || len(plain.ScopeNames) > 0 {
+	plain, err := newResource(stored(object.KindResource, `{"uri":"https://r.example.com"}`), "RS256")
+	if err != nil || plain.DPoPRequired || plain.Lifetime != object.DefaultTokenLifetime || len(plain.ScopeNames) > 0 || plain.Algorithm != "RS256" {
 		t.Errorf("%+v, %v", plain, err)
+	}
+	says, err := newResource(stored(object.KindResource, `{"uri":"https://r.example.com","token":{"algorithm":"ES256"}}`), "RS256")
+	if err != nil || says.Algorithm != "ES256" {
+		t.Errorf("%+v, %v: the configuration is stronger than the resource", says, err)
 	}
 }
 
@@ -125,7 +129,7 @@ func TestUnreadable(t *testing.T) {
 			t.Errorf("%s: read as %+v", name, c)
 		}
 	}
-	if _, err := newResource(stored(object.KindResource, `{"uri":"notes"}`)); err == nil {
+	if _, err := newResource(stored(object.KindResource, `{"uri":"notes"}`), ""); err == nil {
 		t.Error("a relative uri was taken")
 	}
 	if _, err := identityProvider(stored(object.KindIdentityProvider, `{"issuer":"https://i","jwks":{"not_after":"soon"}}`)); err == nil {

@@ -48,11 +48,13 @@ type Versions interface {
 	Changes(ctx context.Context, t tenant.UID, after int64) (changed []ledger.ChangedObject, upTo int64, complete bool, err error)
 }
 
-// Config is what a Source needs; all but Reload, Built and the sizes are required.
+// Config is what a Source needs; all but Algorithm, Reload, Built and the sizes are required.
 type Config struct {
 	Store     Store
 	Versions  Versions
 	PublicURL string // the issuer of tenant default
+	// Algorithm signs the tokens of a resource that says none itself; empty is object.DefaultTokenAlgorithm.
+	Algorithm string
 	Now       func() time.Time
 	Log       *slog.Logger
 	// Reload brings what others hold of a tenant (its signing keys) up to date before a new picture is

@@ -107,3 +107,23 @@ func TestProofAlgorithms(t *testing.T) {
 		}
 	})
 }
+
+// keys.algorithm is for resources that say nothing themselves.
+func TestAlgorithmOfTheConfiguration(t *testing.T) {
+	for _, algorithm := range []string{"RS256", "EdDSA"} {
+		t.Run(algorithm, func(t *testing.T) {
+			w := harness.Start(t, harness.Options{Engine: harness.SQLite, Config: map[string]any{"keys.algorithm": algorithm}})
+			signed := func() any {
+				keySet := w.Server().Get("/.well-known/jwks.json").Body
+				return harness.Verify(t, w.Redeem(w.IdP.IDJAG(idptest.Alice)).Granted(t).AccessToken, keySet).Header["alg"]
+			}
+			if got := signed(); got != algorithm {
+				t.Errorf("signed with %s", got)
+			}
+			w.Apply(w.Server(), signedWith("ES256"))
+			if got := signed(); got != "ES256" {
+				t.Errorf("the resource says ES256, signed with %s", got)
+			}
+		})
+	}
+}

@@ -23,7 +23,8 @@ import (
 func (s *Server) openPictures(context.Context) error {
 	var err error
 	s.source, err = snapshot.New(snapshot.Config{
-		Store: s.objects, Versions: s.store, PublicURL: s.Config.Server.PublicURL, Now: s.Now, Log: s.Log, Reload: s.rings.Reload,
+		Store: s.objects, Versions: s.store, PublicURL: s.Config.Server.PublicURL, Algorithm: s.Config.Keys.Algorithm,
+		Now: s.Now, Log: s.Log, Reload: s.rings.Reload,
 	})
 	if err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 )
 
 func TestTemplatesPassTheirTests(t *testing.T) {
-	if got := rego.Names(); !slices.Equal(got, []string{"allow-listed-clients", "group-scopes"}) {
+	if got := rego.Names(); !slices.Equal(got, []string{"allow-listed-clients", "group-scopes", "plan-scopes"}) {
 		t.Fatalf("templates: %v", got)
 	}
 	for _, template := range rego.Templates() {
@@ -75,7 +75,18 @@ func TestTemplateIndexAgreesWithItsRego(t *testing.T) {
 					"groups": pick("a", "b", "c"), "resource": resources[r.IntN(2)], "scopes": pick("notes:read", "notes:write"),
 				})
 			}
-			return map[string]any{"grants": grants}
+			data := map[string]any{"grants": grants}
+			if r.IntN(2) == 0 {
+				data["clients"] = []any{map[string]any{"clients": pick("a", "b", "c"), "resource": "notes", "scopes": pick("notes:read", "notes:write")}}
+			}
+			return data
+		},
+		"plan-scopes": func() map[string]any {
+			plans := []any{}
+			for range r.IntN(4) {
+				plans = append(plans, map[string]any{"plans": pick("a", "b", "c"), "resource": resources[r.IntN(2)], "scopes": pick("notes:read", "notes:write")})
+			}
+			return map[string]any{"plans": plans}
 		},
 		"allow-listed-clients": func() map[string]any {
 			allow := []any{}
@@ -103,10 +114,35 @@ func TestTemplateIndexAgreesWithItsRego(t *testing.T) {
 				in := alice()
 				in.User.Groups, in.User.GroupNames = texts(pick("a", "b", "x")), texts(pick("b", "c", "y"))
 				in.Client.ID, in.Client.Name = []string{"a", "b", "x"}[r.IntN(3)], []string{"c", "y"}[r.IntN(2)]
+				in.Client.Plan = []string{"", "a", "b", "x"}[r.IntN(4)]
+				if r.IntN(3) == 0 {
+					in.User, in.Actor = nil, &policy.Actor{Kind: []string{"client", "workload", "agent"}[r.IntN(3)]}
+				}
 				got, want := show(t, e.Decide(t.Context(), fastSet, in)), show(t, e.Decide(t.Context(), slowSet, in))
 				if got != want {
-					t.Fatalf("%s with %v and %v:\n Go   %s\n Rego %s", name, data, in.User, got, want)
+					t.Fatalf("%s with %v and %v, %v:\n Go   %s\n Rego %s", name, data, in.User, in.Client, got, want)
 				}
+			}
+		}
+	}
+}
+
+// Where there is no user, what reads one grants nothing: with every template, and nothing listed for the client itself.
+func TestTemplatesGrantNobodyForWantOfAUser(t *testing.T) {
+	e := policy.NewInProcess(patience)
+	defer e.Close()
+	entry := func(names string) []any {
+		return []any{map[string]any{names: []any{"notes-editors", "someone"}, "resource": "notes", "scopes": []any{"notes:write"}}}
+	}
+	for name, data := range map[string]map[string]any{
+		"group-scopes": {"grants": entry("groups"), "clients": entry("clients")}, "allow-listed-clients": {"allow": entry("clients")}, "plan-scopes": {"plans": entry("plans")},
+	} {
+		for _, kind := range []string{"client", "workload", "agent", ""} {
+			in := alice()
+			in.User, in.Assertion, in.Issuer, in.Asserted, in.Actor = nil, nil, nil, nil, &policy.Actor{Kind: kind}
+			src := policy.Source{Name: name, Role: policy.RoleGrant, Template: name, Data: data}
+			if d := e.Decide(t.Context(), set(t, src), in); d.Allow || d.Code != policy.CodeDenied {
+				t.Errorf("%s, %q: %+v", name, kind, d)
 			}
 		}
 	}

@@ -11,36 +11,58 @@ import (
 var indexes = map[string]func(data map[string]any) map[string]any{
 	"group-scopes":         indexGrants,
 	"allow-listed-clients": indexClients,
+	"plan-scopes":          indexPlans,
 }
 
 func indexGrants(data map[string]any) map[string]any {
+	return map[string]any{
+		"grants": indexScopes(data["grants"], "groups", func(group, scopes string) (code, detail string) {
+			return "group_grants_scope", group + " grants " + scopes
+		}),
+		"scopes_of": map[string]any{},
+		"programs": indexScopes(data["clients"], "clients", func(client, scopes string) (code, detail string) {
+			return "client_grants_scope", client + " for itself is granted " + scopes
+		}),
+		"program_scopes": map[string]any{},
+	}
+}
+
+func indexPlans(data map[string]any) map[string]any {
+	return map[string]any{
+		"plans": indexScopes(data["plans"], "plans", func(plan, scopes string) (code, detail string) {
+			return "plan_allows_scope", "plan " + plan + " allows " + scopes
+		}),
+		"scopes_of": map[string]any{},
+	}
+}
+
+// indexScopes is {resource: {name: {scopes, reason}}} of entries with a list of names each; what they list adds up.
+func indexScopes(entries any, names string, why func(name, scopes string) (code, detail string)) map[string]any {
 	scopesOf := map[string]map[string][]string{}
-	for _, grant := range objects(data["grants"]) {
-		resource, ok := grant["resource"].(string)
+	for _, entry := range objects(entries) {
+		resource, ok := entry["resource"].(string)
 		if !ok {
 			continue
 		}
 		if scopesOf[resource] == nil {
 			scopesOf[resource] = map[string][]string{}
 		}
-		for _, group := range texts(grant["groups"]) {
-			scopesOf[resource][group] = append(scopesOf[resource][group], texts(grant["scopes"])...)
+		for _, name := range texts(entry[names]) {
+			scopesOf[resource][name] = append(scopesOf[resource][name], texts(entry["scopes"])...)
 		}
 	}
-	grants := make(map[string]any, len(scopesOf))
-	for resource, groups := range scopesOf {
-		entries := make(map[string]any, len(groups))
-		for group, scopes := range groups {
+	index := make(map[string]any, len(scopesOf))
+	for resource, of := range scopesOf {
+		found := make(map[string]any, len(of))
+		for name, scopes := range of {
 			slices.Sort(scopes)
 			scopes = slices.Compact(scopes)
-			entries[group] = map[string]any{
-				"scopes": scopes,
-				"reason": map[string]any{"code": "group_grants_scope", "detail": group + " grants " + strings.Join(scopes, " ")},
-			}
+			code, detail := why(name, strings.Join(scopes, " "))
+			found[name] = map[string]any{"scopes": scopes, "reason": map[string]any{"code": code, "detail": detail}}
 		}
-		grants[resource] = entries
+		index[resource] = found
 	}
-	return map[string]any{"grants": grants, "scopes_of": map[string]any{}}
+	return index
 }
 
 func objects(v any) []map[string]any {

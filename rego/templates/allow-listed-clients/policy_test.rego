@@ -65,3 +65,16 @@ test_no_data_is_denied if {
 	d := authz.decision with input as request({"id": "claude", "name": "claude"}) with data.policy as {}
 	d.allow == false
 }
+
+test_program_that_is_not_listed_is_denied if {
+	asked := object.union(request({"id": "build", "name": "build"}), {"actor": {"kind": "client", "depth": 0}})
+	d := authz.decision with input as asked with data.policy as {"allow": allow}
+	d.allow == false
+	d.reasons[0].code == "client_not_listed"
+}
+
+test_program_that_is_listed if {
+	asked := object.union(request({"id": "auditor"}), {"actor": {"kind": "workload", "depth": 0}})
+	d := authz.decision with input as asked with data.policy as {"allow": allow}
+	d.scopes == {"notes:read"}
+}

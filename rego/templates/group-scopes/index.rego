@@ -17,3 +17,20 @@ scopes_of[resource][group] contains scope if {
 	some group in grant.groups
 	some scope in grant.scopes
 }
+
+# {resource: {client: {scopes, reason}}}, for programs that act for themselves.
+programs[resource][client] := {"scopes": scopes, "reason": reason} if {
+	some resource, of in program_scopes
+	some client, scopes in of
+	reason := {
+		"code": "client_grants_scope",
+		"detail": sprintf("%s for itself is granted %s", [client, concat(" ", scopes)]),
+	}
+}
+
+program_scopes[resource][client] contains scope if {
+	some entry in data.policy.clients
+	resource := entry.resource
+	some client in entry.clients
+	some scope in entry.scopes
+}

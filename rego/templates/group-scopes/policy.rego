@@ -34,3 +34,26 @@ decision := {
 	not input.user.groups
 	not input.user.group_names
 }
+
+# Where nobody is behind the request there are no groups. A program gets what is listed
+# for it, by its name or its client_id, and nothing otherwise: that there is no user
+# grants nothing.
+decision := {
+	"allow": true,
+	"scopes": {scope | scope := programs[_].scopes[_]},
+	"reasons": {reason | reason := programs[_].reason},
+} if {
+	not input.user.id
+	input.actor.kind in {"client", "workload"}
+	listed := index.programs[input.resource.name]
+	programs := [entry | some name in {input.client.name, input.client.id}; entry := listed[name]]
+	count(programs) > 0
+} else := {
+	"allow": false,
+	"reasons": [{
+		"code": "user_absent",
+		"detail": "nobody is behind the request, and the client is not listed for itself",
+	}],
+} if {
+	not input.user.id
+}

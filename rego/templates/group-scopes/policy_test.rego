@@ -75,3 +75,66 @@ test_no_data_is_denied if {
 	d := authz.decision with input as alice with data.policy as {}
 	d.allow == false
 }
+
+clients := [
+	{"clients": ["build", "https://agent.example/client.json"], "resource": "notes", "scopes": ["notes:read"]},
+	{"clients": ["builds.acme.com"], "resource": "notes", "scopes": ["notes:write"]},
+]
+
+build(kind) := {
+	"client": {"id": "builds.acme.com", "name": "build"},
+	"actor": {"kind": kind, "depth": 0},
+	"resource": alice.resource,
+}
+
+test_program_that_is_listed if {
+	d := authz.decision with input as build("client") with data.policy as {"grants": grants, "clients": clients}
+	d.allow == true
+	d.scopes == {"notes:read", "notes:write"}
+	count(d.reasons) == 2
+	some reason in d.reasons
+	reason == {"code": "client_grants_scope", "detail": "build for itself is granted notes:read"}
+}
+
+test_workload_that_is_listed if {
+	d := authz.decision with input as build("workload") with data.policy as {"grants": grants, "clients": clients}
+	d.allow == true
+}
+
+test_program_that_is_not_listed if {
+	other := object.union(build("client"), {"client": {"id": "other", "name": "other"}})
+	d := authz.decision with input as other with data.policy as {"grants": grants, "clients": clients}
+	d.allow == false
+	d.reasons[0].code == "user_absent"
+}
+
+test_program_for_another_resource if {
+	other := object.union(build("client"), {"resource": {"name": "calendar"}})
+	d := authz.decision with input as other with data.policy as {"grants": grants, "clients": clients}
+	d.allow == false
+}
+
+test_program_where_nothing_is_listed if {
+	d := authz.decision with input as build("workload") with data.policy as {"grants": grants}
+	d.allow == false
+	d.reasons[0].code == "user_absent"
+}
+
+test_no_user_and_nobody_else if {
+	d := authz.decision with input as object.remove(build("client"), ["actor"])
+		with data.policy as {"grants": grants, "clients": clients}
+	d.allow == false
+}
+
+test_another_actor_without_a_user if {
+	d := authz.decision with input as build("agent") with data.policy as {"grants": grants, "clients": clients}
+	d.allow == false
+}
+
+test_listed_client_does_not_help_a_user if {
+	bob := {"id": "usr_2", "groups": [], "group_names": [], "groups_state": "complete"}
+	d := authz.decision with input as object.union(build("client"), {"user": bob})
+		with data.policy as {"grants": grants, "clients": clients}
+	d.allow == false
+	d.reasons[0].code == "no_group_grants_scope"
+}

@@ -1,15 +1,20 @@
 package conformance
 
 import (
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
 	"encoding/xml"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/chancery-dev/chancery/cmd/chancery/conformance"
 	"github.com/chancery-dev/chancery/e2e/harness"
+	"github.com/chancery-dev/chancery/federation/idptest"
 )
 
 // Our own server passes every case, set up with nothing but what --print-setup says.
@@ -24,22 +29,72 @@ func TestOurs(t *testing.T) {
 	}
 }
 
-func passesEverything(t *testing.T, w *harness.World, profile conformance.Profile) {
+// Where proofs need a nonce of the server, the suite takes it and says the same.
+func TestOursWithNonces(t *testing.T) {
+	w := harness.Start(t, harness.Options{Engine: harness.SQLite, Config: map[string]any{"dpop.nonce": "required"}})
+	passesEverything(t, w, conformance.IDJAG)
+}
+
+// A client that authenticates by private_key_jwt is asked for the same.
+func TestOursWithPrivateKeyJWT(t *testing.T) {
+	w := harness.Start(t, harness.Options{Engine: harness.SQLite})
+	key, err := idptest.NewKey("client-1", "ES256")
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key.Signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jwk, err := json.Marshal(key.JWK())
+	if err != nil {
+		t.Fatal(err)
+	}
+	arguments := setUp(t, w, conformance.IDJAG)
+	w.Apply(w.Server(), strings.Replace(clientWithKey, "{{key}}", string(jwk), 1))
+	file := write(t, "key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+	passes(t, w, append(arguments, "--client-auth", "private_key_jwt", "--client-key-file", file, "--client-key-id", "client-1",
+		"--other-client-secret-file", write(t, "other", w.NewSecret("", "conformance-other"))))
+}
+
+const clientWithKey = `
+apiVersion: chancery/v1
+kind: Client
+metadata: {name: conformance}
+spec:
+  auth: {method: private_key_jwt, jwks: {keys: [{{key}}]}}
+  grant_types: ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
+  scopes: ["conformance:read", "conformance:write"]
+  resources: [conformance]
+`
+
+// setUp applies what --print-setup says, and returns the arguments of a run.
+func setUp(t *testing.T, w *harness.World, profile conformance.Profile) []string {
 	t.Helper()
 	arguments := []string{
 		"conformance", "--target", w.Issuer, "--profile", string(profile), "--client-id", "conformance", "--other-client-id", "conformance-other",
 		"--resource", resource, "--scope", "conformance:read,conformance:write", "--idp-listen", fmt.Sprintf("127.0.0.1:%d", harness.Port(t)),
 	}
-	setup := w.Run(append(arguments, "--print-setup", "chancery")...)
+	setup := w.Run(append(slices.Clone(arguments), "--print-setup", "chancery")...)
 	if setup.Status != 0 {
 		t.Fatal(setup)
 	}
 	w.Apply(w.Server(), setup.Stdout)
-	junit := filepath.Join(t.TempDir(), "report.xml")
-	out := w.Run(append(arguments,
+	return arguments
+}
+
+func passesEverything(t *testing.T, w *harness.World, profile conformance.Profile) {
+	t.Helper()
+	arguments := setUp(t, w, profile)
+	passes(t, w, append(arguments,
 		"--client-secret-file", write(t, "secret", w.NewSecret("", "conformance")),
-		"--other-client-secret-file", write(t, "other", w.NewSecret("", "conformance-other")),
-		"--rate", "500", "--output", "json", "--junit", junit)...)
+		"--other-client-secret-file", write(t, "other", w.NewSecret("", "conformance-other"))))
+}
+
+func passes(t *testing.T, w *harness.World, arguments []string) {
+	t.Helper()
+	junit := filepath.Join(t.TempDir(), "report.xml")
+	out := w.Run(append(arguments, "--rate", "500", "--output", "json", "--junit", junit)...)
 	if strings.Contains(out.Stdout, "eyJ") {
 		t.Error("the report has a token in it")
 	}

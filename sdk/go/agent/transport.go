@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
@@ -153,69 +152,4 @@ func (t *transport) prove(r *http.Request, key *Key, token *oauth2.Token) (strin
 		p.digest = "sha-256=:" + base64.StdEncoding.EncodeToString(digest.Sum(nil)) + ":"
 	}
 	return key.proof(p)
-}
-
-// MCPHandler fits auth.OAuthHandler of the MCP Go SDK's client transport. Its tokens are
-// bearer tokens, which is all that the SDK sends: with DPoP, give the transport
-// [Agent.Client] as its HTTPClient instead.
-type MCPHandler struct {
-	agent    *Agent
-	resource string
-
-	mu     sync.Mutex
-	scopes []string
-}
-
-// MCPHandler makes a handler for one MCP server. scopes may grow: when the server says
-// insufficient_scope, what it names is asked for as well.
-func (a *Agent) MCPHandler(resource string, scopes ...string) (*MCPHandler, error) {
-	if a.config.DPoP != nil {
-		return nil, fmt.Errorf("agent: the MCP SDK sends bearer tokens; use Client for tokens that are bound to a key")
-	}
-	if _, err := newWant(resource, scopes); err != nil {
-		return nil, err
-	}
-	return &MCPHandler{agent: a, resource: resource, scopes: slices.Clone(scopes)}, nil
-}
-
-// TokenSource implements auth.OAuthHandler.
-func (h *MCPHandler) TokenSource(ctx context.Context) (oauth2.TokenSource, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.agent.TokenSource(ctx, h.resource, h.scopes...), nil
-}
-
-// Authorize implements auth.OAuthHandler: it is called with a 401 or 403, and gets a
-// token that may do better, or says why there is none.
-func (h *MCPHandler) Authorize(ctx context.Context, r *http.Request, response *http.Response) error {
-	defer func() { _ = response.Body.Close() }()
-	challenge := readChallenge(response)
-	h.mu.Lock()
-	switch challenge["error"] {
-	case "insufficient_scope": // the union of before and now
-		before := len(h.scopes)
-		for scope := range strings.FieldsSeq(challenge["scope"]) {
-			if !slices.Contains(h.scopes, scope) {
-				h.scopes = append(h.scopes, scope)
-			}
-		}
-		if len(h.scopes) == before {
-			h.mu.Unlock()
-			return fmt.Errorf("%s wants scopes that the token has: %q", h.resource, challenge["scope"])
-		}
-	case "invalid_token", "":
-		if response.StatusCode == http.StatusForbidden {
-			h.mu.Unlock()
-			return fmt.Errorf("%s answered 403, which another token would not change", h.resource)
-		}
-		sent := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-		h.agent.Forget(&oauth2.Token{AccessToken: sent})
-	default:
-		h.mu.Unlock()
-		return resourceError(h.resource, response.StatusCode, challenge)
-	}
-	scopes := slices.Clone(h.scopes)
-	h.mu.Unlock()
-	_, err := h.agent.Token(ctx, h.resource, scopes...)
-	return err
 }

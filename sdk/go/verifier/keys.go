@@ -23,7 +23,7 @@ const (
 
 var (
 	errUnknownKey = errors.New("the issuer publishes no such key")
-	errNoKeys     = errors.New("no keys were fetched yet")
+	errNoKeys     = errors.New("the keys of the moment are not known")
 )
 
 // keySource remembers the keys of one issuer. Metadata says where they are; both are
@@ -88,9 +88,11 @@ func (s *keySource) known(id string) (jose.Key, bool) {
 	return jose.Key{}, false
 }
 
-// absent: without keys nothing is known of any token; with keys, that this is not one.
+// absent: with the keys of the moment, a token by another is not the issuer's. Without
+// any, or when the issuer was away the last time, nothing is known of it: the key may be
+// new.
 func (s *keySource) absent() error {
-	if len(s.keys) == 0 || s.now().Sub(s.fetched) > keysLast {
+	if len(s.keys) == 0 || s.failure != nil || s.now().Sub(s.fetched) > keysLast {
 		return errors.Join(errNoKeys, s.failure)
 	}
 	return errUnknownKey

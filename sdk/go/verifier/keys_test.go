@@ -65,6 +65,22 @@ func TestLastKeysAreKept(t *testing.T) {
 	i.expect(t, v, "k1", 200, 2)
 }
 
+// A key that nobody knows while the issuer is away may be new: that is no answer about
+// the token.
+func TestUnknownKeyWhileIssuerIsAway(t *testing.T) {
+	i := newIssuer(t)
+	v := i.verifier()
+	i.expect(t, v, "k1", 200, 1)
+	i.change(func() { i.status = 500 })
+	i.clock.add(keysCooldown)
+	i.expect(t, v, "new", 503, 1)
+	i.expect(t, v, "new", 503, 1) // within the cooldown too
+	i.expect(t, v, "k1", 200, 1)
+	i.change(func() { i.status = 200 })
+	i.clock.add(keysCooldown)
+	i.expect(t, v, "new", 401, 2)
+}
+
 // A key that the issuer withdrew is gone after the next fetch.
 func TestWithdrawnKey(t *testing.T) {
 	i := newIssuer(t)

@@ -39,6 +39,34 @@ func BenchmarkVerify(b *testing.B) {
 	}
 }
 
+// The two profiles that have no type of their own.
+func BenchmarkVerifyPlain(b *testing.B) {
+	for _, profile := range []federation.Profile{federation.ProfileJWTBearer, federation.ProfileWorkload} {
+		b.Run(string(profile), func(b *testing.B) {
+			c := &clock{}
+			idp := idptest.Start(b, options(c))
+			entry := entryFor(idp, "platform")
+			entry.Assertions.Profiles = []federation.Profile{profile}
+			registry, err := federation.NewRegistry([]federation.IdentityProvider{entry})
+			if err != nil {
+				b.Fatal(err)
+			}
+			cache := jwks.NewCache(fetch.New(fetch.Policy{Mode: "allow"}), c.Now)
+			defer cache.Close()
+			verifier := &assertion.Verifier{Keys: cache, Now: c.Now}
+			request := assertion.Request{
+				Compact: idp.Assertion(profile, "alice"), Issuer: ours, TokenEndpoint: ours + "/token", ClientID: clientID, ClientNames: []string{"claude"}, TenantUID: owner,
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := verifier.Verify(b.Context(), registry, owner, request); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 // What is refused costs little: the signature of a stranger is not verified.
 func BenchmarkRefuseUnknownIssuer(b *testing.B) {
 	c := &clock{}

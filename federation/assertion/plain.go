@@ -32,6 +32,7 @@ func (c *claimSet) readCommon(idp *federation.IdentityProvider) {
 	if !idp.Dialect.SPIFFE {
 		c.demand("iss") // RFC 7523 §3 (1)
 	}
+	c.text("iss")                 // an empty one is there, and wrong
 	c.subject = c.required("sub") // RFC 7523 §3 (2)
 	if name := idp.Dialect.SubjectClaim; name != "" {
 		c.subject = c.required(name)

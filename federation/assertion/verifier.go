@@ -87,7 +87,6 @@ func (v *Verifier) Verify(ctx context.Context, registry *federation.Registry, ow
 	if err != nil {
 		return nil, err
 	}
-	w.digest = message.Digest()
 	// 5. What it is for, where typ did not say: only now, since the answer tells
 	// that the issuer is trusted.
 	if err := w.checkPlainType(w.header.Type); err != nil {
@@ -113,6 +112,9 @@ func (v *Verifier) Verify(ctx context.Context, registry *federation.Registry, ow
 			return nil, err
 		}
 	}
+	if c.id == "" {
+		w.digest = message.Digest()
+	}
 	return newVerified(w, c), nil
 }
 
@@ -122,7 +124,7 @@ type walk struct {
 	now     time.Time
 	profile federation.Profile // "" while it is not known, and where the entry lists none that fits
 	idp     *federation.IdentityProvider
-	digest  string
+	digest  string // of what was signed; "" where jti names it
 	key     jwks.Key
 	header  jws.Header
 	groups  Groups

@@ -136,6 +136,8 @@ func TestSPIFFE(t *testing.T) {
 		{"iss is the trust domain", nil, idptest.WithClaim("iss", "spiffe://acme.example"), ""},
 		{"the trust domain is listed", func(s *scene) { s.entry.Assertions.Tenants = []string{trustDomain} }, sub("spiffe://acme.example/a"), ""},
 		{"another is listed", func(s *scene) { s.entry.Assertions.Tenants = []string{"other.example"} }, sub("spiffe://acme.example/a"), federation.CodeTenantUnlisted},
+		{"iss is empty", nil, idptest.WithClaim("iss", ""), federation.CodeClaimMalformed},
+		{"iss is null", nil, idptest.WithClaim("iss", nil), federation.CodeClaimMalformed},
 		{"iss is another trust domain", nil, idptest.WithClaim("iss", "spiffe://other.example"), federation.CodeIssUnknown},
 		{"sub of another trust domain", nil, sub("spiffe://other.example/agents/builder"), federation.CodeIssUnknown},
 		{"sub in upper case", nil, sub("spiffe://ACME.example/agents/builder"), federation.CodeClaimMissing},

@@ -14,14 +14,14 @@ func TestParseClaimPath(t *testing.T) {
 		"claims.sub":        {"sub"},
 		"claims.repository": {"repository"},
 		`claims["kubernetes.io"].serviceaccount.name`: {"kubernetes.io", "serviceaccount", "name"},
-		`claims["a"]["b"]`:                    {"a", "b"},
-		`claims["a\"b\\c]"].d`:                {`a"b\c]`, "d"},
-		`claims["https://acme.example/x"]`:    {"https://acme.example/x"},
-		"claims.google.compute_engine.zone":   {"google", "compute_engine", "zone"},
-		"claims.https://acme":                 {"https://acme"},
-		`claims["sub"]`:                       {"sub"},
-		`claims.aws:PrincipalTag/team-name`:   {"aws:PrincipalTag/team-name"},
-		`claims["` + "\\u006bey" + `"].value`: {"key", "value"},
+		`claims["a"]["b"]`:                            {"a", "b"},
+		`claims["a\"b\\c]"].d`:                        {`a"b\c]`, "d"},
+		`claims["https://acme.example/x"]`:            {"https://acme.example/x"},
+		"claims.google.compute_engine.zone":           {"google", "compute_engine", "zone"},
+		"claims.https://acme":                         {"https://acme"},
+		`claims["sub"]`:                               {"sub"},
+		`claims.aws:PrincipalTag/team-name`:           {"aws:PrincipalTag/team-name"},
+		`claims["` + "\\u006bey" + `"].value`:         {"key", "value"},
 	} {
 		path, err := federation.ParseClaimPath(text)
 		if err != nil || !slices.Equal(path, want) {

@@ -317,6 +317,12 @@ func TestTokensAreRemembered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	held := token.AccessToken
+	token.AccessToken = "changed by a caller"
+	if again, err := a.Token(t.Context(), notes, "a"); err != nil || again.AccessToken != held || again.Extra("resource") != notes {
+		t.Errorf("%v %v", again, err)
+	}
+	token.AccessToken = held
 	a.Forget(token)
 	a.Forget(nil)
 	get(5, notes, "a")

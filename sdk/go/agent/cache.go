@@ -31,7 +31,7 @@ func (a *Agent) shared(ctx context.Context, w want) (*oauth2.Token, error) {
 	e := a.cache[w.key()]
 	if e != nil && e.token != nil && a.now().Before(e.usable) {
 		defer a.mu.Unlock()
-		return e.token, nil
+		return e.own(), nil
 	}
 	if e == nil || e.token != nil { // none, or one that ended
 		e = &entry{running: make(chan struct{})}
@@ -42,10 +42,19 @@ func (a *Agent) shared(ctx context.Context, w want) (*oauth2.Token, error) {
 	a.mu.Unlock()
 	select {
 	case <-e.running:
-		return e.token, e.err
+		return e.own(), e.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// own is a copy, so that what a caller does to it stays his.
+func (e *entry) own() *oauth2.Token {
+	if e.token == nil {
+		return nil
+	}
+	token := *e.token
+	return &token
 }
 
 // run settles an entry. What it writes is read only after running is closed, or under

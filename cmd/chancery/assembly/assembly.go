@@ -62,6 +62,7 @@ type Server struct {
 	clients       grant.Clients // who asks, with its budget
 	grants        *grant.Grants
 	captures      *capture.Watch
+	staleness     *staleness
 	tokens        *store.Tokens
 	introspection *introspect.Endpoints
 	revoker       *lifecycle.Revoker
@@ -84,7 +85,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if err := o.Config.Served(); err != nil {
 		return nil, err
 	}
-	s := &Server{Options: o, metrics: metrics.New()}
+	s := &Server{Options: o, metrics: metrics.New(), staleness: newStaleness(o.Now)}
 	for _, open := range []func(context.Context) error{
 		s.openKeyring, s.openDatabase, s.openLedger, s.openKeys, s.openPictures, s.applyObjects, s.openCaptures, s.openGrants, s.openIntrospection, s.openBroker, s.openAdmin,
 	} {

@@ -112,6 +112,9 @@ func (s *Server) openAdmin(context.Context) error {
 	s.metrics.Gauge("chancery_http_in_flight", "Requests that hold a slot of limits.in_flight.", func() float64 { return float64(s.broker.Serving()) })
 	s.metrics.Gauge("chancery_jwks_age_seconds", "Age of the oldest key set in use.", s.oldestKeys)
 	s.metrics.Gauge("chancery_jwks_failing", "Issuers and clients whose key set could not be fetched at the last attempt.", s.failingKeys)
+	if err := s.metrics.Register(s.staleness); err != nil {
+		return err
+	}
 	book := s.store.Audit()
 	s.admin, err = admin.New(admin.Config{
 		Objects: s.path, Audit: auditLog{log: book, key: s.checkKey}, Keys: s.rings, Tokens: s.revoker, Explain: explainer{records{book}}, IdPTests: s.idpTests(), Captures: s.captures, Refusals: s.adminRefusals, Root: s.root, Metrics: exposed,

@@ -22,6 +22,7 @@ func (s *Server) startWork(ctx context.Context) {
 	s.work.Go(func() { s.rings.Run(ctx) })
 	s.work.Go(func() { s.sweep(ctx) })
 	s.work.Go(func() { s.watchCaptures(ctx) })
+	s.work.Go(func() { s.watchStaleness(ctx) })
 }
 
 // watchClock: while the clocks disagree the replica is not ready (threat F13). A database that cannot be asked is not ready

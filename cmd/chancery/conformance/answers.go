@@ -106,7 +106,11 @@ func answerCases() []Case {
 			return ""
 		}),
 		look("scope", "no scope but those that were asked for", "RFC 6749 §3.3", Must, "the requested scopes or fewer", func(s *session) string {
-			for scope := range strings.FieldsSeq(s.granted.text("scope")) {
+			said := s.granted.text("scope")
+			if s.access != nil {
+				said += " " + s.access.text("scope")
+			}
+			for scope := range strings.FieldsSeq(said) {
 				if !slices.Contains(s.settings.Scopes, scope) {
 					return "scope " + scope + " was granted"
 				}
@@ -151,9 +155,12 @@ func answerCases() []Case {
 			return ""
 		}).needs(needJWT),
 		look("jwt_lifetime", "the access token ends when the answer says", "RFC 6749 §5.1", Should, "exp as expires_in, within a minute", func(s *session) string {
-			exp, _ := s.access.claims["exp"].(float64)
-			iat, _ := s.access.claims["iat"].(float64)
-			in, _ := s.granted.fields["expires_in"].(float64)
+			exp, ends := s.access.claims["exp"].(float64)
+			iat, begins := s.access.claims["iat"].(float64)
+			in, told := s.granted.fields["expires_in"].(float64)
+			if !ends || !begins || !told {
+				return "exp, iat or expires_in is missing"
+			}
 			if difference := exp - iat - in; difference > 60 || difference < -60 {
 				return fmt.Sprintf("good for %.0f s, and expires_in is %.0f", exp-iat, in)
 			}

@@ -100,6 +100,7 @@ const (
 	needTwoScopes   need = "fewer than two scopes are configured"
 	needResource    need = "no resource is configured"
 	needJWT         need = "the target's access tokens are no JWTs"
+	needKeys        need = "the target names no jwks_uri"
 	needGrant       need = "no token was granted"
 )
 

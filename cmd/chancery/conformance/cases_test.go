@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -134,6 +137,67 @@ func TestAnswersThatSayNothing(t *testing.T) {
 				t.Errorf("%s", report)
 			}
 		})
+	}
+}
+
+// One token and seven turned away for the rate of requests are no proof.
+func TestParallelThatIsTurnedAway(t *testing.T) {
+	s := start(t, hole{})
+	sound := s.Config.Handler
+	var mu sync.Mutex
+	served := 0
+	s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		if r.URL.Path == "/token" {
+			served++
+		}
+		turn := served
+		mu.Unlock()
+		if turn > 2 && turn < 10 { // the control, one of eight, then none
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
+		sound.ServeHTTP(w, r)
+	})
+	report, err := conformance.Run(t.Context(), settings(s.URL), conformance.Options{Now: time.Now, Only: []string{"once.parallel"}, Wait: s.trust})
+	if err != nil || len(report.Results) != 1 || report.Results[0].Outcome != conformance.Undecided || report.AllPassed() {
+		t.Errorf("%v: %+v", err, report)
+	}
+}
+
+// A server that begins to refuse everything half-way has not passed the rest.
+func TestControlsInBetween(t *testing.T) {
+	s := start(t, hole{})
+	sound := s.Config.Handler
+	var served atomic.Int64
+	s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/token" && served.Add(1) > 40 {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = w.Write([]byte(`{"error":"invalid_grant"}`))
+			return
+		}
+		sound.ServeHTTP(w, r)
+	})
+	report, err := conformance.Run(t.Context(), settings(s.URL), conformance.Options{Now: time.Now, Wait: s.trust})
+	if !errors.Is(err, conformance.ErrNothingProved) || report.Proved || report.AllPassed() || len(report.Results) == 0 {
+		t.Errorf("%v: %s", err, report)
+	}
+}
+
+// Metadata of another issuer sends nothing anywhere.
+func TestMetadataOfAnotherIssuer(t *testing.T) {
+	s := start(t, hole{})
+	var asked atomic.Int64
+	s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			asked.Add(1)
+		}
+		write(w, http.StatusOK, map[string]any{"issuer": "https://other.example", "token_endpoint": s.URL + "/token"})
+	})
+	report, err := conformance.Run(t.Context(), settings(s.URL), conformance.Options{Now: time.Now, Wait: s.trust})
+	if err == nil || report != nil || asked.Load() > 0 || !strings.Contains(err.Error(), "https://other.example") {
+		t.Errorf("%v, %d requests", err, asked.Load())
 	}
 }
 

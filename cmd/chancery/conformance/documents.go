@@ -68,9 +68,6 @@ func metadataCases() []Case {
 			return ""
 		}).needs(needDPoP),
 		look("keys_public", "the key set has public keys only", "RFC 8414 §2; RFC 7517 §9.2", Must, "no private members and no symmetric keys at jwks_uri", func(s *session) string {
-			if s.meta.KeysURI == "" {
-				return ""
-			}
 			var set struct {
 				Keys []map[string]any `json:"keys"`
 			}
@@ -85,6 +82,6 @@ func metadataCases() []Case {
 				}
 			}
 			return ""
-		}),
+		}).needs(needKeys),
 	}
 }

@@ -181,7 +181,7 @@ func parallel(ctx context.Context, s *session) Finding {
 	switch {
 	case tokens > 1:
 		return fail(Accepted, sent, got)
-	case tokens == 0:
+	case tokens == 0 || silent > 0: // who was not answered was not refused
 		return Finding{Outcome: Undecided, Sent: sent, Got: got}
 	}
 	return pass(sent, got)

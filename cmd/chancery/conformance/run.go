@@ -216,6 +216,8 @@ func (r *run) missing(c Case) string {
 			there = r.settings.Resource != ""
 		case needJWT:
 			there = r.access != nil
+		case needKeys:
+			there = r.meta.KeysURI != ""
 		case needGrant:
 			there = r.granted.token() != ""
 		}

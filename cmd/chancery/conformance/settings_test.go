@@ -6,6 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"os"
 	"path/filepath"
@@ -128,6 +129,9 @@ func TestSetup(t *testing.T) {
 			said := strings.ReplaceAll(b.String(), `\"`, `"`)
 			if (err == nil) != (c.want != "") || !strings.Contains(said, c.want) {
 				t.Errorf("%s, %s: %v: %s", form, name, err, said)
+			}
+			if form == "keycloak" && err == nil && !json.Valid(b.Bytes()) {
+				t.Errorf("%s: no JSON: %s", name, b.String())
 			}
 		}
 	}

@@ -2,7 +2,11 @@ package introspect
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/chancery-dev/chancery/broker/lifecycle"
 	"github.com/chancery-dev/chancery/broker/tenant"
@@ -17,6 +21,9 @@ type Records interface {
 const (
 	maxReading = 256 // tokens in one reading
 	maxFlights = 2   // readings of a tenant at a time
+
+	// patience bounds the wait of one who asks: a database that hangs is answered before he gives up (F4).
+	patience = 3 * time.Second
 )
 
 // Gatherer asks for many tokens at once. Whoever comes while a reading is under way
@@ -40,7 +47,11 @@ type question struct {
 	version int64
 	known   *lifecycle.Known
 	err     error
+	left    atomic.Bool // nobody waits for it any more
 }
+
+// errLate: the database did not answer in time, so nothing is known.
+var errLate = errors.New("the records of tokens did not answer in time")
 
 // NewGatherer makes a Gatherer over the records.
 func NewGatherer(r Records) *Gatherer {
@@ -68,11 +79,17 @@ func (g *Gatherer) Ask(ctx context.Context, t tenant.UID, ref *lifecycle.Ref) (v
 	if fly {
 		go g.fly(context.WithoutCancel(ctx), t, q)
 	}
+	late := time.NewTimer(patience)
+	defer late.Stop()
 	select {
 	case <-asked.done:
 		return asked.version, asked.known, asked.err
 	case <-ctx.Done():
+		asked.left.Store(true)
 		return 0, nil, ctx.Err()
+	case <-late.C:
+		asked.left.Store(true)
+		return 0, nil, errLate
 	}
 }
 
@@ -102,10 +119,11 @@ func (g *Gatherer) fly(ctx context.Context, t tenant.UID, q *queue) {
 	}
 }
 
-// next takes who waits, or ends the flight.
+// next takes who waits, or ends the flight. Who left is forgotten, so that nothing piles up before a database that hangs.
 func (g *Gatherer) next(t tenant.UID, q *queue) []*question {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	q.waiting = slices.DeleteFunc(q.waiting, func(asked *question) bool { return asked.left.Load() })
 	n := min(len(q.waiting), maxReading)
 	if n == 0 {
 		if q.flights--; q.flights == 0 {
@@ -113,7 +131,7 @@ func (g *Gatherer) next(t tenant.UID, q *queue) []*question {
 		}
 		return nil
 	}
-	batch := q.waiting[:n:n]
-	q.waiting = q.waiting[n:]
+	batch := slices.Clone(q.waiting[:n])
+	q.waiting = slices.Delete(q.waiting, 0, n)
 	return batch
 }

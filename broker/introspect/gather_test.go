@@ -112,6 +112,29 @@ func TestEachGetsHisOwn(t *testing.T) {
 	}
 }
 
+// Who left is forgotten, and read for no more.
+func TestWhoLeftIsForgotten(t *testing.T) {
+	s := &slow{gate: make(chan struct{}), begun: make(chan struct{}, 100)}
+	g := NewGatherer(s)
+	var wg sync.WaitGroup
+	for range maxFlights {
+		wg.Go(func() { _, _, _ = g.Ask(t.Context(), acme, nil) })
+		<-s.begun
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 50 {
+		if _, _, err := g.Ask(gone, acme, nil); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+	}
+	close(s.gate)
+	wg.Wait()
+	if n := s.reads.Load(); n != maxFlights {
+		t.Errorf("%d readings, %d of them for nobody", n, n-maxFlights)
+	}
+}
+
 func TestNobodyWaitsForWhatDoesNotCome(t *testing.T) {
 	s := &slow{gate: make(chan struct{}), begun: make(chan struct{}, 100)}
 	defer close(s.gate)

@@ -70,6 +70,22 @@ func TestSignAndVerify(t *testing.T) {
 	}
 }
 
+// A key that says what it is for is for nothing else (RFC 7517 §4.4).
+func TestKeyKeepsToItsAlgorithm(t *testing.T) {
+	signer := must(rsa.GenerateKey(rand.Reader, 2048))
+	var members map[string]any
+	if err := json.Unmarshal(must(jose.PublicJWK(signer.Public())), &members); err != nil {
+		t.Fatal(err)
+	}
+	message := must(jose.Parse(must(jose.Sign(signer, map[string]any{}, map[string]any{}))))
+	for algorithm, verifies := range map[string]bool{"RS256": true, "PS256": false, "RS512": false} {
+		members["alg"] = algorithm
+		if _, err := message.Verify(must(jose.ParseKey(members)), jose.Algorithms()); verifies != (err == nil) {
+			t.Errorf("%s: %v", algorithm, err)
+		}
+	}
+}
+
 // A public key must not become the secret of an HMAC.
 func TestNoHMAC(t *testing.T) {
 	signer := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))

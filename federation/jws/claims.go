@@ -24,8 +24,7 @@ type Claims struct{ members map[string]any }
 var registeredClaims = strict.Reserve(
 	"iss", "sub", "aud", "exp", "nbf", "iat", "jti",
 	"client_id", "typ", "scope", "resource", "authorization_details", "cnf", "act", "may_act",
-	"tenant", "aud_tenant", "aud_sub", "sub_id", "tid", "oid", "appid", "idtyp", "acct",
-	"xms_edov", "xms_act_fct", "xms_sub_fct", "xms_par_app_azp", "xms_idrel",
+	"tenant", "aud_tenant", "aud_sub", "sub_id", "tid", "oid",
 	"email", "email_verified", "name", "preferred_username",
 	"auth_time", "acr", "amr", "azp", "nonce", "at_hash", "c_hash", "s_hash", "sid",
 	"groups", "roles", "entitlements", "_claim_names", "_claim_sources", "hasgroups",

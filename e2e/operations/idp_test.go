@@ -37,7 +37,7 @@ func wants(t *testing.T, o harness.Output, status int, texts ...string) {
 func TestIdPTest(t *testing.T) {
 	harness.Each(t, func(t *testing.T, e harness.Engine) {
 		w := harness.Start(t, harness.Options{Engine: e})
-		wants(t, w.Run("idp", "test", "okta"), 0, "configuration", "egress", "discovery", "issuer", "1 usable keys", "algorithms", "clock")
+		wants(t, w.Run("idp", "test", "okta"), 0, "configuration", "egress", "discovery", "issuer", "usable keys: 1", "algorithms", "clock")
 
 		compact := w.IdP.IDJAG(idptest.Alice)
 		o := w.Run("idp", "test", "okta", "--assertion", written(t, "jag", compact))

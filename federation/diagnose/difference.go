@@ -12,6 +12,13 @@ import (
 // the same. What cannot be seen is shown: a space or a control character as its
 // escape, the end as the quote.
 func Difference(configured, published string) []string {
+	return words{"configured", "published"}.difference(configured, published)
+}
+
+// words name the two sides.
+type words struct{ first, second string }
+
+func (w words) difference(configured, published string) []string {
 	at := 0
 	for at < len(configured) && at < len(published) && configured[at] == published[at] {
 		at++
@@ -20,23 +27,24 @@ func Difference(configured, published string) []string {
 		at--
 	}
 	before := utf8.RuneCountInString(shown(configured[:at]))
+	width := max(len(w.first), len(w.second))
 	return []string{
-		`configured "` + shown(configured) + `"`,
-		`published  "` + shown(published) + `"`,
-		strings.Repeat(" ", len(`published  "`)+before) + "^ " + firstDifference(configured, published, at),
+		fmt.Sprintf(`%-*s "%s"`, width, w.first, shown(configured)),
+		fmt.Sprintf(`%-*s "%s"`, width, w.second, shown(published)),
+		strings.Repeat(" ", width+2+before) + "^ " + w.where(configured, published, at),
 	}
 }
 
-func firstDifference(configured, published string, at int) string {
+func (w words) where(configured, published string, at int) string {
 	switch {
 	case published == configured+"/":
-		return "the published one ends in a slash, the configured one does not"
+		return "the " + w.second + " one ends in a slash, the " + w.first + " one does not"
 	case configured == published+"/":
-		return "the configured one ends in a slash, the published one does not"
+		return "the " + w.first + " one ends in a slash, the " + w.second + " one does not"
 	case at == len(configured):
-		return fmt.Sprintf("the configured one ends here, the published one goes on with %q", clip(published[at:]))
+		return fmt.Sprintf("the %s one ends here, the %s one goes on with %q", w.first, w.second, clip(published[at:]))
 	case at == len(published):
-		return fmt.Sprintf("the published one ends here, the configured one goes on with %q", clip(configured[at:]))
+		return fmt.Sprintf("the %s one ends here, the %s one goes on with %q", w.second, w.first, clip(configured[at:]))
 	case strings.EqualFold(configured, published):
 		return fmt.Sprintf("character %d: only upper and lower case differ", at+1)
 	}
@@ -51,7 +59,7 @@ func differingPart(configured, published string) string {
 	}
 	b, err := url.Parse(published)
 	if err != nil {
-		return "the published one is no URL"
+		return "the second is no URL"
 	}
 	switch {
 	case a.Scheme != b.Scheme:

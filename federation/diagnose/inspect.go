@@ -175,7 +175,7 @@ func (in *Inspection) issuer(o InspectOptions) {
 	case received == o.Entry.Issuer:
 		in.pass("iss", received, o.Entry.Issuer)
 	default:
-		in.fail("iss", federation.CodeIssUnknown, received, o.Entry.Issuer, "set spec.issuer to the second, if that is your IdP", Difference(o.Entry.Issuer, received)...)
+		in.fail("iss", federation.CodeIssUnknown, received, o.Entry.Issuer, "set spec.issuer to the second, if that is your IdP", words{"configured", "received"}.difference(o.Entry.Issuer, received)...)
 	}
 }
 
@@ -214,7 +214,7 @@ func (in *Inspection) audience(o InspectOptions) {
 	case o.Issuer == "":
 		in.skip("aud", audience[0]+": give our issuer with --issuer to compare it")
 	case audience[0] != o.Issuer:
-		in.fail("aud", federation.CodeAudNotUs, audience[0], o.Issuer, "set the audience at the IdP (Okta: Issuer URL of the resource app) to "+o.Issuer, Difference(o.Issuer, audience[0])...)
+		in.fail("aud", federation.CodeAudNotUs, audience[0], o.Issuer, "set the audience at the IdP (Okta: Issuer URL of the resource app) to "+o.Issuer, words{"expected", "received"}.difference(o.Issuer, audience[0])...)
 	default:
 		in.pass("aud", audience[0], o.Issuer)
 	}

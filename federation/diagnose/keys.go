@@ -51,13 +51,13 @@ func (t Tester) keys(ctx context.Context, r *Report, source jwks.Source, locatio
 }
 
 func keysRow(keys jwks.Set, dropped []jwks.Warning) Row {
-	row := Row{Check: CheckKeys, Status: Pass, Seen: fmt.Sprintf("%d usable keys", len(keys)), Expected: "at least one"}
+	row := Row{Check: CheckKeys, Status: Pass, Seen: fmt.Sprintf("usable keys: %d", len(keys)), Expected: "at least one"}
 	for _, key := range keys {
 		row.Notes = append(row.Notes, KeyLine(key))
 	}
 	if len(dropped) > 0 {
 		row.Status, row.Code = Warn, CodeKeyDropped
-		row.Seen += fmt.Sprintf(", %d dropped", len(dropped))
+		row.Seen += fmt.Sprintf(", dropped: %d", len(dropped))
 		row.Change = "who runs the IdP must mend the keys that are dropped; they verify nothing"
 		row.Notes = append(row.Notes, warnings(dropped)...)
 	}

@@ -28,6 +28,7 @@ var (
 	ErrClockSkew       = fmt.Errorf("clock skew outside 0 to %s", MaxClockSkew)
 	ErrMaxLifetime     = errors.New("negative lifetime")
 	ErrWeakAlgorithm   = errors.New("an algorithm that is not asymmetric")
+	ErrDialect         = errors.New("a dialect whose checks would be empty")
 	ErrProfileConflict = errors.New("profiles jwt-bearer and workload exclude each other")
 )
 
@@ -68,6 +69,10 @@ func (p *IdentityProvider) validate() error {
 		return ErrMaxLifetime
 	case slices.ContainsFunc(p.Assertions.Algorithms, isWeak): // RFC 8725 §3.1
 		return ErrWeakAlgorithm
+	case strings.HasPrefix(p.Issuer, spiffeScheme) && !p.Dialect.SPIFFE, // its subjects would be read as anybody's
+		p.Dialect.Tenant != "" && p.Dialect.TenantClaim == "",
+		p.Dialect.GuestValue != "" && p.Dialect.GuestClaim == "":
+		return ErrDialect
 	case p.Assertions.Allows(ProfileJWTBearer) && p.Assertions.Allows(ProfileWorkload):
 		return ErrProfileConflict
 	default:

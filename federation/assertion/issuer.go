@@ -12,9 +12,9 @@ func (w *walk) findIssuer(registry *federation.Registry, message *jws.Message) (
 	if err != nil {
 		return nil, w.refuseClaims(err)
 	}
-	issuer, implied := unverified.Issuer, false
+	issuer := unverified.Issuer
 	if issuer == "" && w.profile == "" {
-		issuer, implied = issuerOfSVID(unverified.Subject)
+		issuer = issuerOfSVID(unverified.Subject)
 	}
 	if issuer == "" {
 		return nil, w.trail.Refuse(federation.CodeClaimMissing, "iss", "", "an issuer", nil)
@@ -28,7 +28,7 @@ func (w *walk) findIssuer(registry *federation.Registry, message *jws.Message) (
 	switch {
 	case !found && registry.Disabled(issuer):
 		return nil, w.trail.Refuse(federation.CodeIssDisabled, "iss", issuer, "an enabled entry", nil)
-	case !found, implied && !idp.Dialect.SPIFFE:
+	case !found:
 		return nil, w.trail.Refuse(federation.CodeIssUnknown, "iss", issuer, "an issuer in the registry", nil)
 	case w.profile == federation.ProfileIDJAG && !idp.Assertions.Allows(federation.ProfileIDJAG):
 		w.trail.For(idp)
@@ -43,11 +43,12 @@ func (w *walk) findIssuer(registry *federation.Registry, message *jws.Message) (
 	return idp, nil
 }
 
-// issuerOfSVID: JWT-SVID §3 has no iss; the trust domain of sub says whose it is.
-func issuerOfSVID(subject string) (issuer string, implied bool) {
+// issuerOfSVID: JWT-SVID §3 has no iss; the trust domain of sub says whose it is. The
+// registry has trust domains under the dialect of SPIFFE only.
+func issuerOfSVID(subject string) string {
 	trustDomain, _, ok := federation.ParseSPIFFEID(subject)
 	if !ok {
-		return "", false
+		return ""
 	}
-	return federation.SPIFFEIssuer(trustDomain), true
+	return federation.SPIFFEIssuer(trustDomain)
 }

@@ -152,7 +152,6 @@ func TestSPIFFE(t *testing.T) {
 			d.Claims["iss"], d.Claims["sub"] = "spiffe://acme.example", "spiffe://acme.example/a/"
 		}, federation.CodeClaimMalformed},
 		{"an ID-JAG without iss", func(s *scene) { s.request.ClientID = clientID }, idptest.WithHeader("typ", "oauth-id-jag+jwt"), federation.CodeClaimMissing},
-		{"not a SPIFFE entry", func(s *scene) { s.entry.Dialect.SPIFFE = false }, sub("spiffe://acme.example/a"), federation.CodeIssUnknown},
 		{"not listed", func(s *scene) { s.entry.Assertions.Profiles = nil }, sub("spiffe://acme.example/a"), federation.CodeTypMissing},
 		{"two audiences", nil, idptest.WithClaim("aud", []string{ours, "spiffe://acme.example/other"}), federation.CodeAudMulti},
 		{"no exp", nil, idptest.WithoutClaim("exp"), federation.CodeClaimMissing},

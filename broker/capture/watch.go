@@ -131,10 +131,12 @@ func (w *Watch) Disarm(ctx context.Context, t tenant.UID, idp, name, capture str
 
 // Offer implements grant.Captures. It costs one load where nobody waits, and never waits itself.
 func (w *Watch) Offer(s grant.Sighting) {
-	armed := *w.armed.Load()
-	if len(armed) == 0 {
-		return
+	if armed := *w.armed.Load(); len(armed) > 0 {
+		w.consider(s, armed)
 	}
+}
+
+func (w *Watch) consider(s grant.Sighting, armed map[place]Arm) {
 	header, claims := decode(s.Assertion)
 	issuer, _ := claims["iss"].(string)
 	a, found := armed[place{s.Tenant.UID, issuer}]

@@ -9,20 +9,24 @@ import (
 )
 
 func TestParseClaimPath(t *testing.T) {
-	for text, want := range map[string][]string{
-		"sub":               {"sub"},
-		"claims.sub":        {"sub"},
-		"claims.repository": {"repository"},
-		`claims["kubernetes.io"].serviceaccount.name`: {"kubernetes.io", "serviceaccount", "name"},
-		`claims["a"]["b"]`:                            {"a", "b"},
-		`claims["a\"b\\c]"].d`:                        {`a"b\c]`, "d"},
-		`claims["https://acme.example/x"]`:            {"https://acme.example/x"},
-		"claims.google.compute_engine.zone":           {"google", "compute_engine", "zone"},
-		"claims.https://acme":                         {"https://acme"},
-		`claims["sub"]`:                               {"sub"},
-		`claims.aws:PrincipalTag/team-name`:           {"aws:PrincipalTag/team-name"},
-		`claims["` + "\\u006bey" + `"].value`:         {"key", "value"},
+	for _, test := range []struct {
+		text string
+		want []string
+	}{
+		{"sub", []string{"sub"}},
+		{"claims.sub", []string{"sub"}},
+		{"claims.repository", []string{"repository"}},
+		{`claims["kubernetes.io"].serviceaccount.name`, []string{"kubernetes.io", "serviceaccount", "name"}},
+		{`claims["a"]["b"]`, []string{"a", "b"}},
+		{`claims["a\"b\\c]"].d`, []string{`a"b\c]`, "d"}},
+		{`claims["https://acme.example/x"]`, []string{"https://acme.example/x"}},
+		{"claims.google.compute_engine.zone", []string{"google", "compute_engine", "zone"}},
+		{"claims.https://acme", []string{"https://acme"}},
+		{`claims["sub"]`, []string{"sub"}},
+		{`claims.aws:PrincipalTag/team-name`, []string{"aws:PrincipalTag/team-name"}},
+		{`claims["` + "\\u006bey" + `"].value`, []string{"key", "value"}},
 	} {
+		text, want := test.text, test.want
 		path, err := federation.ParseClaimPath(text)
 		if err != nil || !slices.Equal(path, want) {
 			t.Errorf("%s: %q, %v", text, path, err)

@@ -3,8 +3,10 @@ package conformance
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/chancery-dev/chancery/federation"
 	"github.com/chancery-dev/chancery/federation/idptest"
 )
 
@@ -26,7 +28,7 @@ type broken struct {
 
 func assertionCases() []Case {
 	known := map[string]idptest.Mutation{}
-	for _, m := range idptest.Mutations() {
+	for _, m := range slices.Concat(idptest.MutationsFor(federation.ProfileJWTBearer), idptest.Mutations()) {
 		known[m.Name] = m
 	}
 	var list []Case

@@ -30,6 +30,8 @@ func audiences() []broken {
 		{mutation: "aud_of_another_tenant", title: "a longer URL that begins with our issuer", section: must, severity: Must},
 		{mutation: "aud_two_in_one_string", title: "two audiences in one string", section: must, severity: Must},
 		{mutation: "aud_of_the_idp", title: "the IdP as audience", section: must, severity: Must},
+		{mutation: "aud_a_client", title: "a client as audience: an ID token", section: must, severity: Must, profile: JWTBearer},
+		{mutation: "aud_introspection_endpoint", title: "another endpoint of the server as audience", section: must, severity: Should, profile: JWTBearer},
 		{mutation: "aud_array_of_two", title: "two audiences, one of them ours", section: "ID-JAG-04 §4.4.1", severity: Must, profile: IDJAG},
 		{mutation: "aud_is_resource", title: "the resource where the server belongs", section: "ID-JAG-04 §4.4.1", severity: Must, profile: IDJAG},
 		{id: "aud_token_endpoint", title: "the token endpoint as audience", section: "ID-JAG-04 §4.4.1", severity: Must, profile: IDJAG, change: own(func(s *session, d *idptest.Draft) {

@@ -95,6 +95,7 @@ func types() []broken {
 		another("logout_jwt", "typ logout+jwt: a logout token"),
 		another("secevent_jwt", "typ secevent+jwt: a security event"),
 		another("client-authentication_jwt", "typ client-authentication+jwt: a client assertion"),
+		{mutation: "id_token_nonce", title: "a nonce: an ID token", section: "RFC 8725 §3.12", severity: Should, profile: JWTBearer},
 		{id: "typ_id_jag_for_another_client", title: "an ID-JAG that names another client", section: "ID-JAG-04 §4.4.1", severity: Must, profile: JWTBearer, change: own(func(_ *session, d *idptest.Draft) {
 			d.Header["typ"], d.Claims["client_id"] = typeIDJAG, marker()
 		})},

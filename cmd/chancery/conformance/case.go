@@ -114,7 +114,7 @@ func fail(fault Fault, sent, got string) Finding {
 // unique and stable.
 func Cases(p Profile) []Case {
 	var list []Case
-	for _, group := range [][]Case{metadataCases(), answerCases(), assertionCases(), requestCases(), boundaryCases(), proofCases(), onceCases()} {
+	for _, group := range [][]Case{metadataCases(), answerCases(), variationCases(), assertionCases(), requestCases(), boundaryCases(), proofCases(), onceCases()} {
 		for _, c := range group {
 			if c.profile != "" && c.profile != p {
 				continue

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -150,7 +151,7 @@ func (s *server) settle(r *http.Request, form url.Values, client, thumbprint, co
 		Scope    string `json:"scope"`
 	}
 	payload, _ := base64.RawURLEncoding.DecodeString(strings.Split(compact, ".")[1])
-	if json.Unmarshal(payload, &claims) != nil || claims.Subject != "00u1alice" || claims.Resource != notes {
+	if json.Unmarshal(payload, &claims) != nil || claims.Subject != "00u1alice" || strings.Trim(fmt.Sprint(claims.Resource), "[]") != notes {
 		return nil, "invalid_grant"
 	}
 	if wanted := form.Get("resource"); wanted != "" && wanted != notes {

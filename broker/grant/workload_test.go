@@ -316,13 +316,33 @@ func TestWorkloadWithKey(t *testing.T) {
 	}
 }
 
-// TestWorkloadIsNoUser: a client_id in the form of a user's id is no subject, even one that was applied before that was refused.
-func TestWorkloadIsNoUser(t *testing.T) {
+// TestClientIsNoUser: a client_id in the form of a user's id is no subject, even one that was applied before that was refused.
+func TestClientIsNoUser(t *testing.T) {
 	w := floor(t)
-	stored := must1(w.store.Get(t.Context(), must1(w.source.Get(t.Context(), "default")).UID, object.KindClient, "build"))
-	stored.Spec = []byte(strings.Replace(string(stored.Spec), "builds.acme.com", "Usr_01", 1))
+	w.rename(t, "build", "builds.acme.com", "Usr_01")
+	w.refused(t, w.run(t), oauth.CodeClientGrantNotAllowed)
+
+	w = service(t, change{"spec:\n  auth:", "spec:\n  client_id: an-agent\n  auth:"})
+	w.rename(t, "agent", "an-agent", "usr_01")
+	w.refused(t, own().with("client_id", "usr_01"), oauth.CodeClientGrantNotAllowed)
+}
+
+// rename gives a client another client_id behind the back of what checks it.
+func (w *world) rename(t *testing.T, client, from, to string) {
+	t.Helper()
+	stored := must1(w.store.Get(t.Context(), must1(w.source.Get(t.Context(), "default")).UID, object.KindClient, client))
+	stored.Spec = []byte(strings.Replace(string(stored.Spec), from, to, 1))
+	stored.Keys = []object.Key{{Space: object.SpaceClientID, Value: to, Exclusive: true}}
 	stored.Revision++
 	_, err := w.store.Apply(t.Context(), object.Write{Tenant: stored.Tenant, Changes: []object.Change{{Stored: stored, Narrows: true}}})
 	must(t, err)
-	w.refused(t, w.run(t), oauth.CodeClientGrantNotAllowed)
+}
+
+// TestWorkloadHasNoGroups: neither of its token's claims nor of a directory, wherever the entry takes them from.
+func TestWorkloadHasNoGroups(t *testing.T) {
+	w := floor(t, change{"groups_from: [claim]", "groups_from: [claim, directory]"})
+	w.granted(t, w.run(t, idptest.WithClaim("groups", []string{"staff"}), idptest.WithClaim("hasgroups", true)))
+	if _, there := w.seenByPolicy(t)["user"]; there {
+		t.Error("a workload is a user")
+	}
 }

@@ -74,7 +74,7 @@ func TestTestsOfIdPs(t *testing.T) {
 		t.Errorf("%+v", asked.asked[1])
 	}
 	h.refused(t, post(`{}`), http.StatusBadRequest, "body_invalid")
-	h.refused(t, post(`{"nmae":"okta"}`), http.StatusBadRequest, "body_invalid")
+	h.refused(t, post(`{"title":"okta"}`), http.StatusBadRequest, "body_invalid")
 	h.refused(t, post(`{"object":`+resourceBody+`}`), http.StatusBadRequest, "body_invalid")
 	h.refused(t, post(`{"object":`+strings.Replace(idpBody, "https://acme.okta.com", "ftp://acme", 1)+`}`), http.StatusBadRequest, "object_invalid")
 	h.refused(t, post(`{"name":"nobody"}`), http.StatusNotFound, "object_unknown")

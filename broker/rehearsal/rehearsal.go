@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"strings"
 	"time"
@@ -109,7 +110,7 @@ func (s Stage) Run(ctx context.Context, a Ask) (Result, error) {
 	if ctx.Err() != nil {
 		return Result{}, ctx.Err()
 	}
-	return tell(kept, response, err)
+	return tell(kept, response, err) // what was refused is a result
 }
 
 // clientOf and issuerOf read claims of an assertion that nobody has verified: only to know as which client to ask, and
@@ -143,9 +144,7 @@ func formOf(a Ask, credential url.Values) (oauth.Form, error) {
 	if a.Scope != "" {
 		values.Set("scope", a.Scope)
 	}
-	for name, value := range credential {
-		values[name] = value
-	}
+	maps.Copy(values, credential)
 	return oauth.ParseForm([]byte(values.Encode()))
 }
 
@@ -154,14 +153,15 @@ func tell(kept *journal, response grant.Response, refused error) (Result, error)
 	if kept.event == nil {
 		return Result{}, fmt.Errorf("rehearsal: nothing was decided: %w", refused)
 	}
-	result := Result{Granted: refused == nil, Code: kept.event.Code, Rows: []diagnose.Row{}}
+	granted := refused == nil
+	result := Result{Granted: granted, Code: kept.event.Code, Rows: []diagnose.Row{}}
 	if kept.decision != nil {
 		result.Policy = kept.decision.Result
 	}
 	for _, check := range kept.event.Checks {
 		result.Rows = append(result.Rows, rowOf(check, kept.event.Code))
 	}
-	if refused != nil {
+	if !granted {
 		return result.refused(kept.event), nil
 	}
 	claims, err := claimsOf(response.AccessToken)

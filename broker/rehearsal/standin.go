@@ -101,7 +101,7 @@ func (in *standIn) equip(c *client.Client, issuer string, now time.Time) error {
 			return nil
 		}
 		in.form.Set("client_secret", password)
-	case client.MethodNone, client.MethodTLS: // nothing proves the one; the other is not served
+	case client.MethodNone, client.MethodTLS, client.MethodWorkload: // nothing proves the first; the second is not served; the third is the assertion itself
 	}
 	return nil
 }

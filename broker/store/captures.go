@@ -31,8 +31,8 @@ const maxArmed = 10000
 func (c *Captures) Armed(ctx context.Context) ([]capture.Arm, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.store.limit)
 	defer cancel()
-	rows, err := c.store.read.QueryContext(ctx, "select tenant_uid, idp_uid, id, issuer, expires_at from idp_captures "+
-		"where captured_at is null and expires_at > "+c.store.clock()+" limit $1", maxArmed)
+	rows, err := c.store.read.QueryContext(ctx, c.store.withClock("select tenant_uid, idp_uid, id, issuer, expires_at from idp_captures "+
+		"where captured_at is null and expires_at > @now limit $1"), maxArmed)
 	if err != nil {
 		return nil, withoutURL(err)
 	}

@@ -140,3 +140,15 @@ func TestCaptureOfAnotherTenant(t *testing.T) {
 		}
 	})
 }
+
+// keepCapture makes a capture that holds something.
+func keepCapture(t *testing.T, d *storetest.Database, uid tenant.UID) {
+	t.Helper()
+	captures, arm := d.Store.Captures(d.Ledger(t, d.Store)), armOf(uid, "idp_1")
+	if err := captures.Arm(t.Context(), arm, captureEvent(uid, audit.TypeCaptureArmed)); err != nil {
+		t.Fatal(err)
+	}
+	if err := captures.Record(t.Context(), arm, []byte("sealed"), captureEvent(uid, audit.TypeCaptureRecorded)); err != nil {
+		t.Fatal(err)
+	}
+}

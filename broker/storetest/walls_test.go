@@ -122,7 +122,7 @@ func TestTenantsDoNotSeeEachOther(t *testing.T) {
 }
 
 // walled are the tables behind row-level security.
-var walled = []string{"objects", "object_revisions", "object_keys", "client_secrets", "signing_keys", "revocations"}
+var walled = []string{"objects", "object_revisions", "object_keys", "client_secrets", "signing_keys", "revocations", "idp_captures"}
 
 func TestRowLevelSecurity(t *testing.T) {
 	d := postgres(t)
@@ -136,6 +136,7 @@ func TestRowLevelSecurity(t *testing.T) {
 	}
 	addSigningKey(t, d, d.Default, "kid")
 	newShelf(t, d).mark(d.Default, lifecycle.Client, made.UID)
+	keepCapture(t, d, d.Default)
 	raw := d.Raw(t)
 	for _, table := range walled {
 		for who, uid := range map[string]string{"nobody": "", "another tenant": other.String(), "its tenant": d.Default.String()} {

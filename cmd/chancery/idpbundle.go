@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -112,11 +113,8 @@ func issuerDifference(err error) error {
 	if !ok {
 		return err
 	}
-	text := "iss_mismatch: " + bundle.ErrIssuer.Error()
-	for _, line := range diagnose.Difference(issuers.Configured, issuers.Published) {
-		text += "\n  " + line
-	}
-	return errors.New(text)
+	lines := append([]string{"iss_mismatch: " + bundle.ErrIssuer.Error()}, diagnose.Difference(issuers.Configured, issuers.Published)...)
+	return errors.New(strings.Join(lines, "\n  "))
 }
 
 func (c *command) writeBundle(made bundle.Bundle, out string) error {

@@ -106,7 +106,7 @@ func TestIdPCapture(t *testing.T) {
 			t.Fatalf("%d %s", armed.Status, armed.Body)
 		}
 		w.Send(w.Server(), w.NewCall(w.IdP.IDJAG(idptest.Alice, idptest.WithClaim("iss", w.IdP.Issuer()+"/"))))
-		if waiting := w.AdminRequest("GET", "/admin/v1/identity-providers/okta/captures/"+arm.ID+"?wait=2", nil); !strings.Contains(string(waiting.Body), "waiting") {
+		if waiting := w.AdminRequest("GET", "/admin/v1/identity-providers/okta/captures/"+arm.ID+"?wait=2", nil); !strings.Contains(waiting.Body, "waiting") {
 			t.Errorf("%s", waiting.Body)
 		}
 		if ended := w.AdminRequest("DELETE", "/admin/v1/identity-providers/okta/captures/"+arm.ID, nil); ended.Status != 204 {

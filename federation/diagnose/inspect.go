@@ -28,7 +28,7 @@ type Inspection struct {
 }
 
 // Passed tells whether no check failed.
-func (i Inspection) Passed() bool { return Report{Rows: i.Rows}.Passed() }
+func (in *Inspection) Passed() bool { return Report{Rows: in.Rows}.Passed() }
 
 // InspectOptions are what is known beside the assertion. Everything may be absent;
 // a check that needs it is skipped, and says so.

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,19 +17,13 @@ import (
 func (t Tester) network(r *Report, sight fetch.Sight, err error) bool {
 	failed := t.failure(sight, err)
 	for _, check := range networkChecks() {
-		switch {
-		case failed.Check == check:
+		if failed.Check == check {
 			r.add(failed)
 			checks := networkChecks()
-			for i, name := range checks {
-				if name == check {
-					r.skip(earlier, checks[i+1:]...)
-				}
-			}
+			r.skip(earlier, checks[slices.Index(checks, check)+1:]...)
 			return false
-		default:
-			r.add(t.reached(check, sight))
 		}
+		r.add(t.reached(check, sight))
 	}
 	return true
 }

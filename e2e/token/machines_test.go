@@ -59,6 +59,11 @@ spec:
   environment: ci
 ---
 apiVersion: chancery/v1
+kind: Client
+metadata: {name: notes-server}
+spec: {auth: {method: client_secret_basic}}
+---
+apiVersion: chancery/v1
 kind: Workload
 metadata: {name: release}
 spec: {idp: github, client: build, resources: [notes], scopes: [notes:read, notes:write], match: {sub: "repo:acme/app:ref:refs/heads/main", "claims.repository_id": "718263540"}}
@@ -90,7 +95,8 @@ type fleet struct {
 func newFleet(t *testing.T, o harness.Options, more string) fleet {
 	t.Helper()
 	f := fleet{forge: idptest.Start(t, idptest.Options{}), cluster: idptest.Start(t, idptest.Options{}), realm: idptest.Start(t, idptest.Options{})}
-	objects := harness.DefaultIdP + harness.DefaultClient + harness.DefaultResource + harness.DefaultPeople + machines + more
+	resource := strings.Replace(harness.DefaultResource, "  default_scopes:", "  server: {client: notes-server}\n  default_scopes:", 1)
+	objects := harness.DefaultIdP + harness.DefaultClient + resource + harness.DefaultPeople + machines + more
 	o.Objects = strings.NewReplacer("{forge}", f.forge.Issuer(), "{cluster}", f.cluster.Issuer(), "{realm}", f.realm.Issuer()).Replace(objects)
 	f.World = harness.Start(t, o)
 	return f
@@ -178,6 +184,36 @@ func TestPlainAssertion(t *testing.T) {
 	})
 }
 
+// introspected is what the resource's server is told of a token.
+func (f fleet) introspected(t *testing.T, secret, token string) map[string]any {
+	t.Helper()
+	c := &harness.Call{Header: http.Header{}, Form: url.Values{"token": {token}}, Path: "/introspect"}
+	return document(t, f.Send(f.Server(), c.Basic("notes-server", secret)))
+}
+
+// The tokens of machines count as long as their client, their IdP and their resource do.
+func TestMachinesAreIntrospected(t *testing.T) {
+	eachFleet(t, services(harness.NewSigner(t, "client-1")), func(t *testing.T, f fleet) {
+		server := f.NewSecret("", "notes-server")
+		ofWorkload := f.Send(f.Server(), bare(f.forge.Workload(idptest.WithAudience(f.Issuer)))).Granted(t).AccessToken
+		ofService := f.Send(f.Server(), forItself().Basic("export", f.NewSecret("", "export"))).Granted(t).AccessToken
+		for token, subject := range map[string]string{ofWorkload: "build", ofService: "export"} {
+			if m := f.introspected(t, server, token); m["active"] != true || m["sub"] != subject || m["client_id"] != subject || m["plan"] != "free" {
+				t.Errorf("%v", m)
+			}
+		}
+		if _, err := f.Server().Admin.Delete(t.Context(), "IdentityProvider", "github", false); err != nil {
+			t.Fatal(err)
+		}
+		if m := f.introspected(t, server, ofWorkload); m["active"] != false {
+			t.Errorf("after its IdP is gone: %v", m)
+		}
+		if m := f.introspected(t, server, ofService); m["active"] != true {
+			t.Errorf("of no IdP: %v", m)
+		}
+	})
+}
+
 // services are clients that ask for themselves, and a guard by which a plan is limited to scopes.
 func services(key *harness.Signer) string {
 	client := func(name, spec string) string {
@@ -218,6 +254,9 @@ func TestClientCredentials(t *testing.T) {
 				t.Errorf("%s, want %s", got, want)
 			}
 			if told := f.Run("explain", a.Header.Get("Chancery-Trace"), "--output", "json"); told.Status != 0 || !strings.Contains(told.Stdout, "plan_limits_scope") || !strings.Contains(told.Stdout, "plan free does not list notes:write") {
+				t.Errorf("%s", told)
+			}
+			if told := f.Run("explain", a.Header.Get("Chancery-Trace")); told.Status != 0 || !strings.Contains(told.Stdout, "plan free allows notes:read") {
 				t.Errorf("%s", told)
 			}
 			a = f.Send(p, forItself().With("scope").Basic("export", secret)).Granted(t)

@@ -36,10 +36,10 @@ type Captures interface {
 }
 
 // offer shows the assertion of a request that was decided and recorded, and returns
-// err as it is.
+// err as it is. Who proved nothing, neither a client nor an assertion, shows nothing.
 func (g *Grants) offer(c *call, err error) error {
 	compact := c.Form.Get("assertion")
-	if g.Captures == nil || compact == "" || c.client() == nil || errors.Is(err, ledger.ErrStale) { // it will be decided again
+	if g.Captures == nil || compact == "" || c.client() == nil || !c.identified() || errors.Is(err, ledger.ErrStale) { // it will be decided again
 		return err
 	}
 	s := Sighting{Tenant: c.Tenant, At: c.now, Trace: c.Trace, Assertion: compact, Client: c.client().ClientID, IdP: c.issuerName(), Checks: c.checks}

@@ -7,7 +7,6 @@ package demo
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"io"
@@ -61,5 +60,3 @@ func Run(ctx context.Context, o Options) error {
 	}
 	return nil
 }
-
-func randomText() string { return rand.Text() + rand.Text() }

@@ -47,9 +47,9 @@ func (p textPrinter) paint(code, s string) string {
 func (p textPrinter) open(w *world) {
 	p.line("%s", p.paint("1", "Chancery: from a corporate sign-in to a tool call"))
 	p.line("")
-	p.line("  identity provider  %s   (fake: alice, bob and eve, no passwords)", w.idp.Issuer())
-	p.line("  chancery           %s   (SQLite and keyring in %s)", w.issuer, w.folder)
-	p.line("  notes, MCP server  %s", w.resource)
+	p.line("  identity provider  %s   (fake: alice, bob and eve, no passwords)", w.IdP.Issuer())
+	p.line("  chancery           %s   (SQLite and keyring in %s)", w.Issuer, w.folder)
+	p.line("  notes, MCP server  %s", w.Resource)
 }
 
 func (p textPrinter) print(r record) error {

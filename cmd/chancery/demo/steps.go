@@ -14,6 +14,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/chancery-dev/chancery/broker/audit"
+	"github.com/chancery-dev/chancery/cmd/chancery/dev"
 	"github.com/chancery-dev/chancery/federation/idptest"
 	sdk "github.com/chancery-dev/chancery/sdk/go/agent"
 )
@@ -51,15 +52,15 @@ func signIn(ctx context.Context, s *show) ([]string, error) {
 	}
 	s.alice = token
 	idToken, _ := token.Extra("id_token").(string)
-	claims := claimsOf(idToken)
-	if claims["iss"] != s.world.idp.Issuer() {
+	claims := dev.ClaimsOf(idToken)
+	if claims["iss"] != s.world.IdP.Issuer() {
 		return nil, fmt.Errorf("the ID token is not the IdP's: %v", claims["iss"])
 	}
 	return []string{fmt.Sprintf("ID token: sub %v, groups %v, for client %v at the IdP", claims["sub"], claims["groups"], claims["aud"])}, nil
 }
 
 func toolCall(ctx context.Context, s *show) ([]string, error) {
-	session, err := s.agent.connect(ctx, s.alice, scopeRead)
+	session, err := s.agent.connect(ctx, s.alice, dev.ScopeRead)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +108,7 @@ func policyRefusal(ctx context.Context, s *show) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	assertion, err := s.agent.exchange(ctx, eve, scopeRead)
+	assertion, err := s.agent.exchange(ctx, eve, dev.ScopeRead)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +125,7 @@ func policyRefusal(ctx context.Context, s *show) ([]string, error) {
 }
 
 func replay(ctx context.Context, s *show) ([]string, error) {
-	assertion, err := s.agent.exchange(ctx, s.alice, scopeRead)
+	assertion, err := s.agent.exchange(ctx, s.alice, dev.ScopeRead)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +141,7 @@ func replay(ctx context.Context, s *show) ([]string, error) {
 }
 
 func wrongAudience(ctx context.Context, s *show) ([]string, error) {
-	assertion, err := s.world.idp.IDJAG(idptest.Alice, idptest.WithAudience("https://auth.somewhere-else.example"))
+	assertion, err := s.world.IdP.IDJAG(idptest.Alice, idptest.WithAudience("https://auth.somewhere-else.example"))
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +154,7 @@ func wrongAudience(ctx context.Context, s *show) ([]string, error) {
 }
 
 func stepUp(ctx context.Context, s *show) ([]string, error) {
-	assertion, err := s.agent.exchange(ctx, s.alice, scopeRead, scopeWrite)
+	assertion, err := s.agent.exchange(ctx, s.alice, dev.ScopeRead, dev.ScopeWrite)
 	if err != nil {
 		return nil, err
 	}
@@ -163,14 +164,14 @@ func stepUp(ctx context.Context, s *show) ([]string, error) {
 		return nil, err
 	}
 	acr := strings.Join(challenge.ACRValues, " ")
-	if !challenge.NeedsStepUp() || acr != strongSignIn || challenge.MaxAge != 5*time.Minute {
+	if !challenge.NeedsStepUp() || acr != dev.StrongSignIn || challenge.MaxAge != 5*time.Minute {
 		return nil, fmt.Errorf("the challenge asks for acr_values %q, max_age %v", acr, challenge.MaxAge)
 	}
 	strong, err := s.agent.signIn(ctx, idptest.Alice, acr)
 	if err != nil {
 		return nil, err
 	}
-	if assertion, err = s.agent.exchange(ctx, strong, scopeRead, scopeWrite); err != nil {
+	if assertion, err = s.agent.exchange(ctx, strong, dev.ScopeRead, dev.ScopeWrite); err != nil {
 		return nil, err
 	}
 	granted, err := s.agent.redeem(ctx, assertion)
@@ -178,7 +179,7 @@ func stepUp(ctx context.Context, s *show) ([]string, error) {
 		return nil, err
 	}
 	scope, _ := granted.Extra("scope").(string)
-	if !slices.Contains(strings.Fields(scope), scopeWrite) {
+	if !slices.Contains(strings.Fields(scope), dev.ScopeWrite) {
 		return nil, fmt.Errorf("after the stronger sign-in: scope %q", scope)
 	}
 	session, err := s.agent.connectWith(ctx, granted.AccessToken)
@@ -193,7 +194,7 @@ func stepUp(ctx context.Context, s *show) ([]string, error) {
 	if _, err := textOf(result); err != nil {
 		return nil, err
 	}
-	claims := claimsOf(granted.AccessToken)
+	claims := dev.ClaimsOf(granted.AccessToken)
 	return []string{
 		fmt.Sprintf("challenge: acr_values %s, max_age %.0f", acr, challenge.MaxAge.Seconds()),
 		fmt.Sprintf("token: scope %q, acr %v, sub %v, aud %v", scope, claims["acr"], claims["sub"], claims["aud"]),

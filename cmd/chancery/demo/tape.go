@@ -166,20 +166,3 @@ func shown(token string) string {
 	sum := sha256.Sum256([]byte(token))
 	return fmt.Sprintf("<%s, %d bytes, sha256 %s…>", kind, len(token), hex.EncodeToString(sum[:4]))
 }
-
-// claimsOf reads a token's payload, for showing.
-func claimsOf(token string) map[string]any {
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 {
-		return nil
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil {
-		return nil
-	}
-	var claims map[string]any
-	if json.Unmarshal(raw, &claims) != nil {
-		return nil
-	}
-	return claims
-}

@@ -1,22 +1,23 @@
-package demo
+package dev
 
 import (
 	"strings"
 	"text/template"
 )
 
-// Names that the demo's objects, agents and steps share.
+// Names that objects, agents and the demo's steps share.
 const (
-	scopeRead  = "notes:read"
-	scopeWrite = "notes:write"
+	ScopeRead  = "notes:read"
+	ScopeWrite = "notes:write"
 
-	agentID      = "notes-agent" // the agent's client_id at Chancery
-	idpAgentID   = "agent-at-acme"
-	strongSignIn = "phr" // phishing-resistant (EAP ACR values)
+	AgentID      = "notes-agent"   // the agent's client_id at Chancery
+	IdPAgentID   = "agent-at-acme" // and at the IdP
+	IdPName      = "acme"
+	StrongSignIn = "phr" // phishing-resistant (EAP ACR values)
 )
 
 type objectValues struct {
-	IdP, Resource, SecretFile string
+	IdP, Resource string
 }
 
 // objects is what an administrator would write: whom to trust, for whom and for what; who the agent is; what it may reach;
@@ -31,7 +32,7 @@ spec:
   network: {allow_private_addresses: true}
   assertions:
     profiles: [id-jag]
-    algorithms: [ES256]
+    algorithms: [ES256, RS256]
     clients: [notes-agent]
     resources: [notes]
     scopes: [notes:read, notes:write]
@@ -42,7 +43,7 @@ kind: Client
 metadata: {name: notes-agent}
 spec:
   display_name: Notes agent
-  auth: {method: client_secret_post, secret: {file: {{.SecretFile}}}}
+  auth: {method: client_secret_post}
   grant_types: ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
   scopes: [notes:read, notes:write]
   resources: [notes]
@@ -97,7 +98,7 @@ spec:
       # Whoever may only read needs no more than an ordinary sign-in.
       decision := {"allow": true} if not wants_to_write
 
-      # Writing wants a phishing-resistant sign-in of the last five minutes.
+      # Writing wants a phishing-resistant sign-in of the last five minutes, of those who may write at all.
       decision := {
       	"allow": true,
       	"step_up": {"acr_values": ["phr"], "max_age": 300},
@@ -106,5 +107,8 @@ spec:
       	wants_to_write
       }
 
-      wants_to_write if "notes:write" in input.requested.scopes
+      wants_to_write if {
+      	"notes:write" in input.requested.scopes
+      	"notes-editors" in input.user.groups
+      }
 `, "\n")))

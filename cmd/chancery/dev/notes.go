@@ -1,4 +1,4 @@
-package demo
+package dev
 
 import (
 	"context"
@@ -27,8 +27,9 @@ type notes struct {
 func newNotes(issuer, resource string, now func() time.Time) (*notes, error) {
 	guard, err := verifier.New(issuer, resource,
 		verifier.WithClock(now),
-		verifier.WithScopes(scopeRead),
-		verifier.WithImpliedScopes(scopeWrite, scopeRead),
+		verifier.WithScopes(ScopeRead),
+		verifier.WithImpliedScopes(ScopeWrite, ScopeRead),
+		verifier.WithScopesSupported(ScopeRead, ScopeWrite),
 		verifier.WithResourceMetadata(issuer+"/.well-known/oauth-protected-resource/notes"),
 	)
 	if err != nil {
@@ -45,14 +46,17 @@ func newNotes(issuer, resource string, now func() time.Time) (*notes, error) {
 func (n *notes) handler() http.Handler {
 	tools := mcpverifier.ToolRequirements{
 		"list_notes": nil,
-		"add_note":   {verifier.RequireScopes(scopeWrite)},
+		"add_note":   {verifier.RequireScopes(ScopeWrite)},
 	}
 	server := mcp.NewServer(&mcp.Implementation{Name: "notes", Version: "1.0.0"}, nil)
 	mcp.AddTool(server, &mcp.Tool{Name: "list_notes", Description: "List the notes"}, n.list)
 	mcp.AddTool(server, &mcp.Tool{Name: "add_note", Description: "Add a note"}, n.add)
 	server.AddReceivingMiddleware(mcpverifier.Tools(tools))
 	streamable := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server }, &mcp.StreamableHTTPOptions{Stateless: true, JSONResponse: true})
-	return mcpverifier.Require(n.guard, tools)(streamable)
+	mux := http.NewServeMux()
+	mux.Handle("/mcp", mcpverifier.Require(n.guard, tools)(streamable))
+	mux.Handle(n.guard.MetadataPath(), n.guard.MetadataHandler()) // for clients that look here before they are challenged
+	return mux
 }
 
 type nothing struct{}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -20,9 +21,10 @@ import (
 	"github.com/chancery-dev/chancery/broker/grant"
 	"github.com/chancery-dev/chancery/broker/snapshot"
 	"github.com/chancery-dev/chancery/broker/tenant"
+	"github.com/chancery-dev/chancery/broker/trace"
 )
 
-// Config is what the public listener needs. Everything but Door, Nonces, TrustedProxies and CORSOrigins is required.
+// Config is what the public listener needs. Everything but Door, Nonces, Traces, TrustedProxies and CORSOrigins is required.
 type Config struct {
 	PublicURL      string // the default tenant's issuer
 	Pictures       Pictures
@@ -31,11 +33,12 @@ type Config struct {
 	JWKS           KeySets
 	Ready          func(context.Context) error
 	Observer       Observer
-	Door           Door     // nil: addresses are not limited
-	Nonces         Nonces   // nil: proofs need none
-	TrustedProxies []string // CIDRs; none by default
-	CORSOrigins    []string // exact origins for the token endpoint
-	InFlight       int      // requests served at a time; more are answered 503
+	Door           Door           // nil: addresses are not limited
+	Nonces         Nonces         // nil: proofs need none
+	Traces         trace.Requests // nil: nothing is traced
+	TrustedProxies []string       // CIDRs; none by default
+	CORSOrigins    []string       // exact origins for the token endpoint
+	InFlight       int            // requests served at a time; more are answered 503
 	Log            *slog.Logger
 	Now            func() time.Time
 }
@@ -81,6 +84,7 @@ func (c Config) Validate() error {
 type Server struct {
 	Config
 	engine    *gin.Engine
+	proxies   []netip.Prefix
 	draining  atomic.Bool
 	slots     chan struct{}
 	documents documents
@@ -97,6 +101,11 @@ func New(c Config) (*Server, error) {
 	s.engine.RemoteIPHeaders = []string{forwardedFor}
 	if err := s.engine.SetTrustedProxies(c.TrustedProxies); err != nil {
 		return nil, err
+	}
+	for _, cidr := range c.TrustedProxies { // as gin reads them
+		if prefix, err := netip.ParsePrefix(cidr); err == nil {
+			s.proxies = append(s.proxies, prefix)
+		}
 	}
 	s.engine.RedirectTrailingSlash = false
 	s.engine.HandleMethodNotAllowed = true

@@ -30,9 +30,13 @@ func (s *Server) trace(c *gin.Context) {
 	trace := id.New(id.Trace, start)
 	c.Set(traceKey, trace)
 	c.Header(traceHeader, trace)
-	c.Next()
-	took := s.Now().Sub(start)
 	route := c.FullPath()
+	answered := s.follow(c, trace, route)
+	c.Next()
+	if answered != nil {
+		answered(c.Writer.Status())
+	}
+	took := s.Now().Sub(start)
 	s.Observer.Request(route, c.Writer.Status(), took)
 	if strings.HasSuffix(route, "z") {
 		return // probes

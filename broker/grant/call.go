@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/broker/snapshot"
+	"github.com/chancery-dev/chancery/broker/trace"
 	"github.com/chancery-dev/chancery/federation"
 	"github.com/chancery-dev/chancery/federation/assertion"
 )
@@ -75,7 +77,8 @@ func newCall(r Request, now time.Time) *call { return &call{Request: r, now: now
 func (c *call) client() *client.Client { return c.authentication.Client() }
 
 // verifyProof checks a DPoP proof if there is one. Whether one is needed is the grant's matter.
-func (c *call) verifyProof() error {
+func (c *call) verifyProof(ctx context.Context) error {
+	_, step := trace.Begin(ctx, trace.StepProof)
 	proof, err := dpop.Verify(c.Proofs, dpop.Expectation{
 		Tenant: c.Tenant.UID,
 		Method: "POST",
@@ -83,6 +86,7 @@ func (c *call) verifyProof() error {
 		Now:    c.now,
 		Nonce:  c.Nonce,
 	})
+	step.End(codeOf(err))
 	if err != nil {
 		refusal := oauth.AsError(err)
 		c.failed("dpop", refusal.Received, refusal.Expected)

@@ -13,6 +13,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/id"
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/oauth"
+	"github.com/chancery-dev/chancery/broker/trace"
 	"github.com/chancery-dev/chancery/policy"
 )
 
@@ -23,7 +24,9 @@ func (g *Grants) decide(ctx context.Context, c *call, s scopes) (policy.Decision
 		return policy.Decision{}, err
 	}
 	start := g.Now()
-	decision := g.Policy.Decide(ctx, c.Tenant.Policies, in)
+	within, step := trace.Begin(ctx, trace.StepPolicy)
+	decision := g.Policy.Decide(within, c.Tenant.Policies, in)
+	step.End(decision.Code)
 	g.Observer.Decided(g.Now().Sub(start), decision.Code)
 	if err := c.keep(in, decision); err != nil {
 		return policy.Decision{}, err

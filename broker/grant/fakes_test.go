@@ -106,11 +106,14 @@ func (l *lane) last(t *testing.T) audit.Event {
 type observer struct {
 	granted []string // grant|issuer|code
 	decided []string
+	checked []audit.Check
 }
 
 func (o *observer) Granted(grantType, issuer string, code oauth.Code) {
 	o.granted = append(o.granted, grantType+"|"+issuer+"|"+string(code))
 }
+
+func (o *observer) Checked(checks []audit.Check) { o.checked = append(o.checked, checks...) }
 
 func (o *observer) Decided(_ time.Duration, code string) { o.decided = append(o.decided, code) }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/broker/snapshot"
 	"github.com/chancery-dev/chancery/broker/tenant"
+	"github.com/chancery-dev/chancery/broker/trace"
 	"github.com/chancery-dev/chancery/federation"
 	"github.com/chancery-dev/chancery/federation/assertion"
 	"github.com/chancery-dev/chancery/policy"
@@ -80,6 +81,8 @@ type Pictures interface {
 type Observer interface {
 	Granted(grantType, issuer string, code oauth.Code)
 	Decided(took time.Duration, code string)
+	// Checked is told how each check of a request that was recorded ended.
+	Checked(checks []audit.Check)
 }
 
 // Config is what the grants need; every part but Captures is required.
@@ -186,7 +189,8 @@ func (g *Grants) answer(ctx context.Context, r Request) (Response, error) {
 	}
 
 	// 2. Who asks (before anything of the assertion is looked at).
-	c.authentication, err = g.Clients.Authenticate(ctx, client.Request{
+	within, step := trace.Begin(ctx, trace.StepClient)
+	c.authentication, err = g.Clients.Authenticate(within, client.Request{
 		Tenant:        r.Tenant.UID,
 		Issuer:        r.Tenant.Issuer,
 		TokenEndpoint: r.Tenant.Issuer + "/token",
@@ -196,6 +200,7 @@ func (g *Grants) answer(ctx context.Context, r Request) (Response, error) {
 		Assertion:     r.Form.Get("client_assertion"),
 		AssertionType: r.Form.Get("client_assertion_type"),
 	})
+	step.End(codeOf(err))
 	if err != nil {
 		return Response{}, g.turnAway(c, oauth.AsError(err))
 	}
@@ -205,7 +210,7 @@ func (g *Grants) answer(ctx context.Context, r Request) (Response, error) {
 	c.introduce()
 
 	// 3. Which key the caller holds, if it shows one (RFC 9449 §5).
-	if err := c.verifyProof(); err != nil {
+	if err := c.verifyProof(ctx); err != nil {
 		return Response{}, g.recordRefusal(ctx, c, oauth.AsError(err))
 	}
 

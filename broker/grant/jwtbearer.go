@@ -8,6 +8,7 @@ import (
 
 	"github.com/chancery-dev/chancery/broker/client"
 	"github.com/chancery-dev/chancery/broker/oauth"
+	"github.com/chancery-dev/chancery/broker/trace"
 	"github.com/chancery-dev/chancery/federation"
 	"github.com/chancery-dev/chancery/federation/assertion"
 )
@@ -88,7 +89,8 @@ func (g *Grants) verify(ctx context.Context, c *call) error {
 		return c.refuse(oauth.CodeParameterMissing, "assertion", "no assertion", "assertion")
 	}
 	clientID, names := namesOf(c.client())
-	verified, err := g.Assertions.Verify(ctx, c.Tenant.Registry, c.Tenant.UID.String(), assertion.Request{
+	within, step := trace.Begin(ctx, trace.StepAssertion)
+	verified, err := g.Assertions.Verify(within, c.Tenant.Registry, c.Tenant.UID.String(), assertion.Request{
 		Compact:         c.Form.Get("assertion"),
 		Issuer:          c.Tenant.Issuer,
 		TokenEndpoint:   c.Tenant.Issuer + "/token",
@@ -99,6 +101,7 @@ func (g *Grants) verify(ctx context.Context, c *call) error {
 		TenantUID:       c.Tenant.UID.String(),
 		IsResource:      c.Tenant.HasResource,
 	})
+	step.End(codeOf(err))
 	if errors.Is(err, assertion.ErrClientNeeded) {
 		c.failed("client", "no client", "client authentication")
 		return errNoClient()

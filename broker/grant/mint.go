@@ -9,11 +9,14 @@ import (
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/broker/token"
+	"github.com/chancery-dev/chancery/broker/trace"
 	"github.com/chancery-dev/chancery/policy"
 )
 
 // mint signs the access token (RFC 9068) on the request's own goroutine and says what will be remembered of it.
-func (g *Grants) mint(ctx context.Context, c *call, d policy.Decision) (granted, error) {
+func (g *Grants) mint(ctx context.Context, c *call, d policy.Decision) (_ granted, err error) {
+	ctx, step := trace.Begin(ctx, trace.StepMint)
+	defer func() { step.End(codeOf(err)) }()
 	signer, err := g.Signers.Signer(ctx, c.Tenant.UID, c.resource.Algorithm)
 	if err != nil {
 		return granted{}, &oauth.Error{Code: oauth.CodeTenantUnavailable, Cause: err, RetryAfter: retryAfter}

@@ -8,13 +8,16 @@ import (
 	"github.com/chancery-dev/chancery/broker/id"
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/oauth"
+	"github.com/chancery-dev/chancery/broker/trace"
+	"github.com/chancery-dev/chancery/federation"
+	"github.com/chancery-dev/chancery/federation/assertion"
 )
 
 // recordGrant commits what was granted; only then is there an answer.
 func (g *Grants) recordGrant(ctx context.Context, c *call, result granted) (Response, error) {
 	event := c.event(audit.TypeTokenIssued, audit.Allowed)
 	event.TokenID, event.Scope = result.token.ID, result.token.Scope
-	err := g.Journal.Commit(ctx, ledger.Entry{
+	err := g.commit(ctx, ledger.Entry{
 		Tenant:      c.Tenant.UID,
 		Pictures:    c.Tenant.Pictures(),
 		Redemptions: append(c.used(), result.redemptions...),
@@ -28,6 +31,46 @@ func (g *Grants) recordGrant(ctx context.Context, c *call, result granted) (Resp
 	}
 	g.Observer.Granted(c.Form.Get("grant_type"), c.issuerName(), "")
 	return result.response, nil
+}
+
+// commit writes the entry down, and counts the checks that it tells of.
+func (g *Grants) commit(ctx context.Context, e ledger.Entry) error {
+	ctx, step := trace.Begin(ctx, trace.StepCommit)
+	err := g.Journal.Commit(ctx, e)
+	step.End(codeOfCommit(err))
+	conflict, lost := errors.AsType[*ledger.Conflict](err)
+	switch {
+	case errors.Is(err, ledger.ErrStale): // decided again, and told again
+	case lost:
+		g.Observer.Checked(e.Conflict(conflict.Lost).Checks)
+	default:
+		g.Observer.Checked(e.Event.Checks)
+	}
+	return err
+}
+
+// codeOf is what a trace is told of an error: a code of the catalogue.
+func codeOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	if refusal, ok := errors.AsType[*federation.Refusal](err); ok {
+		return string(refusal.Code)
+	}
+	if errors.Is(err, assertion.ErrClientNeeded) {
+		err = errNoClient()
+	}
+	return string(oauth.AsError(err).Code)
+}
+
+func codeOfCommit(err error) string {
+	if conflict, ok := errors.AsType[*ledger.Conflict](err); ok {
+		return conflict.Lost.Code
+	}
+	if err != nil && !errors.Is(err, ledger.ErrStale) { // stale: another attempt follows
+		return string(oauth.CodeLedgerUnavailable)
+	}
+	return ""
 }
 
 // recordRefusal commits a refusal. What proves the caller (client assertion, DPoP proof) is used up by it; the assertion
@@ -45,7 +88,7 @@ func (g *Grants) recordRefusal(ctx context.Context, c *call, refusal *oauth.Erro
 	event := c.event(audit.TypeTokenRefused, outcome)
 	event.Code = string(refusal.Code)
 	event.Detail = detail(refusal)
-	err := g.Journal.Commit(ctx, ledger.Entry{
+	err := g.commit(ctx, ledger.Entry{
 		Tenant:      c.Tenant.UID,
 		Pictures:    c.Tenant.Pictures(),
 		Redemptions: c.used(),
@@ -89,6 +132,7 @@ func (g *Grants) turnAway(c *call, refusal *oauth.Error) error {
 		event.Principal = audit.Principal{Kind: "anonymous", Name: c.Form.Get("client_id")}
 	}
 	g.Lane.Add(event, c.Remote)
+	g.Observer.Checked(event.Checks)
 	g.Observer.Granted(c.Form.Get("grant_type"), c.issuerName(), refusal.Code)
 	return refusal
 }

@@ -23,6 +23,10 @@ type Metrics struct {
 	seconds  *prometheus.HistogramVec
 	tokens   *prometheus.CounterVec
 	policy   *prometheus.HistogramVec
+	checks   *prometheus.CounterVec
+	about    *prometheus.CounterVec
+	batches  prometheus.Histogram
+	commits  *prometheus.HistogramVec
 }
 
 // New registers the metrics.
@@ -43,8 +47,20 @@ func New() *Metrics {
 			Name: "chancery_policy_eval_seconds", Help: "Time of a policy decision by its code (empty: allowed).",
 			Buckets: prometheus.ExponentialBuckets(0.00001, 2, 14),
 		}, []string{"code"}),
+		checks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "chancery_assertion_checks_total", Help: "Checks of token requests by name and result.",
+		}, []string{"check", "result"}),
+		about: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "chancery_token_status_requests_total", Help: "Introspection and revocation requests by endpoint, result and reason code.",
+		}, []string{"endpoint", "result", "reason"}),
+		batches: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "chancery_ledger_batch_entries", Help: "Requests that one transaction of the ledger recorded.", Buckets: prometheus.ExponentialBuckets(1, 2, 10),
+		}),
+		commits: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "chancery_ledger_commit_seconds", Help: "Time of one transaction of the ledger by its result.", Buckets: prometheus.ExponentialBuckets(0.0001, 2, 15),
+		}, []string{"result"}),
 	}
-	m.registry.MustRegister(m.requests, m.seconds, m.tokens, m.policy,
+	m.registry.MustRegister(m.requests, m.seconds, m.tokens, m.policy, m.checks, m.about, m.batches, m.commits,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -249,5 +249,8 @@ type nobody struct{}
 // Granted implements grant.Observer.
 func (nobody) Granted(string, string, oauth.Code) {}
 
+// Checked implements grant.Observer.
+func (nobody) Checked([]audit.Check) {}
+
 // Decided implements grant.Observer.
 func (nobody) Decided(time.Duration, string) {}

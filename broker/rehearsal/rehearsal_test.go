@@ -82,6 +82,7 @@ type untouched struct{ touched bool }
 func (u *untouched) Commit(context.Context, ledger.Entry) error { u.touched = true; return nil }
 func (u *untouched) Add(audit.Event, string)                    { u.touched = true }
 func (u *untouched) Granted(string, string, oauth.Code)         { u.touched = true }
+func (u *untouched) Checked([]audit.Check) { u.touched = true }
 func (u *untouched) Decided(time.Duration, string)              { u.touched = true }
 
 func newScene(t *testing.T, method string) *scene {

@@ -7,11 +7,12 @@ import (
 	"strings"
 
 	"github.com/chancery-dev/chancery/federation"
+	"github.com/chancery-dev/chancery/federation/jws"
 )
 
 // Bounds of what an assertion may carry beyond the standard (T15).
 const (
-	maxGroups       = 2000
+	MaxGroups       = 2000
 	maxPrivateDepth = 8
 )
 
@@ -31,27 +32,32 @@ type Groups struct {
 	Values []string // as sent, before aliases; only with GroupsComplete
 }
 
-// readGroups reads the claim that the entry names, if the entry reads groups from
-// assertions at all. Where the IdP says that it left groups out, those that it
-// did send do not count: what a missing group would take away must not be
-// granted. Where they could be fetched from is never followed (T16).
-func (w *walk) readGroups(c *claimSet) error {
-	rules := w.idp.Claims
+func (w *walk) readGroups(c *claimSet) (err error) {
+	w.groups, err = ReadGroups(c.claims, w.idp.Claims, &w.trail)
+	return err
+}
+
+// ReadGroups reads the claim that the rules name out of verified claims, if the
+// rules read groups from claims at all. Where the IdP says that it left groups out,
+// those that it did send do not count: what a missing group would take away must not
+// be granted. Where they could be fetched from is never followed (T16). An error is a
+// *federation.Refusal.
+func ReadGroups(claims jws.Claims, rules federation.ClaimRules, trail *federation.Trail) (Groups, error) {
+	none := Groups{State: GroupsAbsent}
 	if !rules.ReadsClaim() {
-		return nil
+		return none, nil
 	}
-	left, err := w.leftOut(c, rules.Groups)
+	left, err := leftOut(claims, rules.Groups, trail)
 	if err != nil {
-		return err
+		return none, err
 	}
 	if left != "" {
-		w.groups.State = GroupsOverage
-		w.trail.Pass(rules.Groups, left, "groups were left out")
-		return nil
+		trail.Pass(rules.Groups, left, "groups were left out")
+		return Groups{State: GroupsOverage}, nil
 	}
-	value, present := c.claims.Value(rules.Groups)
+	value, present := claims.Value(rules.Groups)
 	if !present {
-		return nil
+		return none, nil
 	}
 	var elements []any
 	switch value := value.(type) {
@@ -60,24 +66,23 @@ func (w *walk) readGroups(c *claimSet) error {
 	case []any:
 		elements = value
 	default:
-		return w.trail.Refuse(federation.CodeGroupsMalformed, rules.Groups, "", "a list of names", nil)
+		return none, trail.Refuse(federation.CodeGroupsMalformed, rules.Groups, "", "a list of names", nil)
 	}
 	values, ok := plainStrings(elements)
-	if !ok || len(values) > maxGroups {
-		return w.trail.Refuse(federation.CodeGroupsMalformed, rules.Groups, strconv.Itoa(len(elements))+" elements", "at most 2000 names", nil)
+	if !ok || len(values) > MaxGroups {
+		return none, trail.Refuse(federation.CodeGroupsMalformed, rules.Groups, strconv.Itoa(len(elements))+" elements", "at most 2000 names", nil)
 	}
-	w.groups = Groups{State: GroupsComplete, Values: values}
-	w.trail.Pass(rules.Groups, strconv.Itoa(len(values))+" groups", "a list of names")
-	return nil
+	trail.Pass(rules.Groups, strconv.Itoa(len(values))+" groups", "a list of names")
+	return Groups{State: GroupsComplete, Values: values}, nil
 }
 
 // leftOut returns the claim by which the IdP says that groups are elsewhere:
 // distributed claims (OIDC Core §5.6.2), Entra's hasgroups, groups:src1.
-func (w *walk) leftOut(c *claimSet, claim string) (string, error) {
-	if c.claims.Has("_claim_names") {
-		names, _, err := c.claims.Object("_claim_names")
+func leftOut(claims jws.Claims, claim string, trail *federation.Trail) (string, error) {
+	if claims.Has("_claim_names") {
+		names, _, err := claims.Object("_claim_names")
 		if err != nil {
-			return "", refuseClaim(&w.trail, "_claim_names", err)
+			return "", refuseClaim(trail, "_claim_names", err)
 		}
 		for _, name := range []string{claim, "groups"} {
 			if _, left := names[name]; left {
@@ -85,10 +90,10 @@ func (w *walk) leftOut(c *claimSet, claim string) (string, error) {
 			}
 		}
 	}
-	if value, present := c.claims.Value("hasgroups"); present && value != false {
+	if value, present := claims.Value("hasgroups"); present && value != false {
 		return "hasgroups", nil
 	}
-	for _, name := range c.claims.Names() {
+	for _, name := range claims.Names() {
 		if strings.HasPrefix(name, claim+":src") {
 			return name, nil
 		}
@@ -122,34 +127,12 @@ func (w *walk) readPrivate(c *claimSet) error {
 			continue
 		}
 		value, _ := c.claims.Value(name)
-		if !within(value, maxPrivateDepth) {
+		if !jws.Within(value, maxPrivateDepth) {
 			return w.trail.Refuse(federation.CodeClaimMalformed, name, "deeper", "at most 8 levels", nil)
 		}
 		w.private[name] = value
 	}
 	return nil
-}
-
-// within tells whether a value nests objects and arrays at most so many levels deep.
-func within(value any, levels int) bool {
-	switch value := value.(type) {
-	case map[string]any:
-		for _, member := range value {
-			if levels == 0 || !within(member, levels-1) {
-				return false
-			}
-		}
-		return levels > 0
-	case []any:
-		for _, element := range value {
-			if levels == 0 || !within(element, levels-1) {
-				return false
-			}
-		}
-		return levels > 0
-	default:
-		return true
-	}
 }
 
 func contains(list []string, s string) bool { return slices.Contains(list, s) }

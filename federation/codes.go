@@ -68,6 +68,59 @@ const (
 	CodeEmailUnverified  Code = "email_unverified"   // an email that is not verified, or of no listed domain
 )
 
+// What a sign-in through an IdP is refused for on its way, before there is a token.
+const (
+	CodeSignInStateMismatch  Code = "sign_in_state_mismatch"   // the answer is to no departure of this browser
+	CodeSignInExpired        Code = "sign_in_expired"          // the departure is too old, or its entry changed
+	CodeIdPMixUp             Code = "idp_mix_up"               // an answer of another IdP than the one departed to
+	CodeIssParameterMissing  Code = "iss_parameter_missing"    // the IdP says that it names itself, and did not
+	CodeIdPAnswerMalformed   Code = "idp_answer_malformed"     // neither a code nor an error, or both
+	CodeIdPLoginRequired     Code = "idp_login_required"       // nobody is signed in there, and nothing might be shown
+	CodeIdPInteractionNeeded Code = "idp_interaction_required" // the person must do something there, and nothing might be shown
+	CodeIdPConsentRequired   Code = "idp_consent_required"     // nobody consented there to our client
+	CodeIdPAccessDenied      Code = "idp_access_denied"        // the person, or the IdP's policy, said no
+	CodeIdPStepUpUnmet       Code = "idp_step_up_unmet"        // the IdP says that it cannot reach what was asked for
+	CodeIdPStepUpUnsupported Code = "idp_step_up_unsupported"  // the IdP has no way to be asked for it
+	CodeIdPUnavailable       Code = "idp_unavailable"          // cannot be reached, or says so
+	CodeIdPRequestRefused    Code = "idp_request_refused"      // the IdP refuses our request: configuration
+	CodeIdPClientRefused     Code = "idp_client_refused"       // the IdP refuses our client's credentials
+	CodeIdPCodeRefused       Code = "idp_code_refused"         // the IdP refuses its own code
+	CodeIdPMetadataUnusable  Code = "idp_metadata_unusable"    // discovery gives no usable document
+	CodeIdPMoved             Code = "idp_moved"                // an endpoint moved to another host
+	CodeTokenAnswerMalformed Code = "token_answer_malformed"   // the token endpoint's answer
+	CodeUserinfoUnusable     Code = "userinfo_unusable"        // the userinfo endpoint's answer
+	CodeUserinfoSubMismatch  Code = "userinfo_sub_mismatch"    // about somebody else than the ID token
+	CodeHostedDomainUnlisted Code = "hosted_domain_unlisted"   // an account of no listed domain, or of none
+)
+
+// What an ID token is refused for, besides what any token can be.
+const (
+	CodeIDTokenMissing      Code = "id_token_missing"        // none in the answer
+	CodeIDTokenMalformed    Code = "id_token_malformed"      // not one compact JWS of at most 16 KiB
+	CodeIDTokenIssuer       Code = "id_token_iss_mismatch"   // another issuer
+	CodeIDTokenAudience     Code = "id_token_aud_not_us"     // for another client
+	CodeIDTokenAzp          Code = "id_token_azp_mismatch"   // issued to another client, or to several
+	CodeIDTokenExpired      Code = "id_token_expired"        // exp is past
+	CodeIDTokenNotYetValid  Code = "id_token_not_yet_valid"  // nbf is to come
+	CodeIDTokenStale        Code = "id_token_stale"          // iat is too long ago
+	CodeIDTokenTooLongLived Code = "id_token_too_long_lived" // exp - iat above a day
+	CodeNonceMismatch       Code = "nonce_mismatch"          // not made for this departure
+	CodeAtHashMismatch      Code = "at_hash_mismatch"        // came with another access token
+	CodeAuthTimeMissing     Code = "auth_time_missing"       // max_age was asked and the claim is absent
+	CodeAuthTimeTooOld      Code = "auth_time_too_old"       // the sign-in is older than asked
+	CodeACRUnmet            Code = "acr_unmet"               // not one of the acr values that were asked for
+)
+
+// What a logout token is refused for, besides what any token can be.
+const (
+	CodeLogoutMalformed      Code = "logout_token_malformed"  // not one compact JWS of at most 16 KiB
+	CodeLogoutNotForUs       Code = "logout_token_not_for_us" // another issuer or audience
+	CodeLogoutExpired        Code = "logout_token_expired"    // exp is past, or too far ahead
+	CodeLogoutEventMissing   Code = "logout_event_missing"    // says no logout
+	CodeLogoutNoncePresent   Code = "logout_nonce_present"    // an ID token in disguise
+	CodeLogoutSubjectMissing Code = "logout_subject_missing"  // neither sub nor sid
+)
+
 // Codes returns every code above, in their order.
 func Codes() []Code {
 	return []Code{
@@ -81,6 +134,14 @@ func Codes() []Code {
 		CodeJTIReplayed, CodeResourceUnknown, CodeScopeNotAsserted, CodeGroupsOverage,
 		CodeSubjectUnmatched, CodeSubjectConflict, CodeSubjectDisabled, CodeGuestDenied, CodeSAMLSubID,
 		CodeSubIDUnsupported, CodeNoEmail, CodeEmailUnverified,
+		CodeSignInStateMismatch, CodeSignInExpired, CodeIdPMixUp, CodeIssParameterMissing, CodeIdPAnswerMalformed,
+		CodeIdPLoginRequired, CodeIdPInteractionNeeded, CodeIdPConsentRequired, CodeIdPAccessDenied, CodeIdPStepUpUnmet,
+		CodeIdPStepUpUnsupported, CodeIdPUnavailable, CodeIdPRequestRefused, CodeIdPClientRefused, CodeIdPCodeRefused,
+		CodeIdPMetadataUnusable, CodeIdPMoved, CodeTokenAnswerMalformed, CodeUserinfoUnusable, CodeUserinfoSubMismatch,
+		CodeHostedDomainUnlisted, CodeIDTokenMissing, CodeIDTokenMalformed, CodeIDTokenIssuer, CodeIDTokenAudience,
+		CodeIDTokenAzp, CodeIDTokenExpired, CodeIDTokenNotYetValid, CodeIDTokenStale, CodeIDTokenTooLongLived,
+		CodeNonceMismatch, CodeAtHashMismatch, CodeAuthTimeMissing, CodeAuthTimeTooOld, CodeACRUnmet, CodeLogoutMalformed,
+		CodeLogoutNotForUs, CodeLogoutExpired, CodeLogoutEventMissing, CodeLogoutNoncePresent, CodeLogoutSubjectMissing,
 	}
 }
 

@@ -157,8 +157,11 @@ type Log struct {
 
 // Telemetry is what the process says about itself.
 type Telemetry struct {
-	OTLPEndpoint string `key:"otlp_endpoint" doc:"where traces go; empty: nowhere"`
-	Metrics      bool   `key:"metrics" doc:"serve /metrics on the admin listener"`
+	OTLPEndpoint string  `key:"otlp_endpoint" doc:"URL of the OpenTelemetry collector that traces go to (OTLP over HTTP); empty: nowhere"`
+	OTLPHeaders  Ref     `key:"otlp_headers" doc:"header for the collector, one Name: value a line, by reference"`
+	OTLPCABundle string  `key:"otlp_ca_bundle" doc:"PEM file of the authorities that the collector's certificate may have; empty: the system's"`
+	SampleRatio  float64 `key:"sample_ratio" doc:"part of the requests that are traced, above 0 and at most 1"`
+	Metrics      bool    `key:"metrics" doc:"serve /metrics on the admin listener"`
 }
 
 // defaults are the values before file, environment and flags.
@@ -191,6 +194,7 @@ func defaults(p Profile) map[string]any {
 		"decisions.retain":       "720h",
 		"log.level":              "info",
 		"log.format":             "json",
+		"telemetry.sample_ratio": 0.1,
 		"telemetry.metrics":      true,
 	}
 	if p != Dev {

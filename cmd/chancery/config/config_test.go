@@ -362,7 +362,16 @@ func TestRefused(t *testing.T) {
 		{"sinks", "audit: {sinks: [siem]}", "audit.sinks: not served"},
 		{"redaction", "decisions: {redact: [user.email]}", "decisions.redact: not served"},
 		{"Transit's address", "vault: {transit: {address: 'https://vault'}}", "vault.transit.address: not served"},
-		{"traces", "telemetry: {otlp_endpoint: 'https://otlp'}", "telemetry.otlp_endpoint: not served"},
+
+		{"a collector that may not be reached", "egress: {mode: deny}\ntelemetry: {otlp_endpoint: 'https://otlp.acme.com:4318'}", "telemetry.otlp_endpoint: otlp.acme.com refused by the egress rules: egress.mode is deny"},
+		{"a collector in the clear", "telemetry: {otlp_endpoint: 'http://otlp.acme.com:4318'}", "telemetry.otlp_endpoint: otlp.acme.com refused by the egress rules: plain http"},
+		{"a collector with a password", "telemetry: {otlp_endpoint: 'https://a:hunter2@otlp.acme.com'}", "credentials belong into telemetry.otlp_headers"},
+		{"a collector that is a name", "telemetry: {otlp_endpoint: otlp}", "an https URL"},
+		{"no trace at all", "telemetry: {otlp_endpoint: 'https://otlp.acme.com', sample_ratio: 0}", "telemetry.sample_ratio: 0: above 0"},
+		{"more than all", "telemetry: {otlp_endpoint: 'https://otlp.acme.com', sample_ratio: 1.5}", "telemetry.sample_ratio: 1.5"},
+		{"a ratio that is text", "telemetry: {sample_ratio: 'much'}", "telemetry.sample_ratio: a number is expected"},
+		{"a bundle that is not there", "telemetry: {otlp_endpoint: 'https://otlp.acme.com', otlp_ca_bundle: /nowhere/ca.pem}", "telemetry.otlp_ca_bundle"},
+		{"headers for nobody", "telemetry: {otlp_headers: {env: X}}", "telemetry.otlp_endpoint: required"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 type Leaf struct {
 	Key    string // dotted path
 	Doc    string
-	Type   string // string, number, bool, duration, list, secret
+	Type   string // string, number, ratio, bool, duration, list, secret
 	Secret bool   // its value is not printed
 }
 
@@ -64,6 +64,8 @@ func typeName(t reflect.Type) string {
 		return "bool"
 	case t.Kind() == reflect.Int:
 		return "number"
+	case t.Kind() == reflect.Float64:
+		return "ratio"
 	case t.Kind() == reflect.Slice:
 		return "list"
 	default:
@@ -82,6 +84,12 @@ func (l Leaf) parse(text string) (any, error) {
 			return nil, errNumber
 		}
 		return n, nil
+	case "ratio":
+		ratio, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return nil, errRatio
+		}
+		return ratio, nil
 	case "bool":
 		if text != "true" && text != "false" {
 			return nil, errBool
@@ -93,6 +101,7 @@ func (l Leaf) parse(text string) (any, error) {
 
 var (
 	errNumber   = errors.New("a whole number is expected")
+	errRatio    = errors.New("a number is expected, such as 0.1")
 	errBool     = errors.New("true or false is expected")
 	errDuration = errors.New("a duration with its unit is expected, such as 30s or 720h")
 	errList     = errors.New("a list of texts is expected")
@@ -106,6 +115,12 @@ func (l Leaf) check(value any) error {
 	case "number":
 		if _, ok := value.(int); !ok {
 			return errNumber
+		}
+	case "ratio":
+		switch value.(type) {
+		case float64, int:
+		default:
+			return errRatio
 		}
 	case "bool":
 		if _, ok := value.(bool); !ok {

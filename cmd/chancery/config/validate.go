@@ -39,7 +39,7 @@ func (c *Config) Validate() error {
 		unserved("decisions.redact", strings.Join(c.Decisions.Redact, ",")),
 		oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error"),
 		oneOf("log.format", c.Log.Format, "json", "text"),
-		unserved("telemetry.otlp_endpoint", c.Telemetry.OTLPEndpoint),
+		c.Telemetry.validate(c.Egress),
 	)
 }
 

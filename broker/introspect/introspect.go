@@ -90,8 +90,8 @@ const (
 	retryAfter  = time.Second
 )
 
-// inactive is the whole answer for whatever is not active (RFC 7662 §2.2).
-const inactive = `{"active":false}`
+// Inactive is the whole answer for whatever is not active (RFC 7662 §2.2).
+const Inactive = `{"active":false}`
 
 // Introspect answers RFC 7662 §2.2: the JSON object to send.
 func (e *Endpoints) Introspect(ctx context.Context, r Request) ([]byte, error) {
@@ -139,7 +139,7 @@ func (e *Endpoints) introspect(ctx context.Context, r Request) ([]byte, error) {
 	if err := e.find(ctx, c); err != nil {
 		return nil, err
 	}
-	body := []byte(inactive)
+	body := []byte(Inactive)
 	active, err := e.active(ctx, c)
 	if err != nil {
 		return nil, err

@@ -88,7 +88,7 @@ func TestClientsForThemselves(t *testing.T) {
 			h.Registry = impostor{h.Registry, h.uids["alice"]}
 		}
 		body, err := h.Introspect(t.Context(), h.request)
-		if err != nil || (string(body) != inactive) != active {
+		if err != nil || (string(body) != Inactive) != active {
 			t.Errorf("of %q: %s, %v", subject, body, err)
 		}
 	}
@@ -185,12 +185,12 @@ func TestKeys(t *testing.T) {
 	if _, err := h.rings.Revoke(t.Context(), h.request.Tenant.UID, signer.KeyID(), "", audit.Principal{}); err != nil {
 		t.Fatal(err)
 	}
-	if body, err := h.Introspect(t.Context(), h.request); err != nil || string(body) != inactive {
+	if body, err := h.Introspect(t.Context(), h.request); err != nil || string(body) != Inactive {
 		t.Errorf("answered %s, %v", body, err)
 	}
 	forged := newHouse(t, nil) // signed by another house's key
 	other := newHouse(t, func(s *setup) { s.form.Set("token", forged.text) })
-	if body, err := other.Introspect(t.Context(), other.request); err != nil || string(body) != inactive {
+	if body, err := other.Introspect(t.Context(), other.request); err != nil || string(body) != Inactive {
 		t.Errorf("answered %s, %v", body, err)
 	}
 }
@@ -242,7 +242,7 @@ func TestClientAssertionsAreUsedUp(t *testing.T) {
 			}
 		})
 		body, err := h.Introspect(t.Context(), h.request)
-		if err != nil || (string(body) == inactive) != (text != "") {
+		if err != nil || (string(body) == Inactive) != (text != "") {
 			t.Fatalf("%s: answered %s, %v", name, body, err)
 		}
 		if len(h.entries) != 1 || h.entries[0].Event.Type != audit.TypeAssertionUsed || h.entries[0].Event.AssertionID != "jti-1" ||
@@ -287,7 +287,7 @@ func TestOlderPictures(t *testing.T) {
 	h := newHouse(t, nil)
 	h.behind = 3
 	body, err := h.Introspect(t.Context(), h.request)
-	if err != nil || string(body) == inactive || h.asked != 2 {
+	if err != nil || string(body) == Inactive || h.asked != 2 {
 		t.Errorf("answered %s, %v after %d readings", body, err, h.asked)
 	}
 	h.commit = ledger.ErrStale // whatever is done, the tenant has moved

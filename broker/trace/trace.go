@@ -16,7 +16,7 @@ const (
 	StepClient    = "client.authenticate"
 	StepProof     = "dpop.verify"
 	StepAssertion = "assertion.verify"
-	StepKeys      = "jwks.keys" // an issuer's or a client's key set: from memory, or a wait for a fetch
+	StepKeys      = "jwks.wait" // for an issuer's or a client's key set that is not in memory
 	StepPolicy    = "policy.decide"
 	StepMint      = "token.mint"
 	StepCommit    = "ledger.commit"

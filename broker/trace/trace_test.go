@@ -32,7 +32,7 @@ func TestSteps(t *testing.T) {
 	}
 	step.End("")
 	outer.End("assertion_untrusted")
-	want := []string{"begin assertion.verify", "begin jwks.keys", "end jwks.keys ", "end assertion.verify assertion_untrusted"}
+	want := []string{"begin assertion.verify", "begin jwks.wait", "end jwks.wait ", "end assertion.verify assertion_untrusted"}
 	if !slices.Equal(b.lines, want) {
 		t.Errorf("%q", b.lines)
 	}

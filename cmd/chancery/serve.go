@@ -28,7 +28,7 @@ func (c *command) serveCommand() *cobra.Command {
 				return err
 			}
 			settle := c.tuneCollector()
-			server, err := assembly.New(cmd.Context(), assembly.Options{Config: loaded, Log: c.logger(loaded.Log), Now: time.Now, Executable: executable})
+			server, err := assembly.New(cmd.Context(), assembly.Options{Config: loaded, Log: c.logger(loaded.Log), Now: time.Now, Version: buildVersion(), Executable: executable})
 			if err != nil {
 				return err
 			}

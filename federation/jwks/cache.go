@@ -45,6 +45,7 @@ type Cache struct {
 	get     Getter
 	now     func() time.Time
 	observe func(Event)
+	waiting func(context.Context) func(error)
 	limit   int
 
 	life    context.Context // ends fetches that no request waits for
@@ -64,6 +65,12 @@ type Option func(*Cache)
 // goroutine.
 func WithObserver(observe func(Event)) Option { return func(c *Cache) { c.observe = observe } }
 
+// WithWaiting is told when a request begins to wait for a fetch; what it returns is
+// called when the wait ends. Requests that are served from memory are not told of.
+func WithWaiting(begin func(context.Context) (end func(error))) Option {
+	return func(c *Cache) { c.waiting = begin }
+}
+
 // WithEntries bounds the number of entries; the one unused for longest goes.
 func WithEntries(limit int) Option { return func(c *Cache) { c.limit = limit } }
 
@@ -72,7 +79,8 @@ func NewCache(get Getter, now func() time.Time, options ...Option) *Cache {
 	life, end := context.WithCancel(context.Background())
 	c := &Cache{
 		get: get, now: now, observe: func(Event) {}, limit: maxEntries,
-		life: life, end: end, entries: map[entryKey]*entry{},
+		waiting: func(context.Context) func(error) { return func(error) {} },
+		life:    life, end: end, entries: map[entryKey]*entry{},
 	}
 	for _, option := range options {
 		option(c)

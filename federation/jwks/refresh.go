@@ -36,7 +36,7 @@ func (e *entry) remote(ctx context.Context, c *Cache, src Source, now time.Time,
 	// which everybody waits for.
 	under := e.start(c, now, set == nil)
 	e.mu.Unlock()
-	if err := under.wait(ctx); err != nil {
+	if err := c.wait(ctx, under); err != nil {
 		return nil, err
 	}
 
@@ -62,7 +62,7 @@ func (e *entry) renew(ctx context.Context, c *Cache, src Source, now time.Time, 
 	}
 	under := e.start(c, now, set == nil)
 	e.mu.Unlock()
-	if err := under.wait(ctx); err != nil {
+	if err := c.wait(ctx, under); err != nil {
 		return nil, false, err
 	}
 	set, err := e.outcome(src, now)
@@ -70,6 +70,17 @@ func (e *entry) renew(ctx context.Context, c *Cache, src Source, now time.Time, 
 		return nil, false, err
 	}
 	return set.keys, !set.is(tried), nil
+}
+
+// wait tells who watches that a request waits.
+func (c *Cache) wait(ctx context.Context, f *flight) error {
+	if f == nil {
+		return nil
+	}
+	end := c.waiting(ctx)
+	err := f.wait(ctx)
+	end(err)
+	return err
 }
 
 // wait returns at once when there is no attempt to wait for.

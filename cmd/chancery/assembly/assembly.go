@@ -28,6 +28,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/store"
 	"github.com/chancery-dev/chancery/broker/tenant"
 	"github.com/chancery-dev/chancery/cmd/chancery/config"
+	"github.com/chancery-dev/chancery/cmd/chancery/telemetry"
 	"github.com/chancery-dev/chancery/federation/jwks"
 	"github.com/chancery-dev/chancery/vault/keyring"
 )
@@ -37,6 +38,8 @@ type Options struct {
 	Config *config.Loaded
 	Log    *slog.Logger
 	Now    func() time.Time
+	// Version of the binary, for metrics and traces.
+	Version string
 	// Executable is the binary that becomes the child in which others' policies are checked; empty checks in process.
 	Executable string
 	// Public and Admin are listeners that are open already; nil opens what the configuration says.
@@ -47,6 +50,8 @@ type Options struct {
 type Server struct {
 	Options
 	metrics       *metrics.Metrics
+	traces        *telemetry.Telemetry // nil: nothing is traced
+	auditLag      *auditLag
 	store         *store.Store
 	keyring       *keyring.Keyring
 	ledger        *ledger.Ledger
@@ -70,7 +75,8 @@ type Server struct {
 	admin         *admin.Server
 	listeners     []*listener
 
-	clockOff atomic.Bool // our clock and the database's disagree
+	clockOff  atomic.Bool  // our clock and the database's disagree
+	clockSkew atomic.Int64 // nanoseconds, at the last comparison
 
 	work     sync.WaitGroup // what runs beside the listeners
 	stopWork context.CancelFunc
@@ -85,9 +91,9 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if err := o.Config.Served(); err != nil {
 		return nil, err
 	}
-	s := &Server{Options: o, metrics: metrics.New(), staleness: newStaleness(o.Now)}
+	s := &Server{Options: o, metrics: metrics.New(), staleness: newStaleness(o.Now), auditLag: &auditLag{now: o.Now}}
 	for _, open := range []func(context.Context) error{
-		s.openKeyring, s.openDatabase, s.openLedger, s.openKeys, s.openPictures, s.applyObjects, s.openCaptures, s.openGrants, s.openIntrospection, s.openBroker, s.openAdmin,
+		s.openKeyring, s.openTraces, s.openDatabase, s.openLedger, s.openKeys, s.openPictures, s.applyObjects, s.openCaptures, s.openGrants, s.openIntrospection, s.openBroker, s.openAdmin,
 	} {
 		if err := open(ctx); err != nil {
 			return nil, errors.Join(err, s.close(context.WithoutCancel(ctx)))

@@ -28,7 +28,7 @@ func (s *Server) watchCaptures(ctx context.Context) {
 
 // idpTests goes through a door of its own with the rules of all: a test must not use up the slots of what is served.
 func (s *Server) idpTests() rehearsal.Tests {
-	door := fetch.New(fetch.Policy{Mode: s.Config.Egress.Mode, Allow: s.Config.Egress.Allow})
+	door := fetch.New(s.Config.Egress.Policy())
 	return rehearsal.Tests{
 		Pictures: s.source,
 		Tester:   diagnose.Tester{Fetch: door, Now: s.Now},

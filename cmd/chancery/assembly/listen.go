@@ -73,6 +73,7 @@ func (s *Server) tls() (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("server.tls: %w", err)
 	}
+	s.certificateGauge(pair.Leaf)
 	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/chancery-dev/chancery/admin"
 	"github.com/chancery-dev/chancery/broker"
@@ -75,8 +74,8 @@ func (s *Server) openBroker(context.Context) error {
 		return err
 	}
 	s.broker, err = broker.New(broker.Config{
-		Door: door, Nonces: nonces,
-		PublicURL: s.Config.Server.PublicURL, Pictures: s.source, Tokens: s.grants, Introspection: s.introspection, JWKS: keySets{s.rings}, Ready: s.ready, Observer: s.metrics,
+		Door: door, Nonces: nonces, Traces: s.requests(),
+		PublicURL: s.Config.Server.PublicURL, Pictures: s.source, Tokens: s.grants, Introspection: counted{s.introspection, s.metrics}, JWKS: keySets{s.rings}, Ready: s.ready, Observer: s.metrics,
 		TrustedProxies: s.Config.Server.TrustedProxies, CORSOrigins: s.Config.Server.CORSOrigins, InFlight: s.Config.Limits.InFlight, Log: s.Log, Now: s.Now,
 	})
 	return err
@@ -108,11 +107,7 @@ func (s *Server) openAdmin(context.Context) error {
 	if s.Config.Telemetry.Metrics {
 		exposed = s.metrics.Handler()
 	}
-	s.metrics.Gauge("chancery_ledger_queue_entries", "Requests that wait to be recorded.", func() float64 { return float64(s.ledger.Queued()) })
-	s.metrics.Gauge("chancery_http_in_flight", "Requests that hold a slot of limits.in_flight.", func() float64 { return float64(s.broker.Serving()) })
-	s.metrics.Gauge("chancery_jwks_age_seconds", "Age of the oldest key set in use.", s.oldestKeys)
-	s.metrics.Gauge("chancery_jwks_failing", "Issuers and clients whose key set could not be fetched at the last attempt.", s.failingKeys)
-	if err := s.metrics.Register(s.staleness); err != nil {
+	if err := s.openGauges(); err != nil {
 		return err
 	}
 	book := s.store.Audit()
@@ -121,26 +116,6 @@ func (s *Server) openAdmin(context.Context) error {
 		Ready: s.ready, Credentials: credentials, Now: s.Now, Log: s.Log,
 	})
 	return err
-}
-
-func (s *Server) oldestKeys() float64 {
-	var oldest time.Duration
-	for _, a := range s.keySets.Ages() {
-		if !a.Loaded.IsZero() {
-			oldest = max(oldest, s.Now().Sub(a.Loaded))
-		}
-	}
-	return oldest.Seconds()
-}
-
-func (s *Server) failingKeys() float64 {
-	failing := 0.0
-	for _, a := range s.keySets.Ages() {
-		if a.Failing {
-			failing++
-		}
-	}
-	return failing
 }
 
 // credentials are the programs that may use the admin API. A reference that is the default and names nothing admits nobody;

@@ -64,7 +64,9 @@ func (s *Server) checkClock(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
-	if apart := s.Now().Sub(theirs).Abs(); apart > maxClockSkew {
+	skew := s.Now().Sub(theirs)
+	s.clockSkew.Store(int64(skew))
+	if apart := skew.Abs(); apart > maxClockSkew {
 		return fmt.Errorf("%w: %s apart, at most %s is accepted; correct the clocks", errClocks, apart.Round(time.Second), maxClockSkew)
 	}
 	return nil
@@ -93,7 +95,7 @@ func (s *Server) openLedger(ctx context.Context) error {
 		return err
 	}
 	s.ledger, err = ledger.New(ledger.Config{
-		Journal: s.store.Journal(), Checkpoints: s.store.Checkpoints(), Signer: s.checkKey, Every: s.Config.Audit.CheckpointEvery, Now: s.Now, Log: s.Log,
+		Journal: s.watched(s.store.Journal()), Checkpoints: watchedCheckpoints{s.store.Checkpoints(), s.auditLag}, Signer: s.checkKey, Every: s.Config.Audit.CheckpointEvery, Now: s.Now, Log: s.Log,
 	})
 	if err != nil {
 		return err
@@ -130,7 +132,7 @@ func (s *Server) openKeys(context.Context) error {
 		return err
 	}
 	s.objects.After(s.prepareKeys)
-	s.keySets = jwks.NewCache(fetch.New(fetch.Policy{Mode: s.Config.Egress.Mode, Allow: s.Config.Egress.Allow}), s.Now)
+	s.keySets = jwks.NewCache(fetch.New(s.Config.Egress.Policy()), s.Now, jwks.WithObserver(s.fetched), jwks.WithWaiting(waitsForKeys))
 	s.onClose(func(context.Context) error { s.keySets.Close(); return nil })
 	return nil
 }

@@ -56,11 +56,17 @@ func (c *command) onRecords(cmd *cobra.Command, do func(ctx context.Context, adm
 }
 
 // admin makes the client. The configuration is read only for what flags and
-// environment leave open.
+// environment leave open; where they say nothing, the surroundings of chancery dev
+// that run here come first.
 func (c *command) admin() (*client.Client, error) {
 	server, token, err := c.adminGiven()
 	if err != nil {
 		return nil, err
+	}
+	if server == "" && token.IsZero() {
+		if server, token, err = c.devAdminGiven(); err != nil {
+			return nil, err
+		}
 	}
 	if server == "" || token.IsZero() {
 		loaded, err := c.loadConfig()
@@ -78,14 +84,17 @@ func (c *command) admin() (*client.Client, error) {
 			}
 		}
 	}
-	transport := &http.Transport{
+	return client.New(server, token, c.remote.tenant, remoteHTTP())
+}
+
+func remoteHTTP() *http.Client {
+	return &http.Client{Transport: &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment, // never for loopback
 		DialContext:           (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
 		TLSHandshakeTimeout:   10 * time.Second,
 		ResponseHeaderTimeout: answerTimeout,
 		ForceAttemptHTTP2:     true,
-	}
-	return client.New(server, token, c.remote.tenant, &http.Client{Transport: transport})
+	}}
 }
 
 // adminGiven is what flags say, else the environment.

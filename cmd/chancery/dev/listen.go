@@ -110,8 +110,8 @@ func listen(ctx context.Context, host string, port int) (net.Listener, error) {
 	case errors.Is(err, syscall.EADDRINUSE):
 		_ = l.Close()
 		return nil, err
-	case err != nil: // this machine has no such family
-		return l, nil
+	case err != nil:
+		return l, nil //nolint:nilerr // this machine has no such family: nobody can be behind it
 	}
 	return join(l, other), nil
 }

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+func (c *command) execCommand() *cobra.Command {
+	var f askFlags
+	var name, header string
+	cmd := &cobra.Command{
+		Use:   "exec --resource URL -- CMD [ARG...]",
+		Short: "Run a command with a fresh access token in its environment",
+		Long: `Get an access token as chancery token does, and become the command, with the token in ` + envAccessToken + `
+(--env: another name; --header-env: also as "Bearer …", for programs that want a whole Authorization value). The token is never among
+the arguments, and what it was obtained with is taken out of the environment. Since the command takes this process's place, signals
+reach it and its exit status is the one that you see; the token is not renewed.
+
+` + askedLong + `
+
+Exit status: that of the command; 1 there is no token (or the command cannot be run), and the command did not run.`,
+		Example: `  chancery exec -- sh -c 'curl -H "Authorization: Bearer $` + envAccessToken + `" …'
+  chancery exec --resource https://mcp.acme.com/notes --env NOTES_TOKEN --profile agents.yaml -- ./agent --once`,
+		Args: cobra.MinimumNArgs(1),
+	}
+	f.add(cmd)
+	cmd.Flags().StringVar(&name, "env", envAccessToken, "name of the variable that holds the token")
+	cmd.Flags().StringVar(&header, "header-env", "", `name of a variable that holds "Bearer …"`)
+	cmd.Flags().SetInterspersed(false) // what follows the command is its own
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		for _, variable := range []string{name, header} {
+			if variable != "" && !isVariable(variable) {
+				return fmt.Errorf("%q is no name of a variable", variable)
+			}
+		}
+		if f.dpop || f.dpopKey != "" {
+			return errors.New("a token that is bound to a key needs a proof for each request: exec gives bearer tokens")
+		}
+		path, err := exec.LookPath(args[0])
+		if err != nil {
+			return err
+		}
+		a, err := c.asked(f)
+		if err != nil {
+			return plainError(err)
+		}
+		got, err := c.obtain(cmd.Context(), a)
+		if err != nil {
+			return err
+		}
+		given := map[string]string{name: got.Token.AccessToken}
+		if header != "" {
+			given[header] = got.Token.TokenType + " " + got.Token.AccessToken
+		}
+		return become(path, args, childEnviron(c.environ, given))
+	}
+	return cmd
+}
+
+func isVariable(name string) bool {
+	first := true
+	for _, r := range name {
+		letter := r == '_' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+		if !letter && (first || r < '0' || r > '9') {
+			return false
+		}
+		first = false
+	}
+	return name != ""
+}
+
+// notForChildren are taken out of the environment: the command gets the token, and not what more could be had with.
+var notForChildren = []string{envAdminToken, envClientSecret, envIdPClientSecret, envSubjectToken, envAccessToken}
+
+func childEnviron(environ []string, given map[string]string) []string {
+	child := slices.DeleteFunc(slices.Clone(environ), func(pair string) bool {
+		name, _, _ := strings.Cut(pair, "=")
+		_, replaced := given[name]
+		return replaced || slices.Contains(notForChildren, name)
+	})
+	for name, value := range given {
+		child = append(child, name+"="+value)
+	}
+	return child
+}

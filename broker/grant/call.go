@@ -133,10 +133,13 @@ func (c *call) refusalOf(err error) error {
 }
 
 // identified tells whether it is known who asks: the client proved it, or a rule made it known; or the client that is
-// named holds an assertion, made for it, that is bound to a key that it proved. A genuine token alone is not enough: a
-// public platform gives one to anybody.
+// named holds an assertion, made for it, that is bound to a key that it proved. A genuine token alone is not enough, nor
+// with a name beside it: a public platform gives one to anybody, bound to anybody's key.
 func (c *call) identified() bool {
-	return c.authentication.Proved() || c.client() != nil && c.assertion != nil && c.assertion.Thumbprint() != ""
+	if c.authentication.Proved() {
+		return true
+	}
+	return c.client() != nil && c.assertion != nil && c.assertion.Profile() != federation.ProfileWorkload && c.assertion.Thumbprint() != ""
 }
 
 // refuse is a refusal of this room.

@@ -3,6 +3,7 @@ package grant
 import (
 	"strings"
 
+	"github.com/chancery-dev/chancery/broker/client"
 	"github.com/chancery-dev/chancery/broker/id"
 	"github.com/chancery-dev/chancery/broker/oauth"
 )
@@ -19,13 +20,18 @@ func (c *call) introduce() {
 	}
 }
 
-// clientMayRedeem holds the rules for a client that has an assertion. Who proved nothing is a public client, which a
-// tenant may admit if its assertions are bound to a key that it proves.
+// clientMayRedeem holds the rules for a client that has an assertion. A public one a tenant may admit if its assertions
+// are bound to a key that it proves.
 func (c *call) clientMayRedeem() error {
-	if !c.authentication.Proved() && !c.Tenant.PublicClientAssertions {
-		return c.refuse(oauth.CodeClientPublic, "client", "a client that proved nothing", "a confidential client")
+	if c.isPublic() && !c.Tenant.PublicClientAssertions {
+		return c.refuse(oauth.CodeClientPublic, "client", "a public client", "a confidential client")
 	}
 	return c.clientMayUseGrant()
+}
+
+// isPublic: whose client proved nothing, and one that is registered as public, whatever rule leads to it (RFC 6749 §2.1).
+func (c *call) isPublic() bool {
+	return !c.authentication.Proved() || c.client().Type == client.Public
 }
 
 // clientMayUseGrant holds the rules for every client: it lists the grant, and shows its key if it must.

@@ -11,8 +11,8 @@ import (
 // (§4.4.3).
 func (g *Grants) clientCredentials(ctx context.Context, c *call) (granted, error) {
 	// 1. The client proved who it is (§4.4: confidential clients only), may use this grant, and shows its key if it must.
-	if !c.authentication.Proved() {
-		return granted{}, c.refuse(oauth.CodeClientPublic, "client", "a client that proved nothing", "a confidential client")
+	if c.isPublic() {
+		return granted{}, c.refuse(oauth.CodeClientPublic, "client", "a public client", "a confidential client")
 	}
 	if err := c.clientMayUseGrant(); err != nil {
 		return granted{}, err

@@ -129,7 +129,7 @@ func (g *Grants) settleClient(ctx context.Context, c *call) error {
 	} else if c.client() == nil {
 		return errNoClient()
 	}
-	if !c.authentication.Proved() && c.assertion.Thumbprint() == "" {
+	if c.isPublic() && c.assertion.Thumbprint() == "" {
 		return c.refuse(oauth.CodeClientPublic, "cnf", "an assertion bound to no key", "a cnf that this client proves")
 	}
 	entry := c.assertion.Provider().Assertions

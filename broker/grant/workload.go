@@ -17,24 +17,23 @@ func (g *Grants) settleWorkload(ctx context.Context, c *call) error {
 	}
 
 	// The client of the rule. Who authenticated beside it is that client, or the token is somebody else's.
-	byRule, err := g.Clients.ByRule(ctx, c.Tenant.UID, rule.ClientName)
-	if err != nil {
-		refusal := oauth.AsError(err)
-		c.failed("client", refusal.Received, refusal.Expected)
-		return err
-	}
-	named := c.client()
-	if named != nil && named.UID != byRule.Client().UID {
+	if named := c.client(); named != nil && named.Name != rule.ClientName {
 		return c.refuse(oauth.CodeClientIDMismatch, "client", named.Name, rule.ClientName)
 	}
 	if !c.authentication.Proved() {
+		byRule, err := g.Clients.ByRule(ctx, c.Tenant.UID, rule.ClientName)
+		if err != nil {
+			refusal := oauth.AsError(err)
+			c.failed("client", refusal.Received, refusal.Expected)
+			return err
+		}
 		c.authentication = byRule
 		c.introduce()
 	}
 	c.workload = rule
 
 	// Its rights: the grant, its key, and that it may come with this issuer's tokens at all.
-	if err := c.clientMayUseGrant(); err != nil {
+	if err := c.clientMayRedeem(); err != nil {
 		return err
 	}
 	if _, names := namesOf(c.client()); !c.idp.ListsClient(names) {

@@ -40,10 +40,11 @@ type preset struct {
 }
 
 // identifying is a claim that tells whose a token is; with prefixes, only a value
-// that begins with one of them does.
+// that begins with one of them does; with app, only beside idtyp: app.
 type identifying struct {
 	claim    string
 	prefixes []string
+	app      bool
 }
 
 // What tokens live, by product. exp − iat, not how long they are good from now.
@@ -78,7 +79,10 @@ func presets() []preset {
 	entra.name, entra.check, entra.dialect = "entra", checkEntra, entraDialect
 	entra.algorithms = []string{"RS256"}
 	entra.tokens, entra.cached = lifetimeEntra, true
-	entra.shared, entra.identifying = always, claimsOf("oid", "sub", "azp", "appid")
+	// azp and appid are the program that asked, for itself or for a person: in a person's
+	// token they say nothing of who holds it.
+	entra.shared = always
+	entra.identifying = append(claimsOf("oid", "sub"), identifying{claim: "azp", app: true}, identifying{claim: "appid", app: true})
 
 	google := generic
 	google.name, google.check = "google", checkGoogle
@@ -101,13 +105,13 @@ func presets() []preset {
 	// repository can be had by anybody. job_workflow_ref is whose workflow is called, not who calls.
 	actions.shared = always
 	actions.identifying = append(claimsOf("repository", "repository_id", "repository_owner_id"),
-		identifying{"sub", []string{"repo:", "repository:", "repository_id:"}})
+		identifying{claim: "sub", prefixes: []string{"repo:", "repository:", "repository_id:"}})
 
 	gitlab.name, gitlab.tokens = "gitlab", lifetimeHour
 	gitlab.shared = func(issuer string) bool { return issuer == gitlabIssuer }
 	// sub of a job begins with its project; that of a person, from the same issuer, is a number.
 	gitlab.identifying = append(claimsOf("project_path", "project_id", "namespace_id"),
-		identifying{"sub", []string{"project_path:", "project_id:"}})
+		identifying{claim: "sub", prefixes: []string{"project_path:", "project_id:"}})
 
 	kubernetes.name, kubernetes.warn = "kubernetes", warnKubernetes
 	kubernetes.algorithms = []string{"RS256", "ES256"} // the API server signs with RSA or ECDSA keys

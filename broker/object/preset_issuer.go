@@ -56,8 +56,11 @@ func (s *IdentityProviderSpec) identify() []identifying {
 	return all
 }
 
-// names tells whether the rules hold one that says whose the token is.
+// in tells whether the rules hold one that says whose the token is.
 func (i identifying) in(claims []federation.ClaimEquals) bool {
+	if i.app && !slices.ContainsFunc(claims, func(c federation.ClaimEquals) bool { return c.String() == "claims.idtyp" && c.Value == "app" }) {
+		return false
+	}
 	return slices.ContainsFunc(claims, func(c federation.ClaimEquals) bool {
 		if len(c.Path) != 1 || c.Path[0] != i.claim {
 			return false
@@ -69,10 +72,14 @@ func (i identifying) in(claims []federation.ClaimEquals) bool {
 // String is the claim as administrators write it.
 func (i identifying) String() string {
 	path := federation.ClaimPath([]string{i.claim})
-	if len(i.prefixes) > 0 {
+	switch {
+	case len(i.prefixes) > 0:
 		return path + " (beginning with " + alternatives(i.prefixes) + ")"
+	case i.app:
+		return path + " (with claims.idtyp: app)"
+	default:
+		return path
 	}
-	return path
 }
 
 // checkGoogle: Google has one issuer.

@@ -154,6 +154,37 @@ func TestWorkloadsAgainstTheirNeighbours(t *testing.T) {
 	}
 }
 
+// Of Entra, the program that asked says nothing of whom it asked for: a person's token for the same program would be the
+// workload's.
+func TestWorkloadsOfEntraAreNoPersons(t *testing.T) {
+	const whole = "    claims.oid: f8a5c4c4-1f0a-4d3e-8f6f-0c1f2b3a4d5e\n    claims.azp: 0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d\n    claims.azpacr: \"2\"\n    claims.idtyp: app\n"
+	for name, test := range map[string]struct {
+		match   string
+		refused bool
+	}{
+		"the program alone":             {"    claims.azp: 0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d\n", true},
+		"the program, version 1":        {"    claims.appid: 0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d\n", true},
+		"the program, for a person":     {"    claims.azp: 0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d\n    claims.idtyp: user\n", true},
+		"the program, idtyp further in": {"    claims.azp: 0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d\n    claims.x.idtyp: app\n", true},
+		"any program":                   {"    claims.idtyp: app\n", true},
+		"the program for itself":        {"    claims.azp: 0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d\n    claims.idtyp: app\n", false},
+		"version 1 for itself":          {"    claims.appid: 0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d\n    claims.idtyp: app\n", false},
+		"the service principal":         {"    claims.oid: f8a5c4c4-1f0a-4d3e-8f6f-0c1f2b3a4d5e\n", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			doc := mutate(t, presetDoc(t, "entra"), whole, test.match)
+			if !test.refused {
+				newHouse(t).apply(t, doc, by("ci"))
+				return
+			}
+			problems := problemsOf(t, newHouse(t).applyError(t, doc, by("ci")))
+			if len(problems) != 1 || problems[0].Code != "workload_not_identified" || !strings.Contains(problems[0].Text, "claims.azp (with claims.idtyp: app)") {
+				t.Fatalf("%v", problems)
+			}
+		})
+	}
+}
+
 // Rules that came before their IdP are checked when it comes, and when it changes.
 func TestWorkloadsBeforeTheirIdP(t *testing.T) {
 	h := newHouse(t)

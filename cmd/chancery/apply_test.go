@@ -181,7 +181,7 @@ func TestKindOf(t *testing.T) {
 			t.Errorf("%s: %s %v", name, got, err)
 		}
 	}
-	for _, name := range []string{"", "polic", "Workload"} {
+	for _, name := range []string{"", "polic", "Nonsense"} {
 		if got, err := kindOf(name); err == nil {
 			t.Errorf("%q is %s", name, got)
 		}

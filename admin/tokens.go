@@ -10,6 +10,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/chancery-dev/chancery/broker/id"
 	"github.com/chancery-dev/chancery/broker/lifecycle"
 	"github.com/chancery-dev/chancery/broker/tenant"
 )
@@ -93,7 +94,10 @@ func parseTokenCursor(cursor string) (lifecycle.Ref, error) {
 	}
 	micros, jti, found := strings.Cut(string(raw), " ")
 	at, err := strconv.ParseInt(micros, 10, 64)
-	if !found || err != nil || !strings.HasPrefix(jti, "tok_") {
+	if !found || err != nil {
+		return lifecycle.Ref{}, ErrCursor
+	}
+	if _, ours := id.Time(id.Token, jti); !ours { // what is no id may be no text either
 		return lifecycle.Ref{}, ErrCursor
 	}
 	return lifecycle.Ref{ID: jti, IssuedAt: time.UnixMicro(at).UTC()}, nil

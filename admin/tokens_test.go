@@ -37,6 +37,8 @@ func TestTokensAreListed(t *testing.T) {
 	for query, code := range map[string]string{
 		"cursor=forged":       "cursor_invalid",
 		"cursor=bi4":          "cursor_invalid",
+		"cursor=MSB0b2tfAA":   "cursor_invalid", // "1 tok_" and a NUL byte, which PostgreSQL does not take
+		"cursor=MSB0b2tf_w":   "cursor_invalid", // and 0xff, which is no UTF-8
 		"live=perhaps":        "parameter_invalid",
 		"limit=0":             "parameter_invalid",
 		"since=yesterday":     "parameter_invalid",

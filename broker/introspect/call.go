@@ -137,8 +137,8 @@ func (c *call) conflict(lost ledger.Redemption) audit.Event {
 func (e *Endpoints) turnAway(c *call, refusal *oauth.Error) error {
 	event := c.event(audit.TypeRequestRefused, audit.Refused)
 	event.Code = string(refusal.Code)
-	if c.client() == nil {
-		event.Principal = audit.Principal{Kind: "anonymous", Name: c.Form.Get("client_id")}
+	if !c.authentication.Proved() { // a public client's name is anybody's
+		event.Principal, event.Client = audit.Principal{Kind: "anonymous", Name: c.Form.Get("client_id")}, ""
 	}
 	if refusal.Cause != nil {
 		event.Detail = map[string]string{"cause": refusal.Cause.Error()}

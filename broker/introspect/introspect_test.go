@@ -223,6 +223,10 @@ func TestWhoMayNotAsk(t *testing.T) {
 			if body != nil || h.asked != 0 || len(h.lane) != 1 || h.lane[0].Code != string(c.code) {
 				t.Errorf("answered %s, asked %d, recorded %v", body, h.asked, h.lane)
 			}
+			// Whoever sends a public client's name is not that client in the log.
+			if e := h.lane[0]; !strings.HasPrefix(name, "about") && (e.Principal.Kind != "anonymous" || e.Principal.ID != "" || e.Client != "") {
+				t.Errorf("recorded of %+v, client %q", e.Principal, e.Client)
+			}
 		})
 	}
 }

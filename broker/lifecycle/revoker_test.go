@@ -129,7 +129,7 @@ func TestRevokeToken(t *testing.T) {
 func TestWhatIsDeadDoesNotDie(t *testing.T) {
 	h := newHouse(t)
 	for name, jti := range map[string]string{
-		"expired": h.token(func(i *Issued) { i.ExpiresAt = now }),
+		"expired": h.token(func(i *Issued) { i.ExpiresAt = now.Add(-apart) }),
 		"revoked": h.token(func(i *Issued) { i.End = &End{By: User} }),
 	} {
 		if done, err := h.RevokeToken(t.Context(), acme, jti, Request{By: by}); err != nil || done.Tokens != 0 || len(h.order) != 0 {
@@ -138,6 +138,19 @@ func TestWhatIsDeadDoesNotDie(t *testing.T) {
 	}
 	if _, err := h.RevokeToken(t.Context(), acme, id.New(id.Token, now), Request{By: by}); !errors.Is(err, ErrUnknown) {
 		t.Errorf("%v", err)
+	}
+}
+
+// A replica whose clock is behind ours still calls it active: its end is recorded, and nobody is told that a live one died.
+func TestRevokeTokenThatExpiresElsewhereLater(t *testing.T) {
+	h := newHouse(t)
+	jti := h.token(func(i *Issued) { i.ExpiresAt = now })
+	if done, err := h.RevokeToken(t.Context(), acme, jti, Request{By: by, DryRun: true}); err != nil || done.Tokens != 0 || len(h.entries) != 0 {
+		t.Errorf("%+v, %v", done, err)
+	}
+	done, err := h.RevokeToken(t.Context(), acme, jti, Request{By: by})
+	if err != nil || done.Tokens != 0 || done.Event == "" || len(h.entries) != 1 || h.entries[0].Event.Detail["tokens"] != "0" {
+		t.Errorf("%+v, %v, %+v", done, err, h.entries)
 	}
 }
 

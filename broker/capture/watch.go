@@ -31,9 +31,10 @@ type Config struct {
 // Watch looks out for what is armed.
 type Watch struct {
 	Config
-	armed  atomic.Pointer[map[place]Arm] // never nil; replaced whole
-	mu     sync.Mutex                    // who replaces it
-	writes sync.WaitGroup
+	armed   atomic.Pointer[map[place]Arm] // never nil; replaced whole
+	mu      sync.Mutex                    // who replaces it; never held while the store is asked
+	reading sync.Mutex                    // one reading at a time, so that no older one replaces a newer one
+	writes  sync.WaitGroup
 }
 
 type place struct {
@@ -68,10 +69,11 @@ func (w *Watch) Run(ctx context.Context, tick <-chan time.Time) {
 	}
 }
 
-// Refresh reads what is armed.
+// Refresh reads what is armed. What was claimed here meanwhile may be in it again:
+// whether it was kept the store decides.
 func (w *Watch) Refresh(ctx context.Context) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.reading.Lock()
+	defer w.reading.Unlock()
 	found, err := w.Store.Armed(ctx)
 	if err != nil {
 		return err
@@ -80,6 +82,8 @@ func (w *Watch) Refresh(ctx context.Context) error {
 	for _, a := range found {
 		armed[place{a.Tenant, a.Issuer}] = a
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.armed.Store(&armed)
 	return nil
 }

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +27,15 @@ type table struct {
 	mu     sync.Mutex
 	rows   map[string]*row // by IdP
 	events []audit.Type
+
+	looks atomic.Int32 // how often it was asked what is armed
+}
+
+// asked waits until somebody has asked what is armed a second time.
+func (s *table) asked() {
+	for s.looks.Load() < 2 {
+		runtime.Gosched()
+	}
 }
 
 type row struct {
@@ -33,6 +44,7 @@ type row struct {
 }
 
 func (s *table) Armed(context.Context) ([]capture.Arm, error) {
+	s.looks.Add(1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var armed []capture.Arm
@@ -177,6 +189,32 @@ func TestTheFirstIsShownOnce(t *testing.T) {
 	want := []audit.Type{audit.TypeCaptureArmed, audit.TypeCaptureRecorded, audit.TypeCaptureRead}
 	if len(s.store.events) != len(want) {
 		t.Errorf("events %v, want %v", s.store.events, want)
+	}
+}
+
+// A database that hangs while a replica looks what is armed holds up no request.
+func TestOfferNeverWaits(t *testing.T) {
+	s := newScene(t)
+	arm := s.arm()
+	s.store.mu.Lock()
+	refreshed := make(chan error)
+	go func() { refreshed <- s.watch.Refresh(s.Context()) }()
+	s.store.asked()
+	offered := make(chan struct{})
+	go func() { s.offer(); close(offered) }()
+	select {
+	case <-offered:
+	case <-time.After(5 * time.Second):
+		t.Error("it waited for the database")
+	}
+	s.store.mu.Unlock()
+	if err := <-refreshed; err != nil {
+		t.Fatal(err)
+	}
+	<-offered
+	s.settle()
+	if seen, err := s.take(arm); err != nil || seen == nil {
+		t.Errorf("%v %v", seen, err)
 	}
 }
 

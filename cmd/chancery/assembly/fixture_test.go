@@ -128,7 +128,7 @@ func (p *place) load(t *testing.T, changes settings) *config.Loaded {
 	}
 	maps.Copy(flags, changes)
 	loaded, err := config.Load(config.Sources{
-		File: os.DevNull, Environ: []string{"AGENT_SECRET=" + secretText, "CHANCERY_ADMIN_TOKEN=" + adminToken}, Flags: flags,
+		File: os.DevNull, Environ: []string{"AGENT_SECRET=" + secretText, "CHANCERY_ADMIN_TOKEN=" + adminToken, "AGENT_SECRET_HEADER=Authorization: Bearer collector"}, Flags: flags,
 	})
 	must(t, err)
 	return loaded

@@ -211,10 +211,12 @@ func TestWorkloadsWarn(t *testing.T) {
 		"no such resource": {"  client: build\n  resources: [notes]", "  client: build\n  resources: [other]", "reference_unknown", "spec.resources"},
 		"no resources":     {"  client: build\n  resources: [notes]\n", "  client: build\n", "absent_denies", "spec.resources"},
 		"no scopes":        {"  scopes: [\"notes:read\"]\n", "", "absent_denies", "spec.scopes"},
+		"a program's name": {`{sub: "repo:acme/app:ref:refs/heads/main", "claims.repository": acme/app, claims.run: 7, claims.protected: true}`, "{claims.azp: build, claims.client_id: build}", "workload_may_be_person", "spec.match"},
 		"no such scope":    {"  scopes: [\"notes:read\"]\n", "  scopes: [\"notes:admin\"]\n", "scope_unknown", "spec.scopes"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plan := newHouse(t).apply(t, mutate(t, workloadDocs(), test.from, test.to), by("ci"))
+			docs := mutate(t, workloadDocs(), "preset: github-actions\n  issuer: https://token.actions.githubusercontent.com", "preset: keycloak\n  issuer: https://sso.acme.com/realms/acme")
+			plan := newHouse(t).apply(t, mutate(t, docs, test.from, test.to), by("ci"))
 			if !hasWarning(plan.Warnings, test.code, test.path) {
 				t.Fatalf("no %s at %s: %v", test.code, test.path, plan.Warnings)
 			}

@@ -80,9 +80,22 @@ func claimValueProblem(s string) string {
 	return ""
 }
 
-// Warnings says what denies.
+// namesProgramOnly: these claims are the program that a token was asked by. It asks for itself, and for each person who
+// uses it, and in both tokens they are the same.
+func (s *WorkloadSpec) namesProgramOnly() bool {
+	claims, err := s.Claims()
+	return err == nil && len(claims) > 0 && !slices.ContainsFunc(claims, func(c federation.ClaimEquals) bool {
+		return len(c.Path) != 1 || !slices.Contains([]string{"azp", "appid", "cid", "client_id"}, c.Path[0])
+	})
+}
+
+// Warnings says what denies, and what may fit more than is meant.
 func (s *WorkloadSpec) Warnings() []Problem {
 	var f findings
+	if s.namesProgramOnly() {
+		f.addCode("workload_may_be_person", "spec.match", "names a program alone: a person's token that the program was given fits too; add a claim that "+
+			"only its own tokens have, such as sub")
+	}
 	f.denies("spec.resources", s.Resources, "the workload gets tokens for no resource")
 	f.denies("spec.scopes", s.Scopes, "the workload gets no scope")
 	return f.problems

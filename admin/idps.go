@@ -41,7 +41,7 @@ type testBody struct {
 	Scope     string          `json:"scope"`
 }
 
-// testIdP keeps nothing: not the draft, not the assertion, which is in no log either.
+// testIdP keeps nothing but who asked: not the draft, not the assertion, which is in no log either.
 func (s *Server) testIdP(c *gin.Context) error {
 	if _, err := s.uid(c); err != nil {
 		return err
@@ -56,6 +56,7 @@ func (s *Server) testIdP(c *gin.Context) error {
 	}
 	ask := rehearsal.TestAsk{
 		Tenant: tenantName(c), Name: asked.Name, Assertion: asked.Assertion, ClientID: asked.ClientID, Resource: asked.Resource, Scope: asked.Scope,
+		By: principal(c), Trace: traceOf(c),
 	}
 	if len(asked.Object) > 0 {
 		if ask.Draft, err = draft(asked.Object); err != nil {

@@ -66,7 +66,7 @@ func TestTestsOfIdPs(t *testing.T) {
 		return request{method: "POST", path: "/admin/v1/idp-tests", role: admin.RoleIdPAdmin, body: body}
 	}
 	answer := h.ok(t, post(`{"name":"okta","assertion":"a.b.c","client_id":"agent"}`), http.StatusOK)
-	if answer["passed"] != true || asked.asked[0].Tenant != "default" || asked.asked[0].Assertion != "a.b.c" || asked.asked[0].ClientID != "agent" {
+	if answer["passed"] != true || asked.asked[0].Tenant != "default" || asked.asked[0].Assertion != "a.b.c" || asked.asked[0].ClientID != "agent" || asked.asked[0].By.Name == "" || asked.asked[0].Trace == "" {
 		t.Errorf("%v %+v", answer, asked.asked)
 	}
 	h.ok(t, post(`{"object":`+idpBody+`}`), http.StatusOK)

@@ -22,6 +22,7 @@ const (
 	TypeCheckpointKeyMade Type = "checkpoint_key.created"
 	TypeAdminRefused      Type = "admin.refused"
 	TypeAuditExported     Type = "audit.exported"
+	TypeIdPTested         Type = "idp.tested"       // somebody had us connect to an IdP, or an assertion rehearsed
 	TypeCaptureArmed      Type = "capture.armed"    // somebody waits for the next assertion of an IdP
 	TypeCaptureRecorded   Type = "capture.recorded" // it came, and its claims are kept, sealed, until they are read
 	TypeCaptureRead       Type = "capture.read"
@@ -37,7 +38,7 @@ func Types() []Type {
 		TypeRequestRefused, TypeRefusalsCounted,
 		TypeObjectCreated, TypeObjectChanged, TypeObjectDeleted, TypeSecretCreated, TypeSecretRevoked,
 		TypeKeyPrepared, TypeKeyActivated, TypeKeyRetired, TypeKeyRevoked, TypeCheckpointKeyMade,
-		TypeAdminRefused, TypeAuditExported, TypeCaptureArmed, TypeCaptureRecorded, TypeCaptureRead, TypeCaptureEnded, TypeStarted, TypeStopped,
+		TypeAdminRefused, TypeAuditExported, TypeIdPTested, TypeCaptureArmed, TypeCaptureRecorded, TypeCaptureRead, TypeCaptureEnded, TypeStarted, TypeStopped,
 	}
 }
 
@@ -48,7 +49,7 @@ func (t Type) Registered() bool {
 		TypeRequestRefused, TypeRefusalsCounted,
 		TypeObjectCreated, TypeObjectChanged, TypeObjectDeleted, TypeSecretCreated, TypeSecretRevoked,
 		TypeKeyPrepared, TypeKeyActivated, TypeKeyRetired, TypeKeyRevoked, TypeCheckpointKeyMade,
-		TypeAdminRefused, TypeAuditExported, TypeCaptureArmed, TypeCaptureRecorded, TypeCaptureRead, TypeCaptureEnded, TypeStarted, TypeStopped:
+		TypeAdminRefused, TypeAuditExported, TypeIdPTested, TypeCaptureArmed, TypeCaptureRecorded, TypeCaptureRead, TypeCaptureEnded, TypeStarted, TypeStopped:
 		return true
 	default:
 		return false

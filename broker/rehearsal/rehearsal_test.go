@@ -68,6 +68,13 @@ spec:
       decision := {"allow": input.client.auth_method == "METHOD", "scopes": ["notes:read"], "reasons": [{"code": "test_rule", "detail": "all"}]}
 `
 
+const workload = `---
+apiVersion: chancery/v1
+kind: Workload
+metadata: {name: main}
+spec: {idp: acme, match: {sub: "repo:acme/app:ref:refs/heads/main"}, client: agent, resources: [notes], scopes: ["notes:read"]}
+`
+
 type scene struct {
 	t      *testing.T
 	idp    *idptest.Running
@@ -82,7 +89,7 @@ type untouched struct{ touched bool }
 func (u *untouched) Commit(context.Context, ledger.Entry) error { u.touched = true; return nil }
 func (u *untouched) Add(audit.Event, string)                    { u.touched = true }
 func (u *untouched) Granted(string, string, oauth.Code)         { u.touched = true }
-func (u *untouched) Checked([]audit.Check) { u.touched = true }
+func (u *untouched) Checked([]audit.Check)                      { u.touched = true }
 func (u *untouched) Decided(time.Duration, string)              { u.touched = true }
 
 func newScene(t *testing.T, method string) *scene {
@@ -93,6 +100,9 @@ func newScene(t *testing.T, method string) *scene {
 	text := strings.NewReplacer("ISSUER", idp.Issuer(), "METHOD", method).Replace(objects)
 	if method == "private_key_jwt" {
 		text = strings.Replace(text, "{method: private_key_jwt}", "{method: private_key_jwt, jwks_uri: https://keys.invalid/}", 1)
+	}
+	if method == "workload" {
+		text = strings.Replace(text, "[id-jag]", "[workload]", 1) + workload
 	}
 	_, source := snapshottest.New(t, ours, time.Now, text)
 	getter := fetch.New(fetch.Policy{Mode: "allow"})
@@ -193,6 +203,18 @@ func TestRefused(t *testing.T) {
 				t.Errorf("last row %+v", last)
 			}
 		})
+	}
+}
+
+// A workload's token leads to its client by a rule: no credential is stood in for, and the assertion names no client.
+func TestWorkload(t *testing.T) {
+	s := newScene(t, "workload")
+	compact := s.idp.Workload(idptest.WithAudience(ours))
+	if result := s.run(compact); !result.Granted {
+		t.Fatalf("%+v", result)
+	}
+	if result := s.run(s.idp.Workload(idptest.WithAudience(ours), idptest.WithClaim("sub", "repo:acme/app:ref:refs/heads/dev"))); result.Granted || result.Code != string(oauth.CodeWorkloadUnmatched) {
+		t.Fatalf("%+v", result)
 	}
 }
 

@@ -28,20 +28,16 @@ type standIn struct {
 	authorization []string
 }
 
-// one is a registry of one client.
-type one struct{ client *client.Client }
-
-// Lookup implements client.Registry.
-func (o one) Lookup(_ context.Context, _ tenant.UID, clientID string) (*client.Client, error) {
-	if o.client == nil || o.client.ClientID != clientID {
-		return nil, client.ErrUnknown
-	}
-	return o.client, nil
+// cast is the tenant's clients, of whom one can authenticate: with what was made for him. A client by its name is the
+// registered one: a rule leads to it, and no credential.
+type cast struct {
+	client.Registry
+	client *client.Client
 }
 
-// Named implements client.Registry.
-func (o one) Named(_ context.Context, _ tenant.UID, name string) (*client.Client, error) {
-	if o.client == nil || o.client.Name != name {
+// Lookup implements client.Registry.
+func (o cast) Lookup(_ context.Context, _ tenant.UID, clientID string) (*client.Client, error) {
+	if o.client == nil || o.client.ClientID != clientID {
 		return nil, client.ErrUnknown
 	}
 	return o.client, nil
@@ -63,7 +59,7 @@ const standInLife = time.Minute
 // says so.
 func (s Stage) standIn(ctx context.Context, a Ask) (*standIn, error) {
 	in := &standIn{form: url.Values{}}
-	var registry one
+	registry := cast{Registry: s.Clients}
 	if a.ClientID != "" {
 		found, err := s.Clients.Lookup(ctx, a.Tenant.UID, a.ClientID)
 		if err != nil && !errors.Is(err, client.ErrUnknown) {

@@ -5,10 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 
+	"github.com/chancery-dev/chancery/broker/audit"
+	"github.com/chancery-dev/chancery/broker/grant"
 	"github.com/chancery-dev/chancery/broker/id"
+	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/snapshot"
+	"github.com/chancery-dev/chancery/broker/tenant"
 	"github.com/chancery-dev/chancery/federation"
 	"github.com/chancery-dev/chancery/federation/diagnose"
 )
@@ -24,6 +29,7 @@ type Tests struct {
 	Pictures Pictures
 	Tester   diagnose.Tester
 	Stage    Stage
+	Journal  grant.Journal // of who tests; nothing else is recorded
 }
 
 // TestAsk says what is tested: a saved entry by its name, a draft, or the entry
@@ -36,6 +42,9 @@ type TestAsk struct {
 	Assertion       string
 	ClientID        string
 	Resource, Scope string
+
+	By    audit.Principal
+	Trace string
 }
 
 // String says nothing of the assertion.
@@ -64,6 +73,10 @@ func (t Tests) IdP(ctx context.Context, a TestAsk) (TestAnswer, error) {
 	if err != nil {
 		return TestAnswer{}, err
 	}
+	// A draft may name any host, and a rehearsal tells what outsiders must not learn: who had it done is recorded first.
+	if err := t.Journal.Commit(ctx, ledger.Entry{Tenant: picture.UID, Event: t.event(picture.UID, entry, a)}); err != nil {
+		return TestAnswer{}, err
+	}
 	answer := TestAnswer{Report: diagnose.Report{At: t.Stage.Now().UTC(), Rows: []diagnose.Row{}}}
 	switch {
 	case taken != "":
@@ -83,6 +96,18 @@ func (t Tests) IdP(ctx context.Context, a TestAsk) (TestAnswer, error) {
 	}
 	answer.Assertion, answer.Passed = &result, answer.Passed && result.Granted
 	return answer, nil
+}
+
+func (t Tests) event(uid tenant.UID, entry *federation.IdentityProvider, a TestAsk) audit.Event {
+	now := t.Stage.Now()
+	e := audit.Event{
+		ID: id.New(id.Event, now), At: now, Tenant: uid, Trace: a.Trace, Type: audit.TypeIdPTested, Outcome: audit.Allowed, Principal: a.By,
+		Detail: map[string]string{"draft": strconv.FormatBool(a.Draft != nil), "assertion": strconv.FormatBool(a.Assertion != "")},
+	}
+	if entry != nil {
+		e.IdP, e.Detail["issuer"] = entry.Name, entry.Issuer
+	}
+	return e
 }
 
 // entry finds what is tested. taken is the name of the entry that has a draft's issuer.

@@ -32,6 +32,7 @@ func (s *Server) idpTests() rehearsal.Tests {
 	return rehearsal.Tests{
 		Pictures: s.source,
 		Tester:   diagnose.Tester{Fetch: door, Now: s.Now},
+		Journal:  s.ledger,
 		Stage:    rehearsal.Stage{Grant: s.grants.Config, Clients: s.source.Clients(), Fetch: door, Now: s.Now},
 	}
 }

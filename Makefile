@@ -31,7 +31,7 @@ lint: ## golangci-lint with .golangci.yml
 	@deploy/ci/lint.sh ./...
 
 .PHONY: bench
-bench: ## measure the grant on PostgreSQL and SQLite (BENCHFLAGS=…)
+bench: ## measure every endpoint on PostgreSQL and SQLite (BENCHFLAGS=…)
 	@deploy/ci/install-tools.sh postgres
 	@deploy/ci/postgres.sh run --durable -- go run ./e2e/bench $(BENCHFLAGS)
 

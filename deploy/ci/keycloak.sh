@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# A Keycloak for tests: the pinned distribution, in memory, on a free loopback port.
+# A Keycloak for tests and for make bench: the pinned distribution, in memory unless told otherwise, on a free loopback port.
 #
-#   keycloak.sh fetch [--features LIST]                    gets and builds it, once; prints its folder
-#   keycloak.sh start [--features LIST] --realm FILE…      prints export lines: eval "$(keycloak.sh start …)"
+#   keycloak.sh fetch [OPTION…]                            gets and builds it, once; prints its folder
+#   keycloak.sh start [OPTION…] --realm FILE…              prints export lines: eval "$(keycloak.sh start …)"
 #   keycloak.sh stop [FOLDER]                              stops what start made and removes it
-#   keycloak.sh run [--features LIST] --realm FILE… -- COMMAND…
+#   keycloak.sh run [OPTION…] --realm FILE… -- COMMAND…
+#
+# OPTION is --features LIST, or --db KIND for one that is not in memory: KC_DB_URL,
+# KC_DB_USERNAME and KC_DB_PASSWORD say where.
 #
 # CHANCERY_TEST_KEYCLOAK_URL is where it answers, without a trailing slash. A realm
 # file is what Keycloak exports and is named REALM-realm.json; ${NAME} in it is the
@@ -21,12 +24,14 @@ PATIENCE=120 # seconds until it must be ready; a busy machine takes its time
 export JAVA_OPTS_KC_HEAP="${JAVA_OPTS_KC_HEAP:--Xms64m -Xmx512m}"
 
 features=''
+db=dev-mem
 realms=()
 command=()
 read_arguments() {
   while (($# > 0)); do
     case "$1" in
     --features) features="$2" && shift 2 ;;
+    --db) db="$2" && shift 2 ;;
     --realm) realms+=("$(realpath "$2")") && shift 2 ;;
     --) shift && command=("$@") && return ;;
     *) die "unknown argument: $1" ;;
@@ -37,6 +42,7 @@ read_arguments() {
 fetch() {
   local built archive making lock
   built="$KEYCLOAK_CACHE/keycloak-$KEYCLOAK_VERSION${features:+-$features}"
+  [[ "$db" == dev-mem ]] || built+="-$db"
   if [[ ! -d "$built" ]]; then
     java_ready || die "Java 17 or newer is missing: deploy/ci/install-tools.sh keycloak"
     mkdir -p "$KEYCLOAK_CACHE"
@@ -48,7 +54,7 @@ fetch() {
       [[ -f "$archive" ]] || download "$archive"
       making="$(mktemp -d "$KEYCLOAK_CACHE/making.XXXXXX")"
       unzip -q "$archive" -d "$making" || { rm -rf "$making"; die "cannot unpack $archive"; }
-      "$making/keycloak-$KEYCLOAK_VERSION/bin/kc.sh" build --db=dev-mem --cache=local --health-enabled=true \
+      "$making/keycloak-$KEYCLOAK_VERSION/bin/kc.sh" build "--db=$db" --cache=local --health-enabled=true \
         ${features:+"--features=$features"} >"$making/log" 2>&1 ||
         { cat "$making/log" >&2; rm -rf "$making"; die "Keycloak cannot be built"; }
       mv "$making/keycloak-$KEYCLOAK_VERSION" "$built"
@@ -147,5 +153,5 @@ fetch | start | run)
   "$verb"
   ;;
 stop) stop "$@" ;;
-*) die "usage: keycloak.sh fetch | start | run [--features LIST] --realm FILE… [-- COMMAND…] | stop [FOLDER]" ;;
+*) die "usage: keycloak.sh fetch | start | run [--features LIST] [--db KIND] --realm FILE… [-- COMMAND…] | stop [FOLDER]" ;;
 esac

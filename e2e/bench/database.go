@@ -97,20 +97,8 @@ func (d *database) cpu() func() (time.Duration, error) {
 		if err != nil {
 			return 0, err
 		}
-		entries, err := os.ReadDir("/proc")
-		if err != nil {
-			return 0, err
-		}
-		for _, entry := range entries {
-			pid, err := strconv.Atoi(entry.Name())
-			if err != nil {
-				continue
-			}
-			fields, err := stat(pid)
-			if err != nil || fields[1] != strconv.Itoa(d.postmaster) {
-				continue // gone since, or another's
-			}
-			if child, err := cpuOf(pid, false); err == nil {
+		for _, pid := range pidsWhere(func(fields []string) bool { return fields[1] == strconv.Itoa(d.postmaster) }) {
+			if child, err := cpuOf(pid, false); err == nil { // else gone since
 				used += child
 			}
 		}
@@ -118,22 +106,27 @@ func (d *database) cpu() func() (time.Duration, error) {
 	}
 }
 
-// verify counts what the server left: every token that was received, and no other, has its row and its redemption.
-func (d *database) verify(ctx context.Context, tokens int) error {
-	root, err := url.Parse(d.server)
-	if err != nil {
-		return err
-	}
-	root.Path = "/" + d.name
-	c, err := pgx.Connect(ctx, root.String())
+// verify counts what the server left: everything that was answered, and nothing else, has its rows.
+func (d *database) verify(ctx context.Context, left rows) error {
+	c, err := d.superuser(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = c.Close(ctx) }()
-	return agree(tokens, func(query string) (n int, err error) {
+	return agree(left, func(query string) (n int, err error) {
 		err = c.QueryRow(ctx, query).Scan(&n)
 		return n, err
 	})
+}
+
+// superuser connects to this database as who made it.
+func (d *database) superuser(ctx context.Context) (*pgx.Conn, error) {
+	root, err := url.Parse(d.server)
+	if err != nil {
+		return nil, err
+	}
+	root.Path = "/" + d.name
+	return pgx.Connect(ctx, root.String())
 }
 
 func (d *database) drop(ctx context.Context) error {
@@ -150,35 +143,39 @@ func (d *database) drop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-func verifySQLite(ctx context.Context, file string, tokens int) (err error) {
+func verifySQLite(ctx context.Context, file string, left rows) (err error) {
 	db, err := sql.Open("sqlite", "file:"+file)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	return agree(tokens, func(query string) (n int, err error) {
+	return agree(left, func(query string) (n int, err error) {
 		err = db.QueryRowContext(ctx, query).Scan(&n)
 		return n, err
 	})
 }
 
 // agree compares the client's count with the database's.
-func agree(tokens int, count func(query string) (int, error)) error {
+func agree(left rows, count func(query string) (int, error)) error {
+	const redeemed = "select count(*) from redemptions where space = "
 	for _, row := range []struct {
 		what, query string
+		wanted      int
 		atLeast     bool
 	}{
-		{"issued tokens", "select count(*) from issued_tokens", false},
-		{"redeemed assertions", "select count(*) from redemptions", false},
-		{"audit events", "select count(*) from audit_events", true},
-		{"recorded decisions", "select count(*) from decisions", false},
+		{"issued tokens", "select count(*) from issued_tokens", left.tokens, false},
+		{"recorded decisions", "select count(*) from decisions", left.tokens, false},
+		{"audit events", "select count(*) from audit_events", left.tokens + left.revoked, true},
+		{"redeemed assertions", redeemed + "'assertion'", left.assertions, false},
+		{"used proofs", redeemed + "'dpop'", left.proofs, false},
+		{"revoked tokens", redeemed + "'revoked_token'", left.revoked, false},
 	} {
 		n, err := count(row.query)
 		if err != nil {
 			return err
 		}
-		if n < tokens || (n > tokens && !row.atLeast) {
-			return fmt.Errorf("%d tokens were received, the database has %d %s", tokens, n, row.what)
+		if n < row.wanted || (n > row.wanted && !row.atLeast) {
+			return fmt.Errorf("the client was told of %d, the database has %d %s", row.wanted, n, row.what)
 		}
 	}
 	return nil

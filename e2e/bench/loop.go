@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/http/httputil"
 	"strconv"
 	"time"
@@ -24,7 +25,11 @@ type loop struct {
 	connection net.Conn
 	reader     *bufio.Reader
 	body       []byte
+	nonce      string // the last DPoP-Nonce
+	retryAfter bool   // the last answer said when to come back
 	latencies  []time.Duration
+	shed       int // answers that said to come back later
+	kept       [][]byte
 	failures   failures
 }
 
@@ -45,23 +50,36 @@ func (l *loop) close() {
 	}
 }
 
-// ask sends one prepared request and checks its answer. Whatever is no token is a failure.
-func (l *loop) ask(request []byte) {
-	begun := time.Now()
-	status, err := l.exchange(request)
-	took := time.Since(begun)
-	switch {
-	case err != nil:
-		l.fail(err.Error())
-		l.close()
-		if err := l.dial(context.Background(), l.address); err != nil {
+// ask sends one prepared request and checks its answer. Whatever is no good answer is a failure, except being told to come
+// back later where that is expected: then it is asked again.
+func (l *loop) ask(request []byte, r round) {
+	for {
+		begun := time.Now()
+		status, err := l.exchange(request)
+		took := time.Since(begun)
+		switch {
+		case err != nil:
 			l.fail(err.Error())
-			time.Sleep(10 * time.Millisecond) // a server that is gone is not asked in a spin
+			l.close()
+			if err := l.dial(context.Background(), l.address); err != nil {
+				l.fail(err.Error())
+				time.Sleep(10 * time.Millisecond) // a server that is gone is not asked in a spin
+			}
+		case r.impatience > 0 && status == http.StatusServiceUnavailable && l.retryAfter:
+			l.shed++
+			time.Sleep(r.impatience)
+			if time.Now().Before(r.deadline) {
+				continue
+			}
+		case status != http.StatusOK || !r.good(l.body):
+			l.fail(fmt.Sprintf("status %d: %.*s", status, shownOfBody, l.body))
+		default:
+			l.latencies = append(l.latencies, took)
+			if r.keep {
+				l.kept = append(l.kept, bytes.Clone(l.body))
+			}
 		}
-	case status != 200 || !carriesToken(l.body):
-		l.fail(fmt.Sprintf("status %d: %.*s", status, shownOfBody, l.body))
-	default:
-		l.latencies = append(l.latencies, took)
+		return
 	}
 }
 
@@ -95,6 +113,7 @@ func (l *loop) readAnswer() (status int, err error) {
 		return 0, err
 	}
 	length, chunked := -1, false
+	l.retryAfter = false
 	for {
 		line, err := l.reader.ReadSlice('\n')
 		if err != nil {
@@ -110,6 +129,10 @@ func (l *loop) readAnswer() (status int, err error) {
 			if length, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
 				return 0, err
 			}
+		case bytes.EqualFold(name, []byte("DPoP-Nonce")):
+			l.nonce = string(bytes.TrimSpace(value))
+		case bytes.EqualFold(name, []byte("Retry-After")):
+			l.retryAfter = true
 		case bytes.EqualFold(name, []byte("Transfer-Encoding")):
 			chunked = bytes.EqualFold(bytes.TrimSpace(value), []byte("chunked"))
 		}
@@ -133,10 +156,4 @@ func (l *loop) readBody(length int, chunked bool) (err error) {
 	l.body = l.body[:length]
 	_, err = io.ReadFull(l.reader, l.body)
 	return err
-}
-
-// carriesToken reports whether there is an access token that is not empty.
-func carriesToken(body []byte) bool {
-	_, after, found := bytes.Cut(body, []byte(`"access_token":"`))
-	return found && len(after) > 0 && after[0] != '"'
 }

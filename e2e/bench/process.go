@@ -24,15 +24,18 @@ const (
 	stopWithin  = 20 * time.Second
 )
 
-// process is a server that we started.
+// process is a server that we started, or that a script started for us.
 type process struct {
-	command *exec.Cmd
-	log     bytes.Buffer
-	done    chan error
+	command  *exec.Cmd
+	log      bytes.Buffer
+	done     chan error
+	profiles string // where it shows its profiles, if it was built for that
+	group    int    // what a script started: a group of processes, instead of a command
 }
 
-func start(ctx context.Context, path string, args ...string) (*process, error) {
+func start(ctx context.Context, environment []string, path string, args ...string) (*process, error) {
 	p := &process{command: exec.CommandContext(ctx, path, args...), done: make(chan error, 1)} //nolint:gosec // it is this program, or the binary that it was told to measure
+	p.command.Env = append(os.Environ(), environment...)
 	p.command.Stdout, p.command.Stderr = &p.log, &p.log
 	p.command.Cancel = func() error { return p.command.Process.Signal(syscall.SIGTERM) }
 	p.command.WaitDelay = stopWithin
@@ -99,7 +102,43 @@ func tail(log string) string {
 	return log[max(0, len(log)-shown):]
 }
 
-func (p *process) cpu() (time.Duration, error) { return cpuOf(p.command.Process.Pid, false) }
+func (p *process) cpu() (used time.Duration, err error) {
+	for _, pid := range p.pids() {
+		one, err := cpuOf(pid, false)
+		if err != nil {
+			return 0, err
+		}
+		used += one
+	}
+	return used, nil
+}
+
+// pids are the processes that the server is.
+func (p *process) pids() []int {
+	if p.group == 0 {
+		return []int{p.command.Process.Pid}
+	}
+	return pidsWhere(func(fields []string) bool { return fields[2] == strconv.Itoa(p.group) }) // pgrp (proc(5))
+}
+
+// pidsWhere finds processes by their stat.
+func pidsWhere(wanted func(fields []string) bool) []int {
+	var found []int
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		if fields, err := stat(pid); err == nil && wanted(fields) { // else gone since
+			found = append(found, pid)
+		}
+	}
+	return found
+}
 
 // cpuOf is the CPU time that a process used, with that of its children that have ended if reaped.
 func cpuOf(pid int, reaped bool) (time.Duration, error) {
@@ -135,9 +174,20 @@ func stat(pid int) ([]string, error) {
 	return fields, nil
 }
 
-// memory reads a size from /proc/PID/status, in KiB.
-func (p *process) memory(name string) (int, error) {
-	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.command.Process.Pid), "status"))
+// memory reads a size from /proc/PID/status, in KiB, of all processes together.
+func (p *process) memory(name string) (sum int, err error) {
+	for _, pid := range p.pids() {
+		n, err := statusOf(pid, name)
+		if err != nil {
+			return 0, err
+		}
+		sum += n
+	}
+	return sum, nil
+}
+
+func statusOf(pid int, name string) (int, error) {
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
 	if err != nil {
 		return 0, err
 	}

@@ -10,16 +10,23 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"text/tabwriter"
+	"time"
 )
 
 // Result is everything that was measured in one run, as results.json has it.
 type Result struct {
-	Machine  Machine    `json:"machine"`
-	Duration float64    `json:"seconds_per_level"`
-	Users    int        `json:"users"`
-	Entries  int        `json:"policy_entries"`
-	Subjects []Measured `json:"subjects"`
+	Machine     Machine      `json:"machine"`
+	Begun       time.Time    `json:"begun"`
+	Duration    float64      `json:"seconds_per_round"`
+	Rounds      int          `json:"rounds"`
+	Users       int          `json:"users"`
+	Entries     int          `json:"policy_entries"`
+	BinaryKiB   int          `json:"binary_kib"`
+	Started     []Started    `json:"started"`
+	Rows        []Row        `json:"rows"`
+	Comparisons []Comparison `json:"comparisons,omitempty"`
+	Overload    []Overload   `json:"overload,omitempty"`
+	Scale       []Scale      `json:"scale,omitempty"`
 }
 
 // Machine is where it was measured. Client, server and database share its cores.
@@ -28,19 +35,20 @@ type Machine struct {
 	Cores             int
 }
 
-// Measured is one subject.
-type Measured struct {
+// Started is one subject: how long it took to be ready, and its memory.
+type Started struct {
 	Subject      string  `json:"subject"`
 	FirstReadyMS float64 `json:"first_ready_ms,omitempty"` // with an empty database and objects in files
 	FilesReadyMS float64 `json:"files_ready_ms,omitempty"` // with objects in files that the database has already
 	ReadyMS      float64 `json:"ready_ms,omitempty"`       // with objects in the database only
 	IdleKiB      int     `json:"idle_kib,omitempty"`
-	PeakKiB      int     `json:"peak_kib"`
-	Levels       []Level `json:"levels"`
+	PeakKiB      int     `json:"peak_kib"` // over all that it was asked since its last start
 }
 
-// Level is one number of connections. CPU times are microseconds a request.
-type Level struct {
+// Row is one path of one subject at one number of connections. CPU times are microseconds a request.
+type Row struct {
+	Path        string   `json:"path"`
+	Subject     string   `json:"subject"`
 	Connections int      `json:"connections"`
 	Answers     int      `json:"answers"`
 	Failures    failures `json:"failures,omitempty"`
@@ -50,15 +58,27 @@ type Level struct {
 	P99MS       float64  `json:"p99_ms"`
 	ServerCPU   float64  `json:"server_cpu_us"`
 	DatabaseCPU *float64 `json:"database_cpu_us,omitempty"`
+	RSSKiB      int      `json:"rss_kib"`
+	OfYardstick float64  `json:"of_yardstick,omitempty"`
 	Others      float64  `json:"others_share"` // of the machine, used by neither server, database nor client
 }
 
-func (l load) level(connections int) Level {
+// Comparison is a path of ours on PostgreSQL against Keycloak's.
+type Comparison struct {
+	Path        string  `json:"path"`
+	Connections int     `json:"connections"`
+	Rate        float64 `json:"rate_ratio"`
+	CPU         float64 `json:"cpu_ratio"` // server and database
+	P99         float64 `json:"p99_ratio"`
+}
+
+func (l load) row(path, subject string, connections int) Row {
 	n := float64(max(1, l.answers))
-	v := Level{
+	v := Row{
+		Path: path, Subject: subject,
 		Connections: connections, Answers: l.answers, Failures: l.failures, Seconds: l.elapsed.Seconds(), PerSecond: l.rate(),
 		P50MS: milliseconds(quantile(l.latencies, 0.5)), P99MS: milliseconds(quantile(l.latencies, 0.99)),
-		ServerCPU: float64(l.server.Microseconds()) / n, Others: l.others,
+		ServerCPU: float64(l.server.Microseconds()) / n, RSSKiB: l.rss, Others: l.others,
 	}
 	if l.known {
 		used := float64(l.database.Microseconds()) / n
@@ -82,12 +102,50 @@ func thisMachine() Machine {
 	return m
 }
 
-// write prints the table and leaves results.json and the plot in the folder.
-func (r Result) write(w io.Writer, folder string) error {
-	if len(r.Subjects) == 0 {
+// relate holds each row against its yardstick, and ours against Keycloak's.
+func (r *Result) relate() {
+	for i := range r.Rows {
+		row := &r.Rows[i]
+		yardstick := pathOf(row.Path).yardstick
+		if other, ok := r.find(yardstick, yardstick, row.Connections); ok && other.PerSecond > 0 {
+			row.OfYardstick = row.PerSecond / other.PerSecond
+		}
+		if row.Subject != subjectPostgres {
+			continue
+		}
+		if other, ok := r.find(row.Path, subjectKeycloak, row.Connections); ok && other.PerSecond > 0 && other.cpu() > 0 && other.P99MS > 0 {
+			r.Comparisons = append(r.Comparisons, Comparison{
+				Path: row.Path, Connections: row.Connections,
+				Rate: row.PerSecond / other.PerSecond, CPU: row.cpu() / other.cpu(), P99: row.P99MS / other.P99MS,
+			})
+		}
+	}
+}
+
+func (r *Result) find(path, subject string, connections int) (Row, bool) {
+	for _, row := range r.Rows {
+		if row.Path == path && row.Subject == subject && row.Connections == connections {
+			return row, true
+		}
+	}
+	return Row{}, false
+}
+
+// cpu is the server's and the database's.
+func (r Row) cpu() float64 {
+	if r.DatabaseCPU == nil {
+		return r.ServerCPU
+	}
+	return r.ServerCPU + *r.DatabaseCPU
+}
+
+// write prints the tables and leaves results.json and the plot in the folder.
+func (r *Result) write(w io.Writer, folder string) error {
+	if len(r.Rows)+len(r.Overload)+len(r.Scale) == 0 {
 		return errors.New("nothing was measured")
 	}
-	r.table(w)
+	r.relate()
+	r.tables(w)
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
@@ -98,7 +156,7 @@ func (r Result) write(w io.Writer, folder string) error {
 	picture := filepath.Join(folder, "bench.svg")
 	if err := errors.Join(
 		os.WriteFile(filepath.Join(folder, "results.json"), append(text, '\n'), 0o644),
-		os.WriteFile(picture, []byte(plot(r)), 0o644),
+		os.WriteFile(picture, []byte(plot(r.Rows)), 0o644),
 	); err != nil {
 		return err
 	}
@@ -108,58 +166,4 @@ func (r Result) write(w io.Writer, folder string) error {
 		return nil //nolint:nilerr // the picture is there already; PNG is for those who have the converter
 	}
 	return exec.Command(converter, "-o", filepath.Join(folder, "bench.png"), picture).Run() //nolint:noctx // it takes a moment
-}
-
-func (r Result) table(w io.Writer) {
-	fmt.Fprintf(w, "%d cores (%s), shared by client, server and database; %s; %.0f s a row; %d policy entries\n\n",
-		r.Machine.Cores, r.Machine.CPU, r.Machine.Go, r.Duration, r.Entries)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "subject\tconnections\trequests/s\tp50 ms\tp99 ms\tserver µs CPU\tdatabase µs CPU\tof verify+sign\tothers\tfailures\t")
-	for _, s := range r.Subjects {
-		for _, l := range s.Levels {
-			fmt.Fprintf(t, "%s\t%d\t%.0f\t%.2f\t%.2f\t%.0f\t%s\t%s\t%.0f %%\t%d\t\n", s.Subject, l.Connections, l.PerSecond, l.P50MS, l.P99MS,
-				l.ServerCPU, orDash(l.DatabaseCPU), r.ratio(l), 100*l.Others, total(l.Failures))
-		}
-	}
-	_ = t.Flush()
-	fmt.Fprintln(w)
-	t = tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "subject\tready ms\twith files ms\tfirst start ms\tidle MiB\tpeak MiB\t")
-	for _, s := range r.Subjects {
-		if s.ReadyMS > 0 {
-			fmt.Fprintf(t, "%s\t%.0f\t%.0f\t%.0f\t%.1f\t%.1f\t\n", s.Subject, s.ReadyMS, s.FilesReadyMS, s.FirstReadyMS, mebibytes(s.IdleKiB), mebibytes(s.PeakKiB))
-		}
-	}
-	_ = t.Flush()
-}
-
-// ratio holds a level against one verify and one sign at as many connections.
-func (r Result) ratio(l Level) string {
-	for _, s := range r.Subjects {
-		if s.Subject != subjectSign {
-			continue
-		}
-		for _, other := range s.Levels {
-			if other.Connections == l.Connections && other.PerSecond > 0 {
-				return fmt.Sprintf("%.0f %%", 100*l.PerSecond/other.PerSecond)
-			}
-		}
-	}
-	return "–"
-}
-
-func orDash(v *float64) string {
-	if v == nil {
-		return "–"
-	}
-	return fmt.Sprintf("%.0f", *v)
-}
-
-func mebibytes(kib int) float64 { return float64(kib) / 1024 }
-
-func total(f failures) (n int) {
-	for _, count := range f {
-		n += count
-	}
-	return n
 }

@@ -4,20 +4,24 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"encoding/base64"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"text/template"
 )
 
 const (
-	idpIssuer   = "https://idp.bench.example"
-	resourceURI = "https://mcp.bench.example/notes"
-	clientID    = "bench-agent"
-	keyID       = "bench-key"
+	idpIssuer      = "https://idp.bench.example"
+	plainIssuer    = "https://plain.bench.example"
+	platformIssuer = "https://platform.bench.example"
+	resourceURI    = "https://mcp.bench.example/notes"
+	clientID       = "bench-agent"
+	serverID       = "bench-server" // of the resource: it introspects
+	keyID          = "bench-key"
 )
 
 // scene is what one subject is measured with: an IdP's key, a client's secret, users and a policy, in a folder of its own.
@@ -26,32 +30,49 @@ type scene struct {
 	public       string // host:port
 	admin        string
 	issuer       string
+	plainIssuer  string
+	keycloak     bool
+	target       string // what a request must say of where its token is for, beside an assertion that does not
 	key          *ecdsa.PrivateKey
+	proofKey     *ecdsa.PrivateKey
+	proofJWK     map[string]any
+	nonce        string
 	clientSecret string
 	users        int
 	entries      int
+	idps         int    // copies of the IdP that take turns; none: the one there is
+	clients      int    // copies of the client
 	config       string // path of the configuration file, once configured
 	settings     map[string]any
+	environment  []string
+
+	made atomic.Int64 // requests so far
+	left rows         // what their answers left
 }
 
 func newScene(folder string, o options) (*scene, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	public, err := freeAddress()
-	if err != nil {
-		return nil, err
-	}
-	admin, err := freeAddress()
-	if err != nil {
-		return nil, err
-	}
 	s := &scene{
-		folder: folder, public: public, admin: admin, issuer: "http://" + public, key: key,
+		folder: folder, plainIssuer: plainIssuer, target: "&resource=" + url.QueryEscape(resourceURI),
 		clientSecret: rand.Text() + rand.Text(), users: o.users, entries: o.entries,
 	}
-	return s, nil
+	for _, key := range []**ecdsa.PrivateKey{&s.key, &s.proofKey} {
+		made, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			return nil, err
+		}
+		*key = made
+	}
+	for _, address := range []*string{&s.public, &s.admin} {
+		free, err := freeAddress()
+		if err != nil {
+			return nil, err
+		}
+		*address = free
+	}
+	s.issuer = "http://" + s.public
+	var err error
+	s.proofJWK, err = jwk(&s.proofKey.PublicKey)
+	return s, err
 }
 
 // freeAddress is a loopback address that nobody listened on a moment ago.
@@ -71,7 +92,7 @@ func (s *scene) configure(databaseURL, ownerURL string) error {
 		return err
 	}
 	secret, token := filepath.Join(s.folder, "client-secret"), filepath.Join(s.folder, "admin-token")
-	x, y, err := s.coordinates()
+	public, err := jwk(&s.key.PublicKey)
 	if err != nil {
 		return err
 	}
@@ -84,7 +105,8 @@ func (s *scene) configure(databaseURL, ownerURL string) error {
 		secret: s.clientSecret,
 		token:  rand.Text() + rand.Text(),
 		filepath.Join(objects, "10-trust.yaml"): render(trust, map[string]any{
-			"Issuer": idpIssuer, "KeyID": keyID, "X": x, "Y": y, "Client": clientID, "SecretFile": secret, "Resource": resourceURI,
+			"Issuer": idpIssuer, "Plain": plainIssuer, "Platform": platformIssuer, "KeyID": keyID, "X": public["x"], "Y": public["y"],
+			"Client": clientID, "Server": serverID, "SecretFile": secret, "Resource": resourceURI, "CopySubject": copySubject,
 		}),
 		filepath.Join(objects, "20-users.yaml"):  s.userObjects(),
 		filepath.Join(objects, "30-policy.yaml"): s.policyObject(),
@@ -103,37 +125,46 @@ func (s *scene) forgetFiles() error {
 	return os.WriteFile(s.config, []byte(render(configuration, s.settings)), 0o600)
 }
 
-func (s *scene) coordinates() (x, y string, err error) {
-	point, err := s.key.PublicKey.Bytes() // 4 ‖ x ‖ y
-	if err != nil {
-		return "", "", err
-	}
-	half := (len(point) - 1) / 2
-	encode := base64.RawURLEncoding.EncodeToString
-	return encode(point[1 : 1+half]), encode(point[1+half:]), nil
-}
-
 // userObjects: each user is in five groups; one of them has an entry in the policy of his own, the others share one.
 func (s *scene) userObjects() string {
 	var text strings.Builder
 	for i := range s.users {
 		fmt.Fprintf(&text, "---\napiVersion: chancery/v1\nkind: User\nmetadata: {name: user-%d}\n"+
-			"spec: {email: user-%[1]d@bench.example, status: active, groups: [%s, everyone, staff-%d, floor-%d, building-1], identities: [{idp: bench, sub: %s}]}\n",
+			"spec: {email: user-%[1]d@bench.example, status: active, groups: [%s, everyone, staff-%d, floor-%d, building-1], "+
+			"identities: [{idp: bench, sub: %s}, {idp: bench-plain, sub: %[5]s}]}\n",
 			i, group(i), i%10, i%4, subject(i))
 	}
 	return text.String()
 }
 
+// manyEntries are written as many groups of one grant: a document may have 1 MiB. For a decision it is the same.
+const manyEntries = 10_000
+
 func (s *scene) policyObject() string {
 	var text strings.Builder
 	text.WriteString(policyHead)
-	for i := range s.entries {
-		fmt.Fprintf(&text, "      - {groups: [%s], resource: notes, scopes: [\"notes:read\"]}\n", group(i))
+	entry := func(groups, resource string) {
+		fmt.Fprintf(&text, "      - {groups: [%s], resource: %s, scopes: [\"notes:read\"]}\n", groups, resource)
+	}
+	for i := range s.users {
+		entry(group(i), "notes-rs256")
+		entry(group(i), "notes-eddsa")
+	}
+	together := 1
+	if s.entries > manyEntries {
+		together = 100
+	}
+	for first := 0; first < s.entries; first += together {
+		groups := make([]string, 0, together)
+		for i := first; i < min(first+together, s.entries); i++ {
+			groups = append(groups, group(i))
+		}
+		entry(strings.Join(groups, ","), "notes")
 	}
 	return text.String()
 }
 
-func group(i int) string { return fmt.Sprintf("group-%05d", i) }
+func group(i int) string { return fmt.Sprintf("g%05d", i) }
 
 func subject(i int) string { return fmt.Sprintf("00u%07d", i) }
 

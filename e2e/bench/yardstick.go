@@ -39,7 +39,7 @@ func startYardstick(ctx context.Context, s *scene, name string) (*process, error
 	if err := os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600); err != nil {
 		return nil, err
 	}
-	p, err := start(ctx, self, yardstickCommand, name, s.public, keyFile)
+	p, err := start(ctx, nil, self, yardstickCommand, name, s.public, keyFile)
 	if err != nil {
 		return nil, err
 	}
@@ -51,22 +51,11 @@ func serveYardstick(args []string) error {
 	if len(args) != 3 {
 		return errors.New(yardstickCommand + " wants a name, an address and a key file")
 	}
-	gin.SetMode(gin.ReleaseMode)
-	router := gin.New()
-	router.GET("/readyz", func(c *gin.Context) { c.Status(http.StatusOK) })
-	switch args[0] {
-	case subjectEcho:
-		router.POST("/token", echo)
-	case subjectSign:
-		work, err := newVerifyAndSign(args[2])
-		if err != nil {
-			return err
-		}
-		router.POST("/token", work.token)
-	default:
-		return fmt.Errorf("no yardstick is called %q", args[0])
+	handler, err := yardstick(args[0], args[2])
+	if err != nil {
+		return err
 	}
-	server := &http.Server{Addr: args[1], Handler: router, ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Addr: args[1], Handler: handler, ReadHeaderTimeout: 5 * time.Second}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	failed := make(chan error, 1)
@@ -77,6 +66,31 @@ func serveYardstick(args []string) error {
 	case <-ctx.Done():
 		return server.Close()
 	}
+}
+
+func yardstick(name, keyFile string) (http.Handler, error) {
+	if name == subjectPing { // net/http and nothing else
+		mux := http.NewServeMux()
+		mux.HandleFunc("GET /readyz", func(http.ResponseWriter, *http.Request) {})
+		mux.HandleFunc("GET /ping", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("pong\n")) })
+		return mux, nil
+	}
+	gin.SetMode(gin.ReleaseMode)
+	router := gin.New()
+	router.GET("/readyz", func(c *gin.Context) { c.Status(http.StatusOK) })
+	switch name {
+	case subjectEcho:
+		router.POST("/token", echo)
+	case subjectSign:
+		work, err := newVerifyAndSign(keyFile)
+		if err != nil {
+			return nil, err
+		}
+		router.POST("/token", work.token)
+	default:
+		return nil, fmt.Errorf("no yardstick is called %q", name)
+	}
+	return router, nil
 }
 
 type answer struct {

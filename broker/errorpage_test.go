@@ -30,7 +30,7 @@ func TestErrorPages(t *testing.T) {
 		if _, who, _ := strings.Cut(text, "Who fixes it</dt><dd>"); strings.HasPrefix(who, row.Who+"<") {
 			t.Errorf("%s: nobody knows who %q is", row.Code, row.Who)
 		}
-		if strings.Contains(text, "access_denied") != row.Entitlement {
+		if strings.Contains(text, " or <code>access_denied") != row.Entitlement {
 			t.Errorf("%s: entitlement %v", row.Code, row.Entitlement)
 		}
 	}

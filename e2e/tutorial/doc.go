@@ -1,0 +1,5 @@
+// Package tutorial types what docs/tutorial.md tells a developer to type, in a
+// folder of his and with the built binary, and holds the page to what comes.
+//
+// It has tests only.
+package tutorial

@@ -16,6 +16,13 @@ const (
 	maxPrivateDepth = 8
 )
 
+// Checks of claims whose names an issuer or an administrator chooses: a check's own
+// name is counted, and must be one of few.
+const (
+	checkGroups  = "groups"
+	checkPrivate = "private claims"
+)
+
 // GroupsState tells how much is known of the subject's groups.
 type GroupsState string
 
@@ -52,7 +59,7 @@ func ReadGroups(claims jws.Claims, rules federation.ClaimRules, trail *federatio
 		return none, err
 	}
 	if left != "" {
-		trail.Pass(rules.Groups, left, "groups were left out")
+		trail.Pass(checkGroups, left, "groups were left out")
 		return Groups{State: GroupsOverage}, nil
 	}
 	value, present := claims.Value(rules.Groups)
@@ -66,13 +73,13 @@ func ReadGroups(claims jws.Claims, rules federation.ClaimRules, trail *federatio
 	case []any:
 		elements = value
 	default:
-		return none, trail.Refuse(federation.CodeGroupsMalformed, rules.Groups, "", "a list of names", nil)
+		return none, trail.Refuse(federation.CodeGroupsMalformed, checkGroups, rules.Groups, "a list of names", nil)
 	}
 	values, ok := plainStrings(elements)
 	if !ok || len(values) > MaxGroups {
-		return none, trail.Refuse(federation.CodeGroupsMalformed, rules.Groups, strconv.Itoa(len(elements))+" elements", "at most 2000 names", nil)
+		return none, trail.Refuse(federation.CodeGroupsMalformed, checkGroups, rules.Groups+": "+strconv.Itoa(len(elements))+" elements", "at most 2000 names", nil)
 	}
-	trail.Pass(rules.Groups, strconv.Itoa(len(values))+" groups", "a list of names")
+	trail.Pass(checkGroups, rules.Groups+": "+strconv.Itoa(len(values))+" groups", "a list of names")
 	return Groups{State: GroupsComplete, Values: values}, nil
 }
 
@@ -128,7 +135,7 @@ func (w *walk) readPrivate(c *claimSet) error {
 		}
 		value, _ := c.claims.Value(name)
 		if !jws.Within(value, maxPrivateDepth) {
-			return w.trail.Refuse(federation.CodeClaimMalformed, name, "deeper", "at most 8 levels", nil)
+			return w.trail.Refuse(federation.CodeClaimMalformed, checkPrivate, name, "at most 8 levels", nil)
 		}
 		w.private[name] = value
 	}

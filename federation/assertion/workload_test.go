@@ -2,6 +2,7 @@ package assertion_test
 
 import (
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -217,5 +218,38 @@ func TestSPIFFEBundle(t *testing.T) {
 	other.refused(other.idp.Workload(), federation.CodeKeysUnavailable)
 	if !slices.Contains(other.entry.Assertions.Profiles, federation.ProfileWorkload) {
 		t.Error("the entry is another than was meant")
+	}
+}
+
+// Names of checks are the program's: they are counted, and what an issuer chooses would make a series of metrics each.
+func TestChecksAreNamedHere(t *testing.T) {
+	deep := map[string]any{}
+	for range 10 {
+		deep = map[string]any{"x": deep}
+	}
+	for _, profile := range profiles() {
+		s := sceneOf(t, profile)
+		s.entry.Claims = federation.ClaimRules{Groups: "https://acme.com/teams", GroupsFrom: []federation.GroupsFrom{federation.GroupsFromClaim}}
+		for _, options := range [][]idptest.Option{
+			{idptest.WithClaim("https://acme.com/chosen", deep)},
+			{idptest.WithClaim("https://acme.com/teams", []string{"a"})},
+			{idptest.WithClaim("https://acme.com/teams", true)},
+			{idptest.WithClaim("https://acme.com/teams:src1", true)},
+		} {
+			var checks []federation.Check
+			v, err := s.verify(s.idp.Assertion(profile, "alice", options...))
+			if refusal, ok := errors.AsType[*federation.Refusal](err); ok {
+				checks = refusal.Checks
+			} else if err != nil {
+				t.Fatal(err)
+			} else {
+				checks = v.Checks()
+			}
+			for _, c := range checks {
+				if strings.Contains(c.Name, "acme.com") {
+					t.Errorf("%s: a check is named %q", profile, c.Name)
+				}
+			}
+		}
 	}
 }

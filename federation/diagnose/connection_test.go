@@ -2,6 +2,7 @@ package diagnose_test
 
 import (
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -159,6 +160,26 @@ func TestOneFaultOneRow(t *testing.T) {
 }
 
 // What was not looked at did not pass.
+// What an IdP says at length is cut: a report is for people.
+func TestLongTextIsCut(t *testing.T) {
+	long := strings.Repeat("x", 40_000)
+	for name, body := range map[string]string{
+		"jwks_uri": `{"issuer":"ISSUER","jwks_uri":"https://keys.invalid/` + long + `"}`,
+		"issuer":   `{"issuer":"https://` + long + `","jwks_uri":"https://keys.invalid/"}`,
+		"members":  `{"issuer":"ISSUER","jwks_uri":"https://keys.invalid/","` + long + `":1,"` + long + `":2}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, nil)
+			s.serve = answer("application/json", strings.ReplaceAll(body, "ISSUER", s.server.URL))
+			report := s.test()
+			text, err := json.Marshal(report)
+			if err != nil || len(text) > 12<<10 || report.Passed() {
+				t.Errorf("%d bytes, %v, passed %v", len(text), err, report.Passed())
+			}
+		})
+	}
+}
+
 func TestWhatComesAfterAFailureIsSkipped(t *testing.T) {
 	s := newSite(t, nil)
 	s.server.Close()

@@ -27,25 +27,25 @@ func (t Tester) keys(ctx context.Context, r *Report, source jwks.Source, locatio
 		}
 	}
 	if failed := t.failure(sight, err); failed.Check != "" { // its own host: the row of the network says why
-		failed.Notes = append([]string{location, failed.Check + " failed"}, failed.Notes...)
+		failed.Notes = append([]string{clip(location), failed.Check + " failed"}, failed.Notes...)
 		failed.Check = CheckKeys
 		r.add(failed)
 		return nil, clock, false
 	}
 	if err != nil {
-		r.add(Row{Check: CheckKeys, Status: Fail, Code: CodeKeysFailed, Seen: err.Error(), Expected: "200 and a JWK set", Change: "ask who runs the IdP", Notes: []string{location}})
+		r.add(Row{Check: CheckKeys, Status: Fail, Code: CodeKeysFailed, Seen: err.Error(), Expected: "200 and a JWK set", Change: "ask who runs the IdP", Notes: []string{clip(location)}})
 		return nil, clock, false
 	}
 	keys, dropped, err := source.Parse(response.Body)
 	if err != nil {
 		r.add(Row{
 			Check: CheckKeys, Status: Fail, Code: CodeKeysFailed, Seen: err.Error(), Expected: "a JWK set with a usable key",
-			Change: "ask who runs the IdP", Notes: append([]string{location}, warnings(dropped)...),
+			Change: "ask who runs the IdP", Notes: append([]string{clip(location)}, warnings(dropped)...),
 		})
 		return nil, clock, false
 	}
 	row := keysRow(keys, dropped)
-	row.Notes = append([]string{location}, row.Notes...)
+	row.Notes = append([]string{clip(location)}, row.Notes...)
 	r.add(row)
 	return keys, clock, true
 }

@@ -51,8 +51,9 @@ func (e *Endpoints) authenticate(ctx context.Context, c *call) error {
 
 // find verifies the token and reads its record. Nobody is refused here for what
 // the token is: it is found or it is not. token_type_hint is not looked at
-// (RFC 7662 §2.1, RFC 7009 §2.1): there is one type to look for.
-func (e *Endpoints) find(ctx context.Context, c *call) error {
+// (RFC 7662 §2.1, RFC 7009 §2.1): there is one type to look for. One that expired
+// no longer than late ago is found too.
+func (e *Endpoints) find(ctx context.Context, c *call, late time.Duration) error {
 	compact := c.Form.Get("token")
 	if compact == "" {
 		if err := e.spend(ctx, c, "refused"); err != nil {
@@ -64,7 +65,7 @@ func (e *Endpoints) find(ctx context.Context, c *call) error {
 	if err != nil {
 		return unavailable(err)
 	}
-	verified, invalid := token.VerifyOwn(compact, token.Own{Issuer: c.Tenant.Issuer, Ring: ring, Now: c.now})
+	verified, invalid := token.VerifyOwn(compact, token.Own{Issuer: c.Tenant.Issuer, Ring: ring, Now: c.now, Late: late})
 	var ref *lifecycle.Ref
 	if invalid == nil {
 		claims := verified.Claims()

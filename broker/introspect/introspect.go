@@ -136,7 +136,7 @@ func (e *Endpoints) introspect(ctx context.Context, r Request) ([]byte, error) {
 		return nil, e.turnAway(c, oauth.Refuse(oauth.CodeClientAuthenticationRequired, "a client that proved nothing", "client authentication"))
 	}
 	// 2. About which token of ours, as the database knows it at this moment.
-	if err := e.find(ctx, c); err != nil {
+	if err := e.find(ctx, c, 0); err != nil {
 		return nil, err
 	}
 	body := []byte(Inactive)

@@ -56,7 +56,7 @@ func TestRevoke(t *testing.T) {
 func TestNothingToRevoke(t *testing.T) {
 	for name, change := range map[string]func(*setup){
 		"nonsense":          own(func(s *setup) { s.form.Set("token", "nonsense") }),
-		"expired":           own(func(s *setup) { s.claims = func(c *token.Claims) { c.ExpiresAt = now } }),
+		"expired":           own(func(s *setup) { s.claims = func(c *token.Claims) { c.IssuedAt, c.ExpiresAt = now.Add(-10*time.Minute), now.Add(-apart) } }),
 		"never recorded":    own(func(s *setup) { s.forget = true }),
 		"revoked":           own(func(s *setup) { s.record = func(k *lifecycle.Known) { k.Revoked = true } }),
 		"another client's":  func(s *setup) { s.basic = "other" },
@@ -75,6 +75,19 @@ func TestNothingToRevoke(t *testing.T) {
 }
 
 // What a disabled resource or a disabled user has can still be ended.
+// A replica whose clock is behind ours still calls it active: its end is recorded. Here it is over.
+func TestRevokeOfWhatExpiresElsewhereLater(t *testing.T) {
+	expired := func(s *setup) { s.claims = func(c *token.Claims) { c.ExpiresAt = now } }
+	h := newHouse(t, own(expired))
+	if err := h.Revoke(t.Context(), h.request); err != nil || len(h.entries) != 1 || len(h.entries[0].Redemptions) != 1 {
+		t.Errorf("%v, recorded %+v", err, h.entries)
+	}
+	h = newHouse(t, expired)
+	if body, err := h.Introspect(t.Context(), h.request); err != nil || string(body) != Inactive {
+		t.Errorf("%s, %v", body, err)
+	}
+}
+
 func TestRevokeOfWhatIsDisabled(t *testing.T) {
 	h := newHouse(t, own(func(s *setup) { s.objects = strings.Replace(s.objects, "status: active", "status: disabled", 1) }))
 	if err := h.Revoke(t.Context(), h.request); err != nil || len(h.entries) != 1 {

@@ -48,6 +48,8 @@ type Config struct {
 	// StatementTimeout bounds one statement; 0 means 3 s. More is refused: a request must not
 	// wait longer for the database than a client waits for us.
 	StatementTimeout time.Duration
+
+	readOnly bool // OpenToRead
 }
 
 // Store is one database. Its stores (Journal, Objects, …) share the pools.

@@ -72,6 +72,9 @@ func newPool(ctx context.Context, c Config, connections int, settings map[string
 	if _, named := config.ConnConfig.RuntimeParams["application_name"]; !named {
 		config.ConnConfig.RuntimeParams["application_name"] = "chancery"
 	}
+	if c.readOnly {
+		config.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on"
+	}
 	maps.Copy(config.ConnConfig.RuntimeParams, settings)
 	config.MaxConns = int32(min(connections, 1000)) //nolint:gosec // bounded on the same line
 	config.MinConns = 0

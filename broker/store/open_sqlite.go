@@ -18,16 +18,9 @@ import (
 const pragmas = "_pragma=busy_timeout(3000)&_pragma=journal_mode(wal)&_pragma=synchronous(full)&_pragma=foreign_keys(on)"
 
 func openSQLite(ctx context.Context, c Config, u *url.URL) (*Store, error) {
-	path := u.Host + u.Path
-	if path == "" || strings.HasSuffix(path, "/") || u.User != nil || u.Fragment != "" {
-		return nil, fmt.Errorf("%w: sqlite needs the path of a file", ErrURL)
-	}
-	if u.RawQuery != "" { // a pragma there could lose what was acknowledged
-		return nil, fmt.Errorf("%w: sqlite takes no parameters", ErrURL)
-	}
-	path, err := filepath.Abs(path)
+	path, err := sqlitePath(u)
 	if err != nil {
-		return nil, fmt.Errorf("open the database: %w", err)
+		return nil, err
 	}
 	// Made by us, so that nobody else on the machine can read it.
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the operator's own path
@@ -55,6 +48,21 @@ func openSQLite(ctx context.Context, c Config, u *url.URL) (*Store, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+func sqlitePath(u *url.URL) (string, error) {
+	path := u.Host + u.Path
+	if path == "" || strings.HasSuffix(path, "/") || u.User != nil || u.Fragment != "" {
+		return "", fmt.Errorf("%w: sqlite needs the path of a file", ErrURL)
+	}
+	if u.RawQuery != "" { // a pragma there could lose what was acknowledged
+		return "", fmt.Errorf("%w: sqlite takes no parameters", ErrURL)
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("open the database: %w", err)
+	}
+	return path, nil
 }
 
 func connectSQLite(path, lock string, connections int) (*sql.DB, error) {
@@ -92,4 +100,14 @@ func (s *Store) checkSQLite(ctx context.Context) error {
 		return errors.New("open the database: foreign_keys is off")
 	}
 	return nil
+}
+
+// connectSQLiteToRead neither makes a file nor changes one.
+func connectSQLiteToRead(path string) (*sql.DB, error) {
+	name := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: "mode=ro&_pragma=busy_timeout(3000)&_pragma=query_only(on)"}
+	db, err := sql.Open("sqlite", name.String())
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	return db, nil
 }

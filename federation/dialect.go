@@ -19,6 +19,9 @@ type Dialect struct {
 	// SPIFFE: sub is a SPIFFE ID of the issuer's trust domain, iss may be absent, and
 	// keys carry use jwt-svid (SPIFFE JWT-SVID §3).
 	SPIFFE bool
+	// NamesApplication: an access token names the application that it was issued to (azp or
+	// appid), and an ID token names none. Entra.
+	NamesApplication bool
 	// AgentClaims: the token may speak of an agent in Entra's words (xms_act_fct,
 	// xms_sub_fct, xms_par_app_azp, xms_idrel, idtyp).
 	AgentClaims bool

@@ -39,7 +39,7 @@ func (w *walk) checkPurpose(c *claimSet) error {
 	}
 	// An access token of this dialect names the application that it was issued to
 	// (azp in version 2, appid in version 1); an ID token names none.
-	if w.idp.Dialect.AgentClaims && !c.claims.Has("azp") && !c.claims.Has("appid") {
+	if w.idp.Dialect.NamesApplication && !c.claims.Has("azp") && !c.claims.Has("appid") {
 		return w.trail.Refuse(federation.CodeIDTokenPresented, "azp", "no application", "an access token, which names its application", nil)
 	}
 	w.trail.Pass("purpose", "no mark of another kind of token", "an assertion for us")

@@ -18,7 +18,7 @@ const (
 
 func entra() federation.Dialect {
 	return federation.Dialect{
-		TenantClaim: "tid", Tenant: entraTenant, SubjectClaim: "oid", IDClaim: "uti", AgentClaims: true, GuestClaim: "acct", GuestValue: "1",
+		TenantClaim: "tid", Tenant: entraTenant, SubjectClaim: "oid", IDClaim: "uti", NamesApplication: true, AgentClaims: true, GuestClaim: "acct", GuestValue: "1",
 	}
 }
 
@@ -201,7 +201,7 @@ func TestIDTokenWithoutMarks(t *testing.T) {
 	shape, _ := idptest.ShapeNamed("entra-user")
 	s := sceneOfShape(t, shape)
 	s.refused(s.idp.Shaped(shape.Name, idptest.WithoutClaim("azp")), federation.CodeIDTokenPresented)
-	s.entry.Dialect.AgentClaims = false
+	s.entry.Dialect.NamesApplication = false
 	s.mustVerify(s.idp.Shaped(shape.Name, idptest.WithoutClaim("azp")))
 }
 

@@ -121,6 +121,36 @@ const (
 	CodeLogoutSubjectMissing Code = "logout_subject_missing"  // neither sub nor sid
 )
 
+// What a SAML message is refused for. Outsiders see [CodeSAMLUntrusted] for the
+// codes from saml_issuer down to saml_decryption_failed.
+const (
+	CodeSAMLMalformed          Code = "saml_malformed"           // not one plain XML document of the schema's form
+	CodeSAMLTooLarge           Code = "saml_too_large"           // above 512 KiB, inflated too
+	CodeSAMLUntrusted          Code = "saml_untrusted"           // the public face of the next seven
+	CodeSAMLIssuer             Code = "saml_issuer"              // another entity ID than the entry's
+	CodeSAMLUnsigned           Code = "saml_unsigned"            // no signature where one is needed
+	CodeSAMLSignatureMalformed Code = "saml_signature_malformed" // not one enveloped signature over its parent
+	CodeSAMLSignatureInvalid   Code = "saml_signature_invalid"   // no pinned certificate verifies it
+	CodeSAMLAlgorithm          Code = "saml_algorithm_refused"   // a method, digest or transform that is not on the list
+	CodeSAMLCertificateExpired Code = "saml_certificate_expired" // verified, by a certificate outside its validity
+	CodeSAMLDecryption         Code = "saml_decryption_failed"   // whatever the reason
+	CodeSAMLAssertionCount     Code = "saml_assertion_count"     // none, or several, or one about another
+	CodeSAMLStatus             Code = "saml_status"              // the IdP says no
+	CodeSAMLDestination        Code = "saml_destination"         // for another endpoint
+	CodeSAMLRecipient          Code = "saml_recipient"           // confirmed for another endpoint
+	CodeSAMLInResponseTo       Code = "saml_in_response_to"      // answers another request, or none
+	CodeSAMLUnsolicited        Code = "saml_unsolicited"         // nobody left, and the entry asks that somebody did
+	CodeSAMLAudience           Code = "saml_audience"            // for another service provider
+	CodeSAMLElementMissing     Code = "saml_element_missing"     // an element or attribute that is required
+	CodeSAMLConfirmation       Code = "saml_confirmation"        // not one confirmation of a bearer
+	CodeSAMLNameID             Code = "saml_nameid"              // no name that stays
+	CodeSAMLAuthnContext       Code = "saml_authn_context"       // signed in otherwise than asked
+	CodeSAMLAuthnStale         Code = "saml_authn_stale"         // signed in before it was asked, or a session that is over
+	CodeSAMLReplayed           Code = "saml_replayed"            // a response or an assertion that was used before
+	CodeSAMLMetadata           Code = "saml_metadata"            // metadata that describes no usable IdP
+	CodeSAMLMetadataEndpoint   Code = "saml_metadata_endpoint"   // an endpoint to which no browser is sent
+)
+
 // Codes returns every code above, in their order.
 func Codes() []Code {
 	return []Code{
@@ -142,6 +172,11 @@ func Codes() []Code {
 		CodeIDTokenAzp, CodeIDTokenExpired, CodeIDTokenNotYetValid, CodeIDTokenStale, CodeIDTokenTooLongLived,
 		CodeNonceMismatch, CodeAtHashMismatch, CodeAuthTimeMissing, CodeAuthTimeTooOld, CodeACRUnmet, CodeLogoutMalformed,
 		CodeLogoutNotForUs, CodeLogoutExpired, CodeLogoutEventMissing, CodeLogoutNoncePresent, CodeLogoutSubjectMissing,
+		CodeSAMLMalformed, CodeSAMLTooLarge, CodeSAMLUntrusted, CodeSAMLIssuer, CodeSAMLUnsigned, CodeSAMLSignatureMalformed,
+		CodeSAMLSignatureInvalid, CodeSAMLAlgorithm, CodeSAMLCertificateExpired, CodeSAMLDecryption, CodeSAMLAssertionCount,
+		CodeSAMLStatus, CodeSAMLDestination, CodeSAMLRecipient, CodeSAMLInResponseTo, CodeSAMLUnsolicited, CodeSAMLAudience,
+		CodeSAMLElementMissing, CodeSAMLConfirmation, CodeSAMLNameID, CodeSAMLAuthnContext, CodeSAMLAuthnStale,
+		CodeSAMLReplayed, CodeSAMLMetadata, CodeSAMLMetadataEndpoint,
 	}
 }
 
@@ -150,6 +185,8 @@ func (c Code) Public() Code {
 	switch c {
 	case CodeIssUnknown, CodeIssDisabled, CodeProfileNotAllowed, CodeAlgorithmNotAllowed, CodeKeyUnknown, CodeSignatureInvalid, CodeJWKSStale:
 		return CodeAssertionUntrusted
+	case CodeSAMLIssuer, CodeSAMLUnsigned, CodeSAMLSignatureMalformed, CodeSAMLSignatureInvalid, CodeSAMLAlgorithm, CodeSAMLCertificateExpired, CodeSAMLDecryption:
+		return CodeSAMLUntrusted
 	default:
 		return c
 	}

@@ -153,6 +153,31 @@ const (
 	CodeKeyDropped                      Code = "key_dropped"                       // Keys of the IdP's set are not used
 	CodeAlgorithmsDisjoint              Code = "algorithms_disjoint"               // The IdP has no key for any algorithm of the entry
 	CodeAlgorithmsUncovered             Code = "algorithms_uncovered"              // Some keys of the IdP are for algorithms that the entry does not list
+	CodeSAMLMalformed                   Code = "saml_malformed"                    // The SAML message is not one plain XML document of the schema's form
+	CodeSAMLTooLarge                    Code = "saml_too_large"                    // The SAML message is larger than 512 KiB
+	CodeSAMLUntrusted                   Code = "saml_untrusted"                    // The SAML message is not one of the IdP of this entry
+	CodeSAMLIssuer                      Code = "saml_issuer"                       // The Issuer is another entity ID than the entry's
+	CodeSAMLUnsigned                    Code = "saml_unsigned"                     // Nothing is signed that must be
+	CodeSAMLSignatureMalformed          Code = "saml_signature_malformed"          // The signature is not one enveloped signature over its parent
+	CodeSAMLSignatureInvalid            Code = "saml_signature_invalid"            // No certificate of the IdP's metadata verifies the signature
+	CodeSAMLAlgorithmRefused            Code = "saml_algorithm_refused"            // The signature's algorithm, digest or transform is not accepted
+	CodeSAMLCertificateExpired          Code = "saml_certificate_expired"          // The certificate that verifies the signature is outside its validity
+	CodeSAMLDecryptionFailed            Code = "saml_decryption_failed"            // The assertion cannot be decrypted
+	CodeSAMLAssertionCount              Code = "saml_assertion_count"              // The response has not exactly one assertion
+	CodeSAMLStatus                      Code = "saml_status"                       // The IdP answers that it did not sign the person in
+	CodeSAMLDestination                 Code = "saml_destination"                  // The message is for another endpoint
+	CodeSAMLRecipient                   Code = "saml_recipient"                    // The assertion is confirmed for another endpoint
+	CodeSAMLInResponseTo                Code = "saml_in_response_to"               // The response does not answer the request of this session
+	CodeSAMLUnsolicited                 Code = "saml_unsolicited"                  // A response came that nobody asked for
+	CodeSAMLAudience                    Code = "saml_audience"                     // The assertion is for another service provider
+	CodeSAMLElementMissing              Code = "saml_element_missing"              // The message lacks an element or attribute that is required
+	CodeSAMLConfirmation                Code = "saml_confirmation"                 // The subject is not confirmed as one bearer
+	CodeSAMLNameid                      Code = "saml_nameid"                       // The subject has no name that stays
+	CodeSAMLAuthnContext                Code = "saml_authn_context"                // The person did not sign in in the way that was asked for
+	CodeSAMLAuthnStale                  Code = "saml_authn_stale"                  // The sign-in is older than was asked for, or its session is over
+	CodeSAMLReplayed                    Code = "saml_replayed"                     // The SAML response or assertion was used before
+	CodeSAMLMetadata                    Code = "saml_metadata"                     // The metadata describes no usable IdP
+	CodeSAMLMetadataEndpoint            Code = "saml_metadata_endpoint"            // The metadata has an endpoint to which no browser is sent
 )
 
 var rows = []Row{
@@ -305,4 +330,29 @@ var rows = []Row{
 	{Code: CodeKeyDropped, Error: "server_error", Status: 500, Section: "RFC 7517 §4, §9.2", Who: "admin", Text: "Keys of the IdP's set are not used", Fix: "The row says why: a private or symmetric key that was published is everybody's, two keys with one kid name neither. Who runs the IdP must mend its set.", Face: CodeInternal},
 	{Code: CodeAlgorithmsDisjoint, Error: "server_error", Status: 500, Section: "RFC 8725 §3.1", Who: "admin", Text: "The IdP has no key for any algorithm of the entry", Fix: "Put the algorithm that the IdP signs with into assertions.algorithms.", Face: CodeInternal},
 	{Code: CodeAlgorithmsUncovered, Error: "server_error", Status: 500, Section: "RFC 8725 §3.1", Who: "admin", Text: "Some keys of the IdP are for algorithms that the entry does not list", Fix: "If the IdP signs assertions with them, put their algorithm into assertions.algorithms.", Face: CodeInternal},
+	{Code: CodeSAMLMalformed, Error: "invalid_grant", Status: 400, Section: "SAML core §1.2", Who: "admin", Text: "The SAML message is not one plain XML document of the schema's form", Fix: "The sender must send UTF-8 without DOCTYPE, comments, CDATA or processing instructions, at most 64 levels deep, with the elements of SAML 2.0 in their order; see docs/saml.md."},
+	{Code: CodeSAMLTooLarge, Error: "invalid_grant", Status: 400, Section: "docs/saml.md", Who: "admin", Text: "The SAML message is larger than 512 KiB", Fix: "Have the IdP send fewer attributes: groups assigned to the application, or app roles."},
+	{Code: CodeSAMLUntrusted, Error: "invalid_grant", Status: 400, Section: "SAML core §5", Who: "admin", Text: "The SAML message is not one of the IdP of this entry", Fix: "Read the IdP's metadata again; the audit log has the exact reason."},
+	{Code: CodeSAMLIssuer, Error: "invalid_grant", Status: 400, Section: "SAML core §8.3.6", Who: "admin", Text: "The Issuer is another entity ID than the entry's", Fix: "Set saml.idp_entity_id to what the IdP sends, byte for byte.", Face: CodeSAMLUntrusted},
+	{Code: CodeSAMLUnsigned, Error: "invalid_grant", Status: 400, Section: "SAML profiles §4.1.3.5", Who: "admin", Text: "Nothing is signed that must be", Fix: "Turn on the signing of assertions (or of responses) at the IdP; logout messages must be signed too.", Face: CodeSAMLUntrusted},
+	{Code: CodeSAMLSignatureMalformed, Error: "invalid_grant", Status: 400, Section: "SAML core §5.4", Who: "admin", Text: "The signature is not one enveloped signature over its parent", Fix: "No IdP that we know sends such a signature; look for somebody between it and us.", Face: CodeSAMLUntrusted},
+	{Code: CodeSAMLSignatureInvalid, Error: "invalid_grant", Status: 400, Section: "SAML core §5.4", Who: "admin", Text: "No certificate of the IdP's metadata verifies the signature", Fix: "The IdP rolled its certificate over, or the message was altered: read its metadata again.", Face: CodeSAMLUntrusted},
+	{Code: CodeSAMLAlgorithmRefused, Error: "invalid_grant", Status: 400, Section: "XML Signature §6", Who: "admin", Text: "The signature's algorithm, digest or transform is not accepted", Fix: "Set the IdP to RSA or ECDSA with SHA-256 or better and to exclusive canonicalization; SHA-1 is refused.", Face: CodeSAMLUntrusted},
+	{Code: CodeSAMLCertificateExpired, Error: "invalid_grant", Status: 400, Section: "SAML metadata §2.4.1.1", Who: "admin", Text: "The certificate that verifies the signature is outside its validity", Fix: "Renew the signing certificate at the IdP and read its metadata again.", Face: CodeSAMLUntrusted},
+	{Code: CodeSAMLDecryptionFailed, Error: "invalid_grant", Status: 400, Section: "XML Encryption 1.1 §5", Who: "admin", Text: "The assertion cannot be decrypted", Fix: "Give the IdP our current metadata, and set it to RSA-OAEP and AES-GCM; CBC, PKCS 1 v1.5 and 3DES are refused.", Face: CodeSAMLUntrusted},
+	{Code: CodeSAMLAssertionCount, Error: "invalid_grant", Status: 400, Section: "SAML core §3.3.3", Who: "admin", Text: "The response has not exactly one assertion", Fix: "Have the IdP send one assertion, and none about others."},
+	{Code: CodeSAMLStatus, Error: "invalid_grant", Status: 400, Section: "SAML core §3.2.2.2", Who: "admin", Text: "The IdP answers that it did not sign the person in", Fix: "The audit log has the status that it sends; the reason is in the IdP's own log."},
+	{Code: CodeSAMLDestination, Error: "invalid_grant", Status: 400, Section: "SAML bindings §3.5.5.2", Who: "admin", Text: "The message is for another endpoint", Fix: "Set the IdP's reply or single sign-on URL to our assertion consumer service, byte for byte."},
+	{Code: CodeSAMLRecipient, Error: "invalid_grant", Status: 400, Section: "SAML profiles §4.1.4.2", Who: "admin", Text: "The assertion is confirmed for another endpoint", Fix: "Set the IdP's recipient URL to our assertion consumer service; for a token request, to our token endpoint."},
+	{Code: CodeSAMLInResponseTo, Error: "invalid_grant", Status: 400, Section: "SAML profiles §4.1.4.3", Who: "developer", Text: "The response does not answer the request of this session", Fix: "Start the sign-in again, in one browser window."},
+	{Code: CodeSAMLUnsolicited, Error: "invalid_grant", Status: 400, Section: "SAML profiles §4.1.5", Who: "admin", Text: "A response came that nobody asked for", Fix: "Start at our sign-in page, or set saml.idp_initiated for this IdP."},
+	{Code: CodeSAMLAudience, Error: "invalid_grant", Status: 400, Section: "SAML core §2.5.1.4", Who: "admin", Text: "The assertion is for another service provider", Fix: "Set the IdP's audience to our entity ID, byte for byte."},
+	{Code: CodeSAMLElementMissing, Error: "invalid_grant", Status: 400, Section: "SAML profiles §4.1.4.2", Who: "admin", Text: "The message lacks an element or attribute that is required", Fix: "The audit log names it; IdPs send it unless they are told not to."},
+	{Code: CodeSAMLConfirmation, Error: "invalid_grant", Status: 400, Section: "SAML profiles §4.1.4.2", Who: "admin", Text: "The subject is not confirmed as one bearer", Fix: "Have the IdP send one SubjectConfirmation of method bearer."},
+	{Code: CodeSAMLNameid, Error: "invalid_grant", Status: 400, Section: "SAML core §8.3", Who: "admin", Text: "The subject has no name that stays", Fix: "Have the IdP send a persistent NameID, or name the attribute that identifies the account."},
+	{Code: CodeSAMLAuthnContext, Error: "invalid_grant", Status: 400, Section: "SAML core §3.3.2.2.1", Who: "admin", Text: "The person did not sign in in the way that was asked for", Fix: "Check what the IdP does with RequestedAuthnContext, and the map of its classes."},
+	{Code: CodeSAMLAuthnStale, Error: "invalid_grant", Status: 400, Section: "SAML core §2.7.2", Who: "admin", Text: "The sign-in is older than was asked for, or its session is over", Fix: "The IdP must honour ForceAuthn."},
+	{Code: CodeSAMLReplayed, Error: "invalid_grant", Status: 400, Section: "SAML profiles §4.1.4.5", Who: "developer", Text: "The SAML response or assertion was used before", Fix: "Start again; each is good for one use."},
+	{Code: CodeSAMLMetadata, Error: "invalid_request", Status: 400, Section: "SAML metadata §2.4.3", Who: "admin", Text: "The metadata describes no usable IdP", Fix: "Take the metadata of the IdP itself: one EntityDescriptor with IDPSSODescriptor, a signing certificate and a single sign-on service."},
+	{Code: CodeSAMLMetadataEndpoint, Error: "invalid_request", Status: 400, Section: "SAML metadata §2.2.2", Who: "admin", Text: "The metadata has an endpoint to which no browser is sent", Fix: "Every endpoint must be https, without user information or fragment."},
 }

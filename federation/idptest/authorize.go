@@ -18,6 +18,7 @@ type session struct {
 	scopes    []string
 	redirect  string
 	nonce     string
+	id        string // sid
 	challenge string // S256
 	expires   time.Time
 }
@@ -25,7 +26,11 @@ type session struct {
 // serveAuthorize signs in whom login_hint names, or, with prompt=none, who is
 // signed in already, without a page (RFC 6749 §4.1.1, OIDC Core §3.1.2.1).
 func (p *IdP) serveAuthorize(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
+	q, known := p.request(r.URL.Query())
+	if !known {
+		http.Error(w, "unknown request_uri, or none where one is needed", http.StatusBadRequest)
+		return
+	}
 	client, found := p.client(q.Get("client_id"))
 	redirect := q.Get("redirect_uri")
 	if !found || !slices.Contains(client.RedirectURIs, redirect) {
@@ -38,14 +43,14 @@ func (p *IdP) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 	}
 	fail := func(code string) {
 		answer.Set("error", code)
-		redirectTo(w, r, redirect, answer)
+		p.redirectTo(w, r, redirect, answer)
 	}
 	switch {
 	case q.Get("response_type") != "code":
 		fail("unsupported_response_type")
 		return
 	case q.Get("code_challenge") != "" && q.Get("code_challenge_method") != "S256",
-		q.Get("code_challenge") == "" && client.Secret == "": // RFC 9700 §2.1.1
+		q.Get("code_challenge") == "" && client.Secret == "" && client.Key == nil: // RFC 9700 §2.1.1
 		fail("invalid_request")
 		return
 	}
@@ -62,11 +67,11 @@ func (p *IdP) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	p.codes[code] = session{
 		signin: p.signIn(user, q), client: client.ID, scopes: strings.Fields(q.Get("scope")), redirect: redirect,
-		nonce: q.Get("nonce"), challenge: q.Get("code_challenge"), expires: p.Now().Add(codeLifetime),
+		nonce: q.Get("nonce"), challenge: q.Get("code_challenge"), expires: p.Now().Add(codeLifetime), id: random(),
 	}
 	p.mu.Unlock()
 	answer.Set("code", code)
-	redirectTo(w, r, redirect, answer)
+	p.redirectTo(w, r, redirect, answer)
 }
 
 func (p *IdP) hint(q url.Values) string {
@@ -117,7 +122,13 @@ func (p *IdP) choose(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, "</ul>")
 }
 
-func redirectTo(w http.ResponseWriter, r *http.Request, target string, answer url.Values) {
+func (p *IdP) redirectTo(w http.ResponseWriter, r *http.Request, target string, answer url.Values) {
+	p.mu.Lock()
+	broken := p.brokenAt
+	p.mu.Unlock()
+	if broken != nil {
+		broken.Break(answer, p)
+	}
 	separator := "?"
 	if strings.Contains(target, "?") {
 		separator = "&"

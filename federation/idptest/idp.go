@@ -30,6 +30,8 @@ type Options struct {
 	OmitGroups bool
 	// KeysCacheControl is the Cache-Control of the key set; "max-age=300" when "".
 	KeysCacheControl string
+	// PushedOnly takes authorization requests at PathPushed only (RFC 9126 §5).
+	PushedOnly bool
 }
 
 // Client is an application that is registered at the IdP.
@@ -37,6 +39,7 @@ type Client struct {
 	ID           string
 	Secret       string // "" for a public client
 	RedirectURIs []string
+	Key          *Key // of private_key_jwt: instead of a secret
 	// IDs is the client's id at each audience's authorization server, by issuer;
 	// where there is none, it is the same as here.
 	IDs map[string]string
@@ -68,6 +71,11 @@ type IdP struct {
 	requests map[string]int
 	faults   map[string]Fault
 	broken   *Mutation
+	pushed   map[string]url.Values
+	spent    map[string]bool // jti of client assertions
+	tampers  map[string]func([]byte) []byte
+	brokenID *Mutation       // of ID tokens
+	brokenAt *AnswerMutation // of authorization answers
 }
 
 // New makes an IdP.
@@ -92,7 +100,8 @@ func New(options Options) (*IdP, error) {
 		options: options, base: u.Path, users: slices.Clone(options.Users),
 		clients: slices.Clone(options.Clients), others: slices.Clone(options.Audiences),
 		codes: map[string]session{}, refresh: map[string]session{},
-		requests: map[string]int{}, faults: map[string]Fault{},
+		requests: map[string]int{}, faults: map[string]Fault{}, pushed: map[string]url.Values{}, spent: map[string]bool{},
+		tampers: map[string]func([]byte) []byte{},
 	}
 	if _, err := p.Rotate(false); err != nil {
 		return nil, err
@@ -107,6 +116,8 @@ const (
 	PathAuthorize = "/authorize"
 	PathToken     = "/token"
 	PathUserinfo  = "/userinfo"
+	PathPushed    = "/par"
+	PathLogout    = "/logout"
 	PathDiscovery = "/.well-known/openid-configuration"
 	PathMetadata  = "/.well-known/oauth-authorization-server"
 )
@@ -119,16 +130,22 @@ func (p *IdP) routes() {
 	p.mux.HandleFunc("GET "+p.base+PathAuthorize, p.serveAuthorize)
 	p.mux.HandleFunc("POST "+p.base+PathToken, p.serveToken)
 	p.mux.HandleFunc("GET "+p.base+PathUserinfo, p.serveUserinfo)
+	p.mux.HandleFunc("POST "+p.base+PathPushed, p.servePushed)
+	p.mux.HandleFunc("GET "+p.base+PathLogout, p.serveLogout)
 }
 
 // ServeHTTP implements http.Handler.
 func (p *IdP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	p.requests[r.URL.Path]++
-	fault := p.faults[r.URL.Path]
+	fault, tamper := p.faults[r.URL.Path], p.tampers[r.URL.Path]
 	p.mu.Unlock()
 	if fault != "" {
 		fault.serve(w, r)
+		return
+	}
+	if tamper != nil {
+		p.serveTampered(w, r, tamper)
 		return
 	}
 	p.mux.ServeHTTP(w, r)

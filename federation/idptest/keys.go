@@ -117,7 +117,7 @@ func (p *IdP) serveKeys(w http.ResponseWriter, _ *http.Request) {
 
 func (p *IdP) serveMetadata(w http.ResponseWriter, _ *http.Request) {
 	issuer := p.options.Issuer
-	writeJSON(w, http.StatusOK, map[string]any{
+	metadata := map[string]any{
 		"issuer":                                issuer,
 		"authorization_endpoint":                issuer + PathAuthorize,
 		"token_endpoint":                        issuer + PathToken,
@@ -130,12 +130,20 @@ func (p *IdP) serveMetadata(w http.ResponseWriter, _ *http.Request) {
 		"scopes_supported":                      []string{"openid", "profile", "email", "groups", "offline_access"},
 		"grant_types_supported":                 []string{"authorization_code", "refresh_token", grantTokenExchange},
 		"code_challenge_methods_supported":      []string{"S256"},
-		"token_endpoint_auth_methods_supported": []string{"client_secret_basic", "client_secret_post", "none"},
+		"token_endpoint_auth_methods_supported": []string{"client_secret_basic", "client_secret_post", "private_key_jwt", "none"},
+		"end_session_endpoint":                  issuer + PathLogout,
+		"backchannel_logout_supported":          true,
+		"backchannel_logout_session_supported":  true,
+		"pushed_authorization_request_endpoint": issuer + PathPushed,
 		"acr_values_supported":                  p.acrValues(),
 		// ID-JAG §6.
 		"identity_chaining_requested_token_types_supported": []string{TokenTypeIDJAG},
 		"authorization_response_iss_parameter_supported":    true, // RFC 9207 §3
-	})
+	}
+	if p.options.PushedOnly {
+		metadata["require_pushed_authorization_requests"] = true // RFC 9126 §5
+	}
+	writeJSON(w, http.StatusOK, metadata)
 }
 
 func (p *IdP) acrValues() []string {

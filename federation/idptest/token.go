@@ -98,6 +98,9 @@ func readForm(r *http.Request) (form, *oauthError) {
 func (p *IdP) authenticate(r *http.Request, f form) (Client, *oauthError) {
 	failed := &oauthError{status: http.StatusUnauthorized, code: "invalid_client", description: "client authentication failed"}
 	id, secret := f.values["client_id"], f.values["client_secret"]
+	if f.values["client_assertion"] != "" || f.values["client_assertion_type"] != "" {
+		return p.authenticateByKey(r, f)
+	}
 	if user, password, basic := r.BasicAuth(); basic {
 		if secret != "" {
 			return Client{}, refuse("invalid_request", "two ways of client authentication") // RFC 6749 §2.3
@@ -110,7 +113,7 @@ func (p *IdP) authenticate(r *http.Request, f form) (Client, *oauthError) {
 		id, secret = decodedID, decodedSecret
 	}
 	client, found := p.client(id)
-	if !found || subtle.ConstantTimeCompare([]byte(secret), []byte(client.Secret)) != 1 {
+	if !found || client.Key != nil || subtle.ConstantTimeCompare([]byte(secret), []byte(client.Secret)) != 1 {
 		return Client{}, failed
 	}
 	return client, nil
@@ -160,7 +163,13 @@ func (p *IdP) answer(s session) (map[string]any, *oauthError) {
 		"refresh_token": refresh, "scope": join(s.scopes),
 	}
 	if slices.Contains(s.scopes, "openid") {
-		token, err := p.idToken(s.signin, s.client, s.nonce).Sign()
+		draft := p.idToken(s.signin, s.client, s.nonce)
+		draft.Claims["at_hash"] = accessTokenHash(draft.Key.Algorithm, access)
+		if s.id != "" {
+			draft.Claims["sid"] = s.id
+		}
+		p.breakIDToken(draft)
+		token, err := draft.Sign()
 		if err != nil {
 			return nil, &oauthError{status: http.StatusInternalServerError, code: "server_error", description: err.Error()}
 		}

@@ -149,7 +149,11 @@ func (c *command) entry(f askFlags) (obtain.Entry, givenSecrets, error) {
 				*into = secret.New(value)
 			}
 		}
-		return over(base, f.entry), secrets, nil
+		said := over(base, f.entry)
+		if f.idp != "" && (said != (obtain.Entry{}) || secrets != (givenSecrets{})) {
+			return obtain.Entry{}, givenSecrets{}, errors.New("--idp names an entry of a --profile, and there is none")
+		}
+		return said, secrets, nil
 	}
 	text, err := os.ReadFile(path) //nolint:gosec // the caller names the file
 	if err != nil {

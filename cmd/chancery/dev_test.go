@@ -470,6 +470,7 @@ func TestTokenByFlags(t *testing.T) {
 		"no IdP client":                       {without("--idp-client-id"), "--idp-client-id"},
 		"no subject":                          {without("--subject-token-file"), "go together"},
 		"no resource":                         {without("--resource"), "--resource is missing"},
+		"an entry of no profile":              {append(flags, "--idp", "acme"), "--profile"},
 		"two sources":                         {append(flags, "--client-credentials"), "one of these"},
 		"a wrong way of authentication":       {append(flags, "--client-auth", "none"), "client_secret_basic"},
 		"a wrong type of subject":             {append(flags, "--subject-token-type", "saml"), "refresh_token"},

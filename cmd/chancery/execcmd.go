@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -60,6 +61,11 @@ Exit status: that of the command; 1 there is no token (or the command cannot be 
 		return become(path, args, childEnviron(c.environ, given))
 	}
 	return cmd
+}
+
+// become ends this program in favour of another one, under the same process id. It returns only if that failed.
+func become(path string, args, environ []string) error {
+	return fmt.Errorf("run %s: %w", path, syscall.Exec(path, args, environ)) //nolint:gosec // running what the caller names is the purpose
 }
 
 func isVariable(name string) bool {

@@ -31,7 +31,8 @@ No command asks a question: what destroys wants ` + "`--yes`" + `. Records go to
 go to standard error. Parts of what is shown came from clients; control characters in them are written as ` + "`\\u001b`" + `.
 
 Commands about records ask the admin API: ` + "`--server`" + ` or ` + "`CHANCERY_ADMIN_URL`" + `, ` + "`--token-file`" + ` or ` + "`CHANCERY_ADMIN_TOKEN`" + `, and for what these leave
-open the admin section of the configuration file. The credential is sent over plain http to loopback only.
+open the admin section of the configuration file. Where all of these say nothing they ask the surroundings of ` + "`chancery dev`" + ` that run in the
+folder. The credential is sent over plain http to loopback only.
 
 Kinds are written as ` + "`Client`, `client` or `clients`" + `; ` + "`idp`" + ` is an IdentityProvider. Shells complete commands and flags after
 ` + "`chancery completion bash|zsh|fish|powershell`" + `.

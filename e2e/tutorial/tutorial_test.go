@@ -217,6 +217,40 @@ func TestOtherLanguages(t *testing.T) {
 	}
 }
 
+// TestDevEnds: SIGINT drains and leaves no context behind; started again, without a word about addresses, it goes on.
+func TestDevEnds(t *testing.T) {
+	d := newDesk(t)
+	place := filepath.Join(d.folder, ".chancery-dev", "context.json")
+	for _, line := range []string{fmt.Sprintf("--port %d", d.port), "", "--output json"} {
+		command := exec.CommandContext(t.Context(), harness.Binary(t), append([]string{"dev"}, strings.Fields(line)...)...)
+		var said output
+		command.Dir, command.Env, command.Stdout, command.Stderr = d.folder, d.environ, &said, &said
+		if err := command.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+			if _, err := os.Stat(place); err == nil && said.String() != "" {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatal(said.String())
+			}
+		}
+		if !strings.Contains(said.String(), fmt.Sprintf("http://localhost:%d", d.port)) {
+			t.Errorf("dev %s says\n%s", line, said.String())
+		}
+		if err := command.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		if err := command.Wait(); err != nil {
+			t.Errorf("dev %s: %v\n%s", line, err, said.String())
+		}
+		if _, err := os.Stat(place); err == nil {
+			t.Error("a context is left")
+		}
+	}
+}
+
 // TestExec: exec becomes the command: its arguments, its environment, its exit status, and the signals that it gets.
 func TestExec(t *testing.T) {
 	d := newDesk(t)

@@ -7,9 +7,11 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/chancery-dev/chancery/broker/secret"
 	"github.com/chancery-dev/chancery/federation/idptest"
@@ -50,20 +52,32 @@ func writePrivate(path string, content []byte) (err error) {
 	return os.Rename(f.Name(), path)
 }
 
-// readPrivate refuses what others could have read, or written.
+// readPrivate refuses what others could have read, or written: the addresses and credentials in it are believed.
 func readPrivate(path string) ([]byte, error) {
-	info, err := os.Lstat(path)
-	switch {
-	case err != nil:
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0) //nolint:gosec // in the folder that the user names
+	if errors.Is(err, syscall.ELOOP) {
+		return nil, fmt.Errorf("%s is a link", path)
+	}
+	if err != nil {
 		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	owner, known := info.Sys().(*syscall.Stat_t)
+	switch {
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%s is not a regular file", path)
+	case !known || int(owner.Uid) != os.Geteuid():
+		return nil, fmt.Errorf("%s belongs to somebody else", path)
 	case info.Mode().Perm()&0o077 != 0:
 		return nil, fmt.Errorf("%s is open to others (mode %04o, 0600 is expected)", path, info.Mode().Perm())
 	case info.Size() > maxFile:
 		return nil, fmt.Errorf("%s is too large", path)
 	}
-	return os.ReadFile(path) //nolint:gosec // in the folder that the user names
+	return io.ReadAll(io.LimitReader(f, maxFile))
 }
 
 // keptSecret reads a secret of the folder, or makes it.

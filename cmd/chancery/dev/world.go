@@ -92,16 +92,15 @@ func (w *World) start(ctx context.Context) error {
 	return w.write()
 }
 
-// makeFolder: what is in it is for its owner, and for no version control.
+// makeFolder: what is in one that is made is for its owner, and for no version control.
 func makeFolder(path string) error {
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return err
 	}
-	ignore := filepath.Join(path, ".gitignore")
-	if _, err := os.Lstat(ignore); err == nil {
-		return nil
-	}
-	return writePrivate(ignore, []byte("*\n"))
+	return writePrivate(filepath.Join(path, ".gitignore"), []byte("*\n"))
 }
 
 // listen opens the ports and says what is where.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -160,6 +161,50 @@ func TestFilesAreTheOwners(t *testing.T) {
 	}
 	if _, err := dev.Find(w.Folder()); err == nil || errors.Is(err, dev.ErrNotRunning) {
 		t.Errorf("a context that others could have written: %v", err)
+	}
+}
+
+// TestFilesOfOthers: what is believed is a file of ours.
+func TestFilesOfOthers(t *testing.T) {
+	good := `{"issuer":"http://localhost","resource":"http://localhost:1/mcp","admin_url":"http://localhost:2","idp":{"issuer":"http://localhost:3"}}`
+	write := func(t *testing.T, folder, name, text string) string {
+		t.Helper()
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for name, arrange := range map[string]func(t *testing.T, folder string) error{
+		"a link": func(t *testing.T, folder string) error {
+			return os.Symlink(write(t, folder, "x", good), filepath.Join(folder, "context.json"))
+		},
+		"a folder": func(_ *testing.T, folder string) error { return os.Mkdir(filepath.Join(folder, "context.json"), 0o700) },
+		"a pipe": func(_ *testing.T, folder string) error {
+			return syscall.Mkfifo(filepath.Join(folder, "context.json"), 0o600)
+		},
+		"too large": func(t *testing.T, folder string) error {
+			write(t, folder, "context.json", good+strings.Repeat(" ", 64<<10))
+			return nil
+		},
+		"open to the group": func(t *testing.T, folder string) error {
+			return os.Chmod(write(t, folder, "context.json", good), 0o640)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := t.TempDir()
+			if err := arrange(t, folder); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := dev.Find(folder); err == nil || errors.Is(err, dev.ErrNotRunning) {
+				t.Error(err)
+			}
+		})
+	}
+	folder := t.TempDir()
+	write(t, folder, "context.json", good)
+	if _, err := dev.Find(folder); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -90,4 +90,7 @@ func TestIdPTestAsJSON(t *testing.T) {
 	has(t, s.run(exitDone, "idp", "test", "okta", "-o", "yaml").stdout, "passed: true", "check: clock")
 	idp.Fail(idptest.PathKeys, idptest.FaultDown)
 	has(t, s.run(exitDiffers, "idp", "test", "okta", "-o", "json").stdout, `"code": "keys_failed"`, `"passed": false`)
+	if events := s.run(exitDone, "audit", "query", "--type", "idp.tested", "-o", "json").stdout; strings.Count(events, `"idp.tested"`) != 3 || !strings.Contains(events, idp.Issuer()) {
+		t.Errorf("three tests, and the audit log has\n%s", events)
+	}
 }

@@ -121,12 +121,11 @@ const (
 	CodeLogoutSubjectMissing Code = "logout_subject_missing"  // neither sub nor sid
 )
 
-// What a SAML message is refused for. Outsiders see [CodeSAMLUntrusted] for the
+// What a SAML message is refused for. Outsiders see [CodeAssertionUntrusted] for the
 // codes from saml_issuer down to saml_decryption_failed.
 const (
 	CodeSAMLMalformed          Code = "saml_malformed"           // not one plain XML document of the schema's form
 	CodeSAMLTooLarge           Code = "saml_too_large"           // above 512 KiB, inflated too
-	CodeSAMLUntrusted          Code = "saml_untrusted"           // the public face of the next seven
 	CodeSAMLIssuer             Code = "saml_issuer"              // another entity ID than the entry's
 	CodeSAMLUnsigned           Code = "saml_unsigned"            // no signature where one is needed
 	CodeSAMLSignatureMalformed Code = "saml_signature_malformed" // not one enveloped signature over its parent
@@ -172,7 +171,7 @@ func Codes() []Code {
 		CodeIDTokenAzp, CodeIDTokenExpired, CodeIDTokenNotYetValid, CodeIDTokenStale, CodeIDTokenTooLongLived,
 		CodeNonceMismatch, CodeAtHashMismatch, CodeAuthTimeMissing, CodeAuthTimeTooOld, CodeACRUnmet, CodeLogoutMalformed,
 		CodeLogoutNotForUs, CodeLogoutExpired, CodeLogoutEventMissing, CodeLogoutNoncePresent, CodeLogoutSubjectMissing,
-		CodeSAMLMalformed, CodeSAMLTooLarge, CodeSAMLUntrusted, CodeSAMLIssuer, CodeSAMLUnsigned, CodeSAMLSignatureMalformed,
+		CodeSAMLMalformed, CodeSAMLTooLarge, CodeSAMLIssuer, CodeSAMLUnsigned, CodeSAMLSignatureMalformed,
 		CodeSAMLSignatureInvalid, CodeSAMLAlgorithm, CodeSAMLCertificateExpired, CodeSAMLDecryption, CodeSAMLAssertionCount,
 		CodeSAMLStatus, CodeSAMLDestination, CodeSAMLRecipient, CodeSAMLInResponseTo, CodeSAMLUnsolicited, CodeSAMLAudience,
 		CodeSAMLElementMissing, CodeSAMLConfirmation, CodeSAMLNameID, CodeSAMLAuthnContext, CodeSAMLAuthnStale,
@@ -183,10 +182,9 @@ func Codes() []Code {
 // Public is what outsiders may see of a code.
 func (c Code) Public() Code {
 	switch c {
-	case CodeIssUnknown, CodeIssDisabled, CodeProfileNotAllowed, CodeAlgorithmNotAllowed, CodeKeyUnknown, CodeSignatureInvalid, CodeJWKSStale:
+	case CodeIssUnknown, CodeIssDisabled, CodeProfileNotAllowed, CodeAlgorithmNotAllowed, CodeKeyUnknown, CodeSignatureInvalid, CodeJWKSStale,
+		CodeSAMLIssuer, CodeSAMLUnsigned, CodeSAMLSignatureMalformed, CodeSAMLSignatureInvalid, CodeSAMLAlgorithm, CodeSAMLCertificateExpired, CodeSAMLDecryption:
 		return CodeAssertionUntrusted
-	case CodeSAMLIssuer, CodeSAMLUnsigned, CodeSAMLSignatureMalformed, CodeSAMLSignatureInvalid, CodeSAMLAlgorithm, CodeSAMLCertificateExpired, CodeSAMLDecryption:
-		return CodeSAMLUntrusted
 	default:
 		return c
 	}

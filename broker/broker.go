@@ -86,6 +86,7 @@ type Server struct {
 	engine    *gin.Engine
 	proxies   []netip.Prefix
 	draining  atomic.Bool
+	shed      shed
 	slots     chan struct{}
 	documents documents
 }

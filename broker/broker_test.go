@@ -193,6 +193,10 @@ func TestOverload(t *testing.T) {
 	if len(h.pictures.asked) != before {
 		t.Errorf("looked up %v", h.pictures.asked[before:])
 	}
+	// A flood costs one line a second, not one each.
+	if log := h.log.String(); strings.Count(log, `"msg":"overloaded"`) != 1 || strings.Contains(log, `"level":"ERROR"`) {
+		t.Errorf("log: %s", log)
+	}
 	if w := h.get(t, "/livez"); w.Code != http.StatusOK {
 		t.Errorf("livez %d", w.Code)
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -80,9 +81,21 @@ func (s *Server) take(c *gin.Context) bool {
 	case s.slots <- struct{}{}:
 		return true
 	default:
+		s.shed.tell(s.Log, s.Now())
 		s.refuse(c, &oauth.Error{Code: oauth.CodeOverloaded, RetryAfter: retryAfter})
 		c.Abort()
 		return false
+	}
+}
+
+// shed counts who was turned away, and tells it once a second: anybody can ask too often, and what he gets for it must not
+// cost a line of log each, neither the disk nor the time of those who are served.
+type shed struct{ turned, said atomic.Int64 }
+
+func (s *shed) tell(log *slog.Logger, now time.Time) {
+	s.turned.Add(1)
+	if second := now.Unix(); s.said.Swap(second) != second {
+		log.Warn("overloaded", "turned_away", s.turned.Swap(0))
 	}
 }
 

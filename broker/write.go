@@ -42,7 +42,8 @@ func (s *Server) refuse(c *gin.Context, err error) {
 	w := refusal.Wire(s.issuerOf(c), traceOf(c))
 	if w.Status >= http.StatusInternalServerError {
 		level := slog.LevelError
-		if c.Request.Context().Err() != nil { // the caller went away: nothing of ours failed
+		// The caller went away: nothing of ours failed. Or there was no slot, which is told once for many (shed).
+		if c.Request.Context().Err() != nil || refusal.Code == oauth.CodeOverloaded {
 			level = slog.LevelDebug
 		}
 		s.Log.LogAttrs(c.Request.Context(), level, "request failed",

@@ -86,7 +86,7 @@ func (t *target) onKeycloak(ctx context.Context, o options) error {
 // warm lets the JVM compile what will be measured.
 func (t *target) warm(ctx context.Context, o options) error {
 	for _, name := range []string{"jwt-bearer", pathClient, "introspection", "jwks", "metadata"} {
-		for range 6 {
+		for range 10 {
 			l, err := t.level(ctx, pathOf(name), scaleAt, 2*time.Second, 0)
 			if err = errors.Join(err, l.failures.err()); err != nil {
 				return fmt.Errorf("%s: %w", name, err)

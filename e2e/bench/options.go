@@ -65,7 +65,7 @@ func parse(args []string) (options, error) {
 	flags.BoolVar(&full, "full", false, "the whole: 3 rounds of 3s, 10,000 IdPs, 1,000,000 clients, 100,000 entries, 10,000,000 audit events; takes an hour")
 	flags.StringVar(&o.out, "out", "build/bench", "folder of the results")
 	flags.StringVar(&o.binary, "binary", "", "a built chancery; empty builds it into a temporary folder")
-	flags.BoolVar(&o.profile, "profile", false, "write a CPU profile of each path at each number of connections, of a binary built for it, into -out")
+	flags.BoolVar(&o.profile, "profile", false, "write a CPU profile of each path at each number of connections, into -out; -binary must then be one of -profile too")
 	flags.IntVar(&o.users, "users", 200, "users who take turns")
 	flags.IntVar(&o.entries, "entries", 10_000, "entries of the group policy")
 	if err := flags.Parse(args); err != nil {
@@ -94,8 +94,6 @@ func (o options) validate() error {
 		return fmt.Errorf("-duration and -warmup must be positive and at most %s", longest)
 	case o.users < 1 || o.entries < o.users || o.rounds < 1:
 		return errors.New("users and rounds must be positive, and entries at least as many as users")
-	case o.profile && o.binary != "":
-		return errors.New("-profile needs a binary of its own, without -binary")
 	case o.postgres == "" && (slices.Contains(o.subjects, subjectPostgres) || slices.Contains(o.subjects, subjectKeycloak) || o.overload || len(o.scale) > 0):
 		return fmt.Errorf("%s names no cluster: run `make bench`, or leave %s out of -subjects, with -overload=false -scale ''", postgresURL, subjectPostgres)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Scale is a server that has a great many of something, against one that has few, in turns.
@@ -30,6 +31,7 @@ const (
 	fewEntries   = 200
 	scaleAt      = 32 // connections
 	scaleRounds  = 5
+	remembered   = 50_000 // users, and clients, that a server keeps in memory
 	dimIdPs      = "idps"
 	dimClients   = "clients"
 	dimEntries   = "entries"
@@ -85,10 +87,16 @@ func measureDimension(ctx context.Context, o options, folder string, small *targ
 	switch name {
 	case dimIdPs:
 		small.scene.idps, large.scene.idps = fewIdPs, n
+		if err := large.eachOnce(ctx, pathOf(pathIDJAG), min(n, remembered)); err != nil {
+			return err
+		}
 		return compare(ctx, o, small, large, pathOf(pathIDJAG), v, result)
 	case dimClients:
 		small.scene.clients, large.scene.clients = fewClients, fewClients
 		v.What = fmt.Sprintf("clients, %d in use", fewClients)
+		if err := large.eachOnce(ctx, byCopies, fewClients); err != nil {
+			return err
+		}
 		if err := compare(ctx, o, small, large, byCopies, v, result); err != nil {
 			return err
 		}
@@ -98,6 +106,17 @@ func measureDimension(ctx context.Context, o options, folder string, small *targ
 		small.scene.idps, large.scene.idps = 0, 0
 		return compare(ctx, o, small, large, pathOf(pathIDJAG), v, result)
 	}
+}
+
+// eachOnce asks for each copy once, so that what a server keeps in memory is there before it is measured.
+func (t *target) eachOnce(ctx context.Context, p path, n int) error {
+	requests, err := p.prepare(ctx, t.scene, n)
+	if err != nil {
+		return err
+	}
+	l, err := send(ctx, t.scene.public, round{requests: requests, connections: scaleAt, within: time.Minute, good: p.good})
+	t.scene.left.add(l.answers, p.leaves)
+	return errors.Join(err, l.failures.err())
 }
 
 // compare asks both in turns.

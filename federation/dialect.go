@@ -25,7 +25,8 @@ type Dialect struct {
 	// AgentClaims: the token may speak of an agent in Entra's words (xms_act_fct,
 	// xms_sub_fct, xms_par_app_azp, xms_idrel, idtyp).
 	AgentClaims bool
-	// GuestClaim and GuestValue tell a guest in profiles other than id-jag: the
-	// claim present with the value, a number or boolean in its JSON form.
-	GuestClaim, GuestValue string
+	// GuestClaim tells guests in profiles other than id-jag: where it is there, whoever
+	// is not said to be a member by MemberValue (a number or boolean in its JSON form) is
+	// one.
+	GuestClaim, MemberValue string
 }

@@ -71,7 +71,7 @@ func (p *IdentityProvider) validate() error {
 		return ErrWeakAlgorithm
 	case strings.HasPrefix(p.Issuer, spiffeScheme) && !p.Dialect.SPIFFE, // its subjects would be read as anybody's
 		p.Dialect.Tenant != "" && p.Dialect.TenantClaim == "",
-		p.Dialect.GuestValue != "" && p.Dialect.GuestClaim == "":
+		p.Dialect.MemberValue != "" && p.Dialect.GuestClaim == "":
 		return ErrDialect
 	case p.Assertions.Allows(ProfileJWTBearer) && p.Assertions.Allows(ProfileWorkload):
 		return ErrProfileConflict

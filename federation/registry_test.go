@@ -75,7 +75,7 @@ func TestRegistryRefuses(t *testing.T) {
 		}, federation.ErrProfileConflict},
 		{"a trust domain read as anybody", func(p *federation.IdentityProvider) { p.Issuer = "spiffe://acme.example" }, federation.ErrDialect},
 		{"a tenant without its claim", func(p *federation.IdentityProvider) { p.Dialect.Tenant = "t-1" }, federation.ErrDialect},
-		{"a guest without its claim", func(p *federation.IdentityProvider) { p.Dialect.GuestValue = "1" }, federation.ErrDialect},
+		{"a member without its claim", func(p *federation.IdentityProvider) { p.Dialect.MemberValue = "0" }, federation.ErrDialect},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			entry := okta()

@@ -118,7 +118,7 @@ func stsOf(host string) string {
 // entraDialect: identity is (tid, oid), never an address (T13); sub differs for each application.
 func entraDialect(issuer string) federation.Dialect {
 	return federation.Dialect{
-		TenantClaim: "tid", Tenant: entraTenant(issuer), SubjectClaim: "oid", IDClaim: "uti", NamesApplication: true, AgentClaims: true, GuestClaim: "acct", GuestValue: "1",
+		TenantClaim: "tid", Tenant: entraTenant(issuer), SubjectClaim: "oid", IDClaim: "uti", NamesApplication: true, AgentClaims: true, GuestClaim: "acct", MemberValue: "0",
 	}
 }
 

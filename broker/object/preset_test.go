@@ -86,13 +86,13 @@ func TestPresetDefaults(t *testing.T) {
 		"spiffe":         {time.Hour, "client_bound", "ES256 RS256 ES384", federation.Dialect{SPIFFE: true}},
 		"spiffe-https":   {time.Hour, "client_bound", "ES256 RS256 ES384", federation.Dialect{SPIFFE: true}},
 		"entra": {95 * time.Minute, "client_bound", "RS256", federation.Dialect{
-			TenantClaim: "tid", Tenant: directory, SubjectClaim: "oid", IDClaim: "uti", NamesApplication: true, AgentClaims: true, GuestClaim: "acct", GuestValue: "1",
+			TenantClaim: "tid", Tenant: directory, SubjectClaim: "oid", IDClaim: "uti", NamesApplication: true, AgentClaims: true, GuestClaim: "acct", MemberValue: "0",
 		}},
 		"entra-v1": {95 * time.Minute, "client_bound", "RS256", federation.Dialect{
-			TenantClaim: "tid", Tenant: directory, SubjectClaim: "oid", IDClaim: "uti", NamesApplication: true, AgentClaims: true, GuestClaim: "acct", GuestValue: "1",
+			TenantClaim: "tid", Tenant: directory, SubjectClaim: "oid", IDClaim: "uti", NamesApplication: true, AgentClaims: true, GuestClaim: "acct", MemberValue: "0",
 		}},
 		"entra-china": {95 * time.Minute, "single_use", "RS256", federation.Dialect{
-			TenantClaim: "tid", Tenant: directory, SubjectClaim: "oid", IDClaim: "uti", NamesApplication: true, AgentClaims: true, GuestClaim: "acct", GuestValue: "1",
+			TenantClaim: "tid", Tenant: directory, SubjectClaim: "oid", IDClaim: "uti", NamesApplication: true, AgentClaims: true, GuestClaim: "acct", MemberValue: "0",
 		}},
 	} {
 		spec := idpOf(t, presetDoc(t, name))

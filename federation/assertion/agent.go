@@ -53,17 +53,22 @@ func (c *claimSet) readAgent(dialect federation.Dialect) {
 	}
 }
 
-// facets reads a list of numbers with spaces between, in no order.
+// facets reads a list of numbers with spaces between, in no order. What is no number
+// could be a way to write one: who reads it otherwise would take an agent for none.
 func (c *claimSet) facets(name string) (numbers []string, present bool) {
 	if !c.claims.Has(name) {
 		return nil, false
 	}
 	numbers = strings.Fields(c.text(name))
-	if len(numbers) > maxFacets {
-		c.refuse(federation.CodeClaimMalformed, name, "", "at most 64 numbers", nil)
+	if len(numbers) == 0 || len(numbers) > maxFacets || slices.ContainsFunc(numbers, isNoNumber) {
+		c.refuse(federation.CodeClaimMalformed, name, "", "1 to 64 whole numbers", nil)
 		return nil, true
 	}
 	return numbers, true
+}
+
+func isNoNumber(s string) bool {
+	return s[0] == '0' && s != "0" || strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' })
 }
 
 func named(numbers []string) []string {

@@ -64,7 +64,8 @@ func (c *claimSet) isDomainOwned() bool {
 	return !present || value == true || value == int64(1) || value == "1" || value == "true"
 }
 
-// readGuest: a claim in which guests are told must be readable where it is there.
+// readGuest: a claim in which guests are told must be readable where it is there, and
+// what is not known to say "member" does not say it.
 func (c *claimSet) readGuest(dialect federation.Dialect) bool {
 	if dialect.GuestClaim == "" {
 		return false
@@ -77,7 +78,7 @@ func (c *claimSet) readGuest(dialect federation.Dialect) bool {
 	if !ok {
 		c.refuse(federation.CodeClaimMalformed, dialect.GuestClaim, "", "text, a number or a boolean", nil)
 	}
-	return text == dialect.GuestValue
+	return text != dialect.MemberValue
 }
 
 // checkPlainAudience: RFC 7523 §3 (3), with RFC 7523bis: our issuer or our token

@@ -39,8 +39,14 @@ func (w *walk) checkPurpose(c *claimSet) error {
 	}
 	// An access token of this dialect names the application that it was issued to
 	// (azp in version 2, appid in version 1); an ID token names none.
-	if w.idp.Dialect.NamesApplication && !c.claims.Has("azp") && !c.claims.Has("appid") {
-		return w.trail.Refuse(federation.CodeIDTokenPresented, "azp", "no application", "an access token, which names its application", nil)
+	if w.idp.Dialect.NamesApplication {
+		application := c.text("azp") + c.text("appid")
+		switch {
+		case c.refusal != nil:
+			return c.refusal
+		case application == "":
+			return w.trail.Refuse(federation.CodeIDTokenPresented, "azp", "no application", "an access token, which names its application", nil)
+		}
 	}
 	w.trail.Pass("purpose", "no mark of another kind of token", "an assertion for us")
 	return nil

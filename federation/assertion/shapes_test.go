@@ -1,6 +1,7 @@
 package assertion_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +19,7 @@ const (
 
 func entra() federation.Dialect {
 	return federation.Dialect{
-		TenantClaim: "tid", Tenant: entraTenant, SubjectClaim: "oid", IDClaim: "uti", NamesApplication: true, AgentClaims: true, GuestClaim: "acct", GuestValue: "1",
+		TenantClaim: "tid", Tenant: entraTenant, SubjectClaim: "oid", IDClaim: "uti", NamesApplication: true, AgentClaims: true, GuestClaim: "acct", MemberValue: "0",
 	}
 }
 
@@ -127,6 +128,7 @@ func TestAgent(t *testing.T) {
 	}
 	for _, option := range []idptest.Option{
 		claim("xms_act_fct", []string{"11"}), claim("xms_act_fct", 11), claim("xms_par_app_azp", true), claim("idtyp", 1), claim("xms_sub_fct", strings.Repeat("1 ", 65)),
+		claim("xms_act_fct", "9,11"), claim("xms_act_fct", "011"), claim("xms_act_fct", "+11"), claim("xms_sub_fct", "１１"), claim("xms_idrel", "x"), claim("xms_act_fct", " "),
 	} {
 		s.refused(s.idp.Shaped("entra-agent", option), federation.CodeClaimMalformed)
 	}
@@ -201,6 +203,12 @@ func TestIDTokenWithoutMarks(t *testing.T) {
 	shape, _ := idptest.ShapeNamed("entra-user")
 	s := sceneOfShape(t, shape)
 	s.refused(s.idp.Shaped(shape.Name, idptest.WithoutClaim("azp")), federation.CodeIDTokenPresented)
+	for _, nobody := range []any{nil, "", []string{"8a22dfd8-f315-4ee1-be84-c5f46a5b0b3c"}, true} {
+		_, err := s.verify(s.idp.Shaped(shape.Name, idptest.WithClaim("azp", nobody)))
+		if err == nil {
+			t.Errorf("azp %v names an application", nobody)
+		}
+	}
 	s.entry.Dialect.NamesApplication = false
 	s.mustVerify(s.idp.Shaped(shape.Name, idptest.WithoutClaim("azp")))
 }
@@ -208,14 +216,14 @@ func TestIDTokenWithoutMarks(t *testing.T) {
 func TestGuest(t *testing.T) {
 	shape, _ := idptest.ShapeNamed("entra-user")
 	s := sceneOfShape(t, shape)
-	for value, guest := range map[any]bool{0: false, 1: true, "1": true, "0": false, true: false} {
+	for value, guest := range map[any]bool{0: false, "0": false, 1: true, "1": true, 2: true, true: true, "": true, json.Number("0.0"): true} {
 		v := s.mustVerify(s.idp.Shaped(shape.Name, idptest.WithClaim("acct", value)))
 		if v.Guest() != guest || v.Identifiers().Guest != guest {
 			t.Errorf("acct %v: guest %v", value, v.Guest())
 		}
 	}
 	if s.mustVerify(s.idp.Shaped(shape.Name, idptest.WithoutClaim("acct"))).Guest() {
-		t.Error("nothing said is a guest")
+		t.Error("who is said to be nothing is said to be a guest")
 	}
 	for _, value := range []any{nil, []any{1}, map[string]any{"value": 1}} {
 		s.refused(s.idp.Shaped(shape.Name, idptest.WithClaim("acct", value)), federation.CodeClaimMalformed)

@@ -136,7 +136,7 @@ func entra(e *oidc.Entry) {
 	preset, _ := oidc.PresetNamed("entra", "https://login.microsoftonline.com/"+tenant+"/v2.0")
 	e.Dialect, e.OverageEndpoint = preset.Dialect, preset.OverageEndpoint
 	e.Provider.Dialect = federation.Dialect{
-		TenantClaim: "tid", Tenant: tenant, SubjectClaim: "oid", IDClaim: "uti", AgentClaims: true, GuestClaim: "acct", GuestValue: "1",
+		TenantClaim: "tid", Tenant: tenant, SubjectClaim: "oid", IDClaim: "uti", NamesApplication: true, AgentClaims: true, GuestClaim: "acct", MemberValue: "0",
 	}
 }
 
@@ -188,6 +188,7 @@ func TestEntraIdentity(t *testing.T) {
 		"member":             {map[string]any{"acct": 0}, false, true},
 		"guest":              {map[string]any{"acct": 1}, true, true},
 		"guest as text":      {map[string]any{"acct": "1"}, true, true},
+		"of an unknown kind": {map[string]any{"acct": 2}, true, true},
 		"domain not owned":   {map[string]any{"xms_edov": false}, false, false},
 		"domain not owned 0": {map[string]any{"xms_edov": "0"}, false, false},
 		"domain owned":       {map[string]any{"xms_edov": true}, false, true},

@@ -97,7 +97,7 @@ func readGuest(r *reader, dialect federation.Dialect) bool {
 	if !ok {
 		r.refuse(federation.CodeClaimMalformed, dialect.GuestClaim, "", "text, a number or a boolean", nil)
 	}
-	return text == dialect.GuestValue
+	return text != dialect.MemberValue
 }
 
 // consumed are the claims that have a meaning here; the rest is private.

@@ -1,0 +1,32 @@
+package oidc_test
+
+import (
+	"context"
+
+	"github.com/chancery-dev/chancery/federation"
+	"github.com/chancery-dev/chancery/federation/idptest"
+)
+
+// rename gives alice another address, unverified.
+func (s *site) rename(address string) {
+	s.breakWith(func(d *idptest.Draft) { d.Claims["email"], d.Claims["email_verified"] = address, false })
+}
+
+// everybody is a directory in which the chief has an address, and no link to the IdP.
+type everybody struct{}
+
+func (everybody) BySubject(context.Context, *federation.IdentityProvider, string, string) ([]federation.Account, error) {
+	return nil, nil
+}
+
+func (everybody) BySubjectID(context.Context, *federation.IdentityProvider, string, string) ([]federation.Account, error) {
+	return nil, nil
+}
+
+func (everybody) ByID(context.Context, string) ([]federation.Account, error) { return nil, nil }
+
+func (everybody) ByEmail(context.Context, string) ([]federation.Account, error) {
+	return []federation.Account{{UID: "usr_chief", Email: "alice@acme.com", Status: federation.StatusActive}}, nil
+}
+
+func (everybody) IdPs(context.Context, string) ([]string, error) { return nil, nil }

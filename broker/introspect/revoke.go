@@ -2,17 +2,13 @@ package introspect
 
 import (
 	"context"
-	"time"
 
 	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/ledger"
+	"github.com/chancery-dev/chancery/broker/lifecycle"
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/broker/token"
 )
-
-// apart is how far another replica's clock may be behind ours (F13): until then a
-// token that has expired here is active there.
-const apart = time.Minute
 
 // Revoke answers RFC 7009: when it returns nil the caller's own token counts no
 // more. It returns nil, too, for what is no token of the caller's: unknown, old
@@ -36,7 +32,7 @@ func (e *Endpoints) revoke(ctx context.Context, r Request) error {
 		return e.turnAway(c, oauth.Refuse(oauth.CodeTokenTypeUnsupported, typ, token.Type))
 	}
 	// 3. Which token of ours.
-	if err := e.find(ctx, c, apart); err != nil {
+	if err := e.find(ctx, c, lifecycle.Apart); err != nil {
 		return err
 	}
 	// 4. Only who got it may end it, and nothing ends twice.

@@ -56,7 +56,7 @@ func TestRevoke(t *testing.T) {
 func TestNothingToRevoke(t *testing.T) {
 	for name, change := range map[string]func(*setup){
 		"nonsense":          own(func(s *setup) { s.form.Set("token", "nonsense") }),
-		"expired":           own(func(s *setup) { s.claims = func(c *token.Claims) { c.IssuedAt, c.ExpiresAt = now.Add(-10*time.Minute), now.Add(-apart) } }),
+		"expired":           own(func(s *setup) { s.claims = func(c *token.Claims) { c.IssuedAt, c.ExpiresAt = now.Add(-10*time.Minute), now.Add(-lifecycle.Apart) } }),
 		"never recorded":    own(func(s *setup) { s.forget = true }),
 		"revoked":           own(func(s *setup) { s.record = func(k *lifecycle.Known) { k.Revoked = true } }),
 		"another client's":  func(s *setup) { s.basic = "other" },

@@ -78,9 +78,9 @@ type Outcome struct {
 // uncounted says that the tokens are dead and were not counted.
 const uncounted = -1
 
-// apart is how far another replica's clock may be behind ours (F13): until then a
-// token that has expired here is active there.
-const apart = time.Minute
+// Apart is how far another replica's clock may be behind ours (F13): until then a
+// token that has expired here is active there, and can be ended.
+const Apart = time.Minute
 
 // RevokeToken ends one token. One that had ended before stays as it is: no token died.
 func (r *Revoker) RevokeToken(ctx context.Context, t tenant.UID, jti string, q Request) (Outcome, error) {
@@ -90,7 +90,7 @@ func (r *Revoker) RevokeToken(ctx context.Context, t tenant.UID, jti string, q R
 	}
 	now := r.Now()
 	done := Outcome{Kind: Token, UID: found.ID}
-	if found.End != nil || !now.Before(found.ExpiresAt.Add(apart)) {
+	if found.End != nil || !now.Before(found.ExpiresAt.Add(Apart)) {
 		return done, nil
 	}
 	if found.State(now) == Live {

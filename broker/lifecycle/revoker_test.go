@@ -129,7 +129,7 @@ func TestRevokeToken(t *testing.T) {
 func TestWhatIsDeadDoesNotDie(t *testing.T) {
 	h := newHouse(t)
 	for name, jti := range map[string]string{
-		"expired": h.token(func(i *Issued) { i.ExpiresAt = now.Add(-apart) }),
+		"expired": h.token(func(i *Issued) { i.ExpiresAt = now.Add(-Apart) }),
 		"revoked": h.token(func(i *Issued) { i.End = &End{By: User} }),
 	} {
 		if done, err := h.RevokeToken(t.Context(), acme, jti, Request{By: by}); err != nil || done.Tokens != 0 || len(h.order) != 0 {

@@ -39,14 +39,18 @@ func OpenToRead(ctx context.Context, c Config) (*Store, error) {
 	return s, nil
 }
 
-// Held tells whether a process holds the SQLite file of a URL; of others it is false. Nothing is made.
+// Held tells whether a process holds the SQLite file of a URL; of PostgreSQL's it is false. Nothing is made.
 func Held(rawURL string) (bool, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		return false, ErrURL
 	}
-	if u.Scheme != "sqlite" {
+	switch u.Scheme {
+	case "sqlite":
+	case "postgres", "postgresql":
 		return false, nil
+	default:
+		return false, ErrURL
 	}
 	path, err := sqlitePath(u)
 	if err != nil {

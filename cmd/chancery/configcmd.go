@@ -1,11 +1,17 @@
 package main
 
 import (
+	"crypto/tls"
+	"errors"
 	"fmt"
+	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/chancery-dev/chancery/broker/store"
 	"github.com/chancery-dev/chancery/cmd/chancery/config"
+	"github.com/chancery-dev/chancery/vault/keyring"
 )
 
 // loadConfig reads file, environment and --set, the strongest last.
@@ -20,24 +26,7 @@ func (c *command) loadConfig() (*config.Loaded, error) {
 func (c *command) configCommand() *cobra.Command {
 	parent := &cobra.Command{Use: "config", Short: "Check, explain and print the configuration"}
 	parent.AddCommand(
-		&cobra.Command{
-			Use: "validate", Short: "Check the configuration", Args: cobra.NoArgs,
-			RunE: func(*cobra.Command, []string) error {
-				loaded, err := c.loadConfig()
-				if err != nil {
-					return err
-				}
-				if err := loaded.Served(); err != nil {
-					return err
-				}
-				from := loaded.Path
-				if from == "" {
-					from = "defaults and environment"
-				}
-				_, err = fmt.Fprintf(c.stdout, "%s: valid (profile %s)\n", from, loaded.Profile)
-				return err
-			},
-		},
+		c.validateCommand(),
 		&cobra.Command{
 			Use: "explain KEY", Short: "Say what a setting means, what it is and where that came from", Args: cobra.ExactArgs(1),
 			RunE: func(_ *cobra.Command, args []string) error { return c.explainConfig(args[0]) },
@@ -59,6 +48,79 @@ func (c *command) configCommand() *cobra.Command {
 		},
 	)
 	return parent
+}
+
+func (c *command) validateCommand() *cobra.Command {
+	var strict bool
+	cmd := &cobra.Command{
+		Use: "validate", Short: "Check the configuration",
+		Long: `Check the configuration. With --strict it must also be complete on this machine: every secret that it refers to is there, every file can
+be read, the keyring opens, and outside profile dev the issuer is no loopback address. What is missing is named, all of it.`,
+		Example: `  chancery config validate
+  chancery config validate --strict --config /etc/chancery/chancery.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			loaded, err := c.loadConfig()
+			if err != nil {
+				return err
+			}
+			if strict {
+				err = complete(loaded)
+			}
+			if err := errors.Join(loaded.Served(), err); err != nil {
+				return err
+			}
+			from := loaded.Path
+			if from == "" {
+				from = "defaults and environment"
+			}
+			_, err = fmt.Fprintf(c.stdout, "%s: valid (profile %s)\n", from, loaded.Profile)
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&strict, "strict", false, "what it refers to must be there")
+	return cmd
+}
+
+// complete names what has to be filled in before serve starts.
+func complete(l *config.Loaded) error {
+	var missing []error
+	need := func(key string, err error) {
+		if err != nil {
+			missing = append(missing, fmt.Errorf("%s: %w", key, err))
+		}
+	}
+	if l.Profile != config.Dev && strings.HasPrefix(l.Server.PublicURL, "http://") {
+		need("server.public_url", errors.New("it is a loopback address; it is the issuer in every token"))
+	}
+	if url, err := l.Database.URL.Resolve(l.Lookup); err != nil {
+		need("database.url", err)
+	} else if _, err := store.Held(url.Reveal()); errors.Is(err, store.ErrURL) {
+		need("database.url", err)
+	}
+	if !l.Database.OwnerURL.IsZero() && l.Database.Migrate == "auto" {
+		_, err := l.Database.OwnerURL.Resolve(l.Lookup)
+		need("database.owner_url", err)
+	}
+	if !l.Admin.Token.IsZero() && l.Origin("admin.token.env") != config.OriginDefault {
+		_, err := l.Admin.Token.Resolve(l.Lookup)
+		need("admin.token", err)
+	}
+	if l.Server.TLS.Cert != "" {
+		_, err := tls.LoadX509KeyPair(l.Server.TLS.Cert, l.Server.TLS.Key)
+		need("server.tls", err)
+	}
+	if _, err := keyring.Load(l.Vault.Keyring.File); err != nil && l.Profile != config.Dev {
+		need("vault.keyring.file", err)
+	}
+	for _, path := range l.Objects {
+		_, err := os.Stat(path)
+		need("objects", err)
+	}
+	if _, err := l.Telemetry.Header(l.Lookup); err != nil {
+		missing = append(missing, err)
+	}
+	return errors.Join(missing...)
 }
 
 func (c *command) explainConfig(key string) error {

@@ -37,7 +37,7 @@ func TestInit(t *testing.T) {
 				}
 			}
 			if profile == config.Regulated {
-				if len(entries) != 2 || !loaded.Admin.Token.IsZero() {
+				if len(entries) != 3 || !loaded.Admin.Token.IsZero() {
 					t.Errorf("%v, %v: a credential in profile regulated", entries, loaded.Admin.Token)
 				}
 				return

@@ -21,7 +21,7 @@ func Template(settings map[string]any) ([]byte, error) {
 	var b bytes.Buffer
 	_, _ = fmt.Fprint(&b, templateHead)
 	var section []string
-	for _, leaf := range templateLeaves() {
+	for _, leaf := range templateLeaves(settings) {
 		path := strings.Split(leaf.Key, ".")
 		section = openSections(&b, section, path[:len(path)-1])
 		if err := loaded.writeLeaf(&b, leaf, settings, len(path)-1, path[len(path)-1]); err != nil {
@@ -37,10 +37,15 @@ const templateHead = `# Chancery's configuration. What is commented out holds it
 `
 
 // templateLeaves leaves out the references that a plain value stands beside: YAML has one or the other.
-func templateLeaves() []Leaf {
+func templateLeaves(settings map[string]any) []Leaf {
 	var leaves []Leaf
 	plain := map[string]bool{}
 	for _, leaf := range Leaves() {
+		if _, set := settings[leaf.Key+".env"]; set { // the reference stands in its place
+			leaves = append(leaves, Leaf{Key: leaf.Key + ".env", Doc: leaf.Doc + " (name of an environment variable)", Type: "string"})
+			plain[leaf.Key] = true
+			continue
+		}
 		base := strings.TrimSuffix(strings.TrimSuffix(leaf.Key, ".env"), ".file")
 		if base != leaf.Key && plain[base] {
 			continue

@@ -96,14 +96,14 @@ const (
 // What an ID token is refused for, besides what any token can be.
 const (
 	CodeIDTokenMissing      Code = "id_token_missing"        // none in the answer
-	CodeIDTokenMalformed    Code = "id_token_malformed"      // not one compact JWS of at most 16 KiB
-	CodeIDTokenIssuer       Code = "id_token_iss_mismatch"   // another issuer
-	CodeIDTokenAudience     Code = "id_token_aud_not_us"     // for another client
-	CodeIDTokenAzp          Code = "id_token_azp_mismatch"   // issued to another client, or to several
+	CodeIDTokenMalformed    Code = "id_token_malformed"      //nolint:gosec // no credential: not one compact JWS of at most 16 KiB
+	CodeIDTokenIssuer       Code = "id_token_iss_mismatch"   //nolint:gosec // no credential: another issuer
+	CodeIDTokenAudience     Code = "id_token_aud_not_us"     //nolint:gosec // no credential: for another client
+	CodeIDTokenAzp          Code = "id_token_azp_mismatch"   //nolint:gosec // no credential: issued to another client, or to several
 	CodeIDTokenExpired      Code = "id_token_expired"        // exp is past
 	CodeIDTokenNotYetValid  Code = "id_token_not_yet_valid"  // nbf is to come
 	CodeIDTokenStale        Code = "id_token_stale"          // iat is too long ago
-	CodeIDTokenTooLongLived Code = "id_token_too_long_lived" // exp - iat above a day
+	CodeIDTokenTooLongLived Code = "id_token_too_long_lived" //nolint:gosec // no credential: exp - iat above a day
 	CodeNonceMismatch       Code = "nonce_mismatch"          // not made for this departure
 	CodeAtHashMismatch      Code = "at_hash_mismatch"        // came with another access token
 	CodeAuthTimeMissing     Code = "auth_time_missing"       // max_age was asked and the claim is absent

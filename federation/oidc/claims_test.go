@@ -2,6 +2,7 @@ package oidc_test
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -142,9 +143,7 @@ func entra(e *oidc.Entry) {
 
 func asEntra(more map[string]any) map[string]any {
 	claims := map[string]any{"tid": tenant, "oid": oid, "ver": "2.0", "email_verified": nil}
-	for name, value := range more {
-		claims[name] = value
-	}
+	maps.Copy(claims, more)
 	return claims
 }
 

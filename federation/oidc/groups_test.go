@@ -2,6 +2,7 @@ package oidc_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -48,11 +49,7 @@ func TestOverage(t *testing.T) {
 		t.Error("claim sources are among the private claims")
 	}
 	for name, claims := range map[string]map[string]any{"hasgroups": {"hasgroups": true}, "groups:src1": {"groups:src1": "x"}} {
-		s.breakWith(func(d *idptest.Draft) {
-			for claim, value := range claims {
-				d.Claims[claim] = value
-			}
-		})
+		s.breakWith(func(d *idptest.Draft) { maps.Copy(d.Claims, claims) })
 		if groups := s.mustSignIn(oidc.Ask{}).Groups(); groups.State != assertion.GroupsOverage {
 			t.Errorf("%s: %+v", name, groups)
 		}

@@ -66,6 +66,9 @@ func (s *Server) testIdP(c *gin.Context) error {
 	ctx, cancel := context.WithTimeout(c.Request.Context(), testTimeout)
 	defer cancel()
 	answer, err := s.IdPTests.IdP(ctx, ask)
+	if errors.Is(err, rehearsal.ErrInactive) {
+		return refuse(http.StatusConflict, "tenant_inactive", err.Error())
+	}
 	if errors.Is(err, rehearsal.ErrNothing) {
 		return refuse(http.StatusBadRequest, "body_invalid", err.Error())
 	}

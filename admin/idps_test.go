@@ -25,6 +25,8 @@ func (s *tests) IdP(_ context.Context, a rehearsal.TestAsk) (rehearsal.TestAnswe
 	switch {
 	case a.Name == "" && a.Draft == nil && a.Assertion == "":
 		return rehearsal.TestAnswer{}, rehearsal.ErrNothing
+	case a.Name == "sleeping":
+		return rehearsal.TestAnswer{}, rehearsal.ErrInactive
 	case a.Name == "nobody":
 		return rehearsal.TestAnswer{}, object.ErrNotFound
 	}
@@ -78,6 +80,7 @@ func TestTestsOfIdPs(t *testing.T) {
 	h.refused(t, post(`{"object":`+resourceBody+`}`), http.StatusBadRequest, "body_invalid")
 	h.refused(t, post(`{"object":`+strings.Replace(idpBody, "https://acme.okta.com", "ftp://acme", 1)+`}`), http.StatusBadRequest, "object_invalid")
 	h.refused(t, post(`{"name":"nobody"}`), http.StatusNotFound, "object_unknown")
+	h.refused(t, post(`{"name":"sleeping"}`), http.StatusConflict, "tenant_inactive")
 	for _, role := range []admin.Role{admin.RoleViewer, admin.RoleAuditor, admin.RoleOperator, admin.RolePolicyAuthor} {
 		r := post(`{"name":"okta"}`)
 		r.role = role

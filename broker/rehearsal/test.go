@@ -60,12 +60,18 @@ type TestAnswer struct {
 	Assertion *Result `json:"assertion,omitempty"`
 }
 
+// ErrInactive is returned where nothing can be decided at the moment.
+var ErrInactive = errors.New("the tenant is not active: it is suspended, or was made a moment ago")
+
 // ErrNothing is returned for an ask that names neither entry nor assertion.
 var ErrNothing = errors.New("name an IdP, give one, or give an assertion")
 
 // IdP tests. An entry that is not there is object.ErrNotFound.
 func (t Tests) IdP(ctx context.Context, a TestAsk) (TestAnswer, error) {
 	picture, err := t.Pictures.Get(ctx, a.Tenant)
+	if errors.Is(err, snapshot.ErrUnknownTenant) {
+		return TestAnswer{}, ErrInactive
+	}
 	if err != nil {
 		return TestAnswer{}, err
 	}

@@ -77,6 +77,16 @@ func TestWhoTestsIsRecorded(t *testing.T) {
 	}
 }
 
+// In a tenant that is not active nothing is decided, so nothing is tested either.
+func TestInactiveTenant(t *testing.T) {
+	s := newScene(t, "client_secret_post")
+	b := &book{t: t, door: fetch.New(fetch.Policy{Mode: "allow"})}
+	tests := rehearsal.Tests{Pictures: s.source, Tester: diagnose.Tester{Fetch: b, Now: s.stage.Now}, Stage: s.stage, Journal: b}
+	if _, err := tests.IdP(t.Context(), rehearsal.TestAsk{Tenant: "suspended", Name: "acme"}); !errors.Is(err, rehearsal.ErrInactive) || b.probes != 0 {
+		t.Errorf("%v, %d probes", err, b.probes)
+	}
+}
+
 func taken(draft *object.Object, issuer string) *object.Object {
 	again := *draft
 	again.Spec = &object.IdentityProviderSpec{Issuer: issuer}

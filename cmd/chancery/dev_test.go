@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"net"
 	"net/http"
 	"os"
@@ -12,6 +15,7 @@ import (
 	"time"
 
 	"github.com/chancery-dev/chancery/cmd/chancery/dev"
+	"github.com/chancery-dev/chancery/federation/idptest"
 )
 
 // devShell is a shell in whose folder chancery dev can run.
@@ -524,4 +528,67 @@ func TestChildEnviron(t *testing.T) {
 	if len(got) != 2 || got[0] != "PATH=/bin" || got[1] != "TOKEN=new" {
 		t.Error(got)
 	}
+}
+
+// TestTokenForPrograms: a program asks for itself with a key; the authorization server may be the one that the resource
+// names, since what is sent is good for that one alone.
+func TestTokenForPrograms(t *testing.T) {
+	s := developing(t)
+	found, err := dev.Find(s.state())
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := idptest.NewKey("nightly-1", "ES256")
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key.Signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := s.file("nightly.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+	jwks, err := json.Marshal(map[string]any{"keys": []any{key.JWK()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.pipe(exitDone, `apiVersion: chancery/v1
+kind: Client
+metadata: {name: nightly}
+spec:
+  auth: {method: private_key_jwt, jwks: `+string(jwks)+`}
+  grant_types: [client_credentials]
+  scopes: [notes:read, notes:write]
+  resources: [notes]
+---
+apiVersion: chancery/v1
+kind: Policy
+metadata: {name: notes}
+spec:
+  role: grant
+  applies_to: {resources: [notes], actions: [issue]}
+  template: group-scopes
+  data:
+    grants: [{groups: [notes-readers], resource: notes, scopes: ["notes:read"]}]
+    clients: [{clients: [nightly], resource: notes, scopes: ["notes:read"]}]
+`, "apply", "-f", "-")
+	flags := []string{"token", "--resource", found.Resource, "--client-credentials", "--client-id", "nightly", "--key-file", file, "--key-id", "nightly-1"}
+	elsewhere := alone(t)
+	has(t, elsewhere.run(exitDone, append(flags, "--format", "header")...).stdout, "Authorization: Bearer ")
+	o := elsewhere.run(exitDone, append(flags, "--explain")...)
+	has(t, o.stdout, "client_credentials → access token", "600 s", "scopes notes:read")
+	has(t, elsewhere.run(exitFailed, append(flags, "--key-file", filepath.Join(s.state(), "idp.key"))...).stderr, "client_authentication_failed", "leg 2")
+}
+
+// TestTokenUnderNonces: what may be set reaches the server, and bound tokens are had with its nonces.
+func TestTokenUnderNonces(t *testing.T) {
+	s := devShell(t)
+	s.keep("--port", "0", "--set", "dpop.nonce=required", "--set", "keys.algorithm=RS256")
+	s.run(exitDone, "dev", "login", "alice")
+	has(t, s.run(exitDone, "token", "--explain", "--dpop").stdout, "leg 2  ID-JAG → access token  ok")
+	token := strings.TrimSpace(s.run(exitDone, "token").stdout)
+	header, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	has(t, string(header), `"RS256"`)
 }

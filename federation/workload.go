@@ -29,7 +29,8 @@ func (c ClaimEquals) String() string { return ClaimPath(c.Path) }
 // rule that requires nothing matches nothing.
 func MatchWorkloads(rules []Workload, idpUID string, claim func(path []string) (value string, found bool)) []Workload {
 	var matching []Workload
-	for _, rule := range rules {
+	for i := range rules { // not copied: strangers have this walked, however many rules there are
+		rule := &rules[i]
 		if rule.IdPUID == "" || rule.IdPUID != idpUID || len(rule.Match) == 0 {
 			continue
 		}
@@ -37,7 +38,7 @@ func MatchWorkloads(rules []Workload, idpUID string, claim func(path []string) (
 			value, found := claim(c.Path)
 			return !found || len(c.Path) == 0 || value != c.Value
 		}) {
-			matching = append(matching, rule)
+			matching = append(matching, *rule)
 		}
 	}
 	return matching

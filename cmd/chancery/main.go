@@ -82,6 +82,7 @@ func (c *command) root() *cobra.Command {
 	root.PersistentFlags().StringArrayVar(&c.settings, "set", nil, "a setting of the configuration, KEY=VALUE; stronger than file and environment")
 	root.AddCommand(c.serveCommand(), c.demoCommand(), c.devCommand(), c.tokenCommand(), c.execCommand(), c.conformanceCommand(), c.configCommand(), c.migrateCommand(), c.policyGateCommand())
 	c.addRecordCommands(root)
+	c.addCompletions(root)
 	return root
 }
 

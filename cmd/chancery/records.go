@@ -13,7 +13,7 @@ func (c *command) addRecordCommands(root *cobra.Command) {
 		c.initCommand(),
 		c.applyCommand(), c.diffCommand(), c.exportCommand(), c.getCommand(), c.deleteCommand(),
 		c.secretCommand(), c.keysCommand(), c.revokeCommand(), c.auditCommand(), c.explainCommand(), c.idpCommand(), c.policyCommand(),
-		c.doctorCommand(), c.versionCommand(),
+		c.doctorCommand(), c.manCommand(), c.versionCommand(),
 	)
 }
 

@@ -111,8 +111,11 @@ func TestTracesHoldNoSecrets(t *testing.T) {
 func strange(t *testing.T, s *assembly.Server, canary func(string) string) {
 	t.Helper()
 	for _, r := range []struct{ method, path string }{
-		{http.MethodGet, "/" + canary("path") + "?x=" + canary("query")}, {strings.ToUpper(canary("method")), "/token"}, {http.MethodGet, "/errors/" + canary("code")},
-		{http.MethodGet, "/t/" + canary("tenant") + "/.well-known/jwks.json"}, {http.MethodGet, "/livez"},
+		{http.MethodGet, "/" + canary("path") + "?x=" + canary("query")},
+		{strings.ToUpper(canary("method")), "/token"},
+		{http.MethodGet, "/errors/" + canary("code")},
+		{http.MethodGet, "/t/" + canary("tenant") + "/.well-known/jwks.json"},
+		{http.MethodGet, "/livez"},
 	} {
 		request, err := http.NewRequestWithContext(t.Context(), r.method, "http://"+s.PublicAddress()+r.path, strings.NewReader("x="+canary("body")))
 		must(t, err)

@@ -22,7 +22,9 @@ func (b *beats) Beat(context.Context, string) (time.Time, *audit.SignedCheckpoin
 	return time.Time{}, b.newest, b.heads, b.err
 }
 
-func (b *beats) Add(context.Context, audit.SignedCheckpoint, []string) (bool, error) { return b.first, b.err }
+func (b *beats) Add(context.Context, audit.SignedCheckpoint, []string) (bool, error) {
+	return b.first, b.err
+}
 
 // TestAuditLag: what was written is behind until a checkpoint that came after it names it, whoever wrote that.
 func TestAuditLag(t *testing.T) {

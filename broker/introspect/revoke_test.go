@@ -55,8 +55,10 @@ func TestRevoke(t *testing.T) {
 // TestNothingToRevoke: done, and nothing happens.
 func TestNothingToRevoke(t *testing.T) {
 	for name, change := range map[string]func(*setup){
-		"nonsense":          own(func(s *setup) { s.form.Set("token", "nonsense") }),
-		"expired":           own(func(s *setup) { s.claims = func(c *token.Claims) { c.IssuedAt, c.ExpiresAt = now.Add(-10*time.Minute), now.Add(-lifecycle.Apart) } }),
+		"nonsense": own(func(s *setup) { s.form.Set("token", "nonsense") }),
+		"expired": own(func(s *setup) {
+			s.claims = func(c *token.Claims) { c.IssuedAt, c.ExpiresAt = now.Add(-10*time.Minute), now.Add(-lifecycle.Apart) }
+		}),
 		"never recorded":    own(func(s *setup) { s.forget = true }),
 		"revoked":           own(func(s *setup) { s.record = func(k *lifecycle.Known) { k.Revoked = true } }),
 		"another client's":  func(s *setup) { s.basic = "other" },

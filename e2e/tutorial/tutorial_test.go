@@ -8,8 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -138,6 +136,12 @@ func (d *desk) typeIn(c typed) {
 	}
 }
 
+// start runs chancery dev without a word of the page.
+func (d *desk) start() { d.keep(fmt.Sprintf("exec chancery dev --port %d", d.port), "Ctrl-C ends it.") }
+
+// address is where one of the surroundings is: 0 authorization server, 1 IdP, 2 sample server.
+func (d *desk) address(which int) string { return fmt.Sprintf("http://localhost:%d", d.port+which) }
+
 func (d *desk) run(c typed) {
 	d.t.Helper()
 	ctx, cancel := context.WithTimeout(d.t.Context(), time.Minute)
@@ -190,33 +194,6 @@ func (d *desk) keep(line, until string) string {
 	return said.String()
 }
 
-var named = regexp.MustCompile(`(?m)^\s*(\w+)[:=]`)
-
-// TestOtherLanguages: what the page shows of them is what the programs do that the tests of the SDKs run.
-func TestOtherLanguages(t *testing.T) {
-	for language, program := range map[string]string{"ts": "typescript/client.mjs", "python": "python/client.py"} {
-		text, err := os.ReadFile(filepath.Join(root, "e2e", "sdk", filepath.FromSlash(program)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		shown := blocks(page(t))
-		i := slices.IndexFunc(shown, func(b block) bool { return b.language == language })
-		if i < 0 {
-			t.Errorf("the page shows nothing in %s", language)
-			continue
-		}
-		names := named.FindAllStringSubmatch(shown[i].text, -1)
-		for _, m := range names {
-			if !regexp.MustCompile(`\b` + m[1] + `\s*[:=]`).Match(text) {
-				t.Errorf("%s does not say %s", program, m[1])
-			}
-		}
-		if len(names) < 5 {
-			t.Errorf("%s: %q", language, names)
-		}
-	}
-}
-
 // TestDevEnds: SIGINT drains and leaves no context behind; started again, without a word about addresses, it goes on.
 func TestDevEnds(t *testing.T) {
 	d := newDesk(t)
@@ -254,7 +231,7 @@ func TestDevEnds(t *testing.T) {
 // TestExec: exec becomes the command: its arguments, its environment, its exit status, and the signals that it gets.
 func TestExec(t *testing.T) {
 	d := newDesk(t)
-	d.keep(fmt.Sprintf("exec chancery dev --port %d", d.port), "Ctrl-C ends it.")
+	d.start()
 	sh := func(line string) (string, int) {
 		t.Helper()
 		command := exec.CommandContext(t.Context(), "bash", "-c", line)

@@ -2,6 +2,7 @@ package dev
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -45,10 +46,12 @@ func newNotes(issuer, resource string, now func() time.Time) (*notes, error) {
 // call of a tool that needs more learns what.
 func (n *notes) handler() http.Handler {
 	tools := mcpverifier.ToolRequirements{
+		"whoami":     nil,
 		"list_notes": nil,
 		"add_note":   {verifier.RequireScopes(ScopeWrite)},
 	}
 	server := mcp.NewServer(&mcp.Implementation{Name: "notes", Version: "1.0.0"}, nil)
+	mcp.AddTool(server, &mcp.Tool{Name: "whoami", Description: "Show for whom and for what the token is"}, whoami)
 	mcp.AddTool(server, &mcp.Tool{Name: "list_notes", Description: "List the notes"}, n.list)
 	mcp.AddTool(server, &mcp.Tool{Name: "add_note", Description: "Add a note"}, n.add)
 	server.AddReceivingMiddleware(mcpverifier.Tools(tools))
@@ -68,6 +71,22 @@ type note struct {
 
 type listed struct {
 	Notes []note `json:"notes"`
+}
+
+// bearer is what a server sees of who calls: what is in the token, and nothing else.
+type bearer struct {
+	Subject string   `json:"subject"`
+	Client  string   `json:"client"`
+	Scopes  []string `json:"scopes"`
+}
+
+func whoami(ctx context.Context, request *mcp.CallToolRequest, _ nothing) (*mcp.CallToolResult, bearer, error) {
+	token, ok := mcpverifier.Token(ctx, request)
+	if !ok {
+		return nil, bearer{}, errors.New("there is no token")
+	}
+	claims := token.Claims()
+	return nil, bearer{Subject: claims.Subject, Client: claims.ClientID, Scopes: claims.Scopes}, nil
 }
 
 func (n *notes) list(context.Context, *mcp.CallToolRequest, nothing) (*mcp.CallToolResult, listed, error) {

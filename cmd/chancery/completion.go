@@ -52,7 +52,7 @@ func (c *command) addCompletions(root *cobra.Command) {
 		"config explain": {func(context.Context, []string) []string { return settingNames() }},
 	} {
 		if found, _, err := root.Find(strings.Fields(path)); err == nil && found.CommandPath() == root.Name()+" "+path {
-			found.ValidArgsFunction = completeArgs(places, path == "export")
+			found.ValidArgs, found.ValidArgsFunction = nil, completeArgs(places, path == "export")
 		}
 	}
 	for flag, values := range map[string][]string{

@@ -65,7 +65,7 @@ be read, the keyring opens, and outside profile dev the issuer is no loopback ad
 				return err
 			}
 			if strict {
-				err = complete(loaded)
+				err = incomplete(loaded)
 			}
 			if err := errors.Join(loaded.Served(), err); err != nil {
 				return err
@@ -82,8 +82,8 @@ be read, the keyring opens, and outside profile dev the issuer is no loopback ad
 	return cmd
 }
 
-// complete names what has to be filled in before serve starts.
-func complete(l *config.Loaded) error {
+// incomplete names what has to be filled in before serve starts.
+func incomplete(l *config.Loaded) error {
 	var missing []error
 	need := func(key string, err error) {
 		if err != nil {

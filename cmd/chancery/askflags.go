@@ -72,6 +72,17 @@ func (f *askFlags) add(cmd *cobra.Command) {
 	flags.BoolVar(&f.entry.ClientCredentials, "client-credentials", false, "ask in the agent's own name, for nobody")
 	flags.BoolVar(&f.dpop, "dpop", false, "bind the token to a key (RFC 9449)")
 	flags.StringVar(&f.dpopKey, "dpop-key-file", "", "file of that key in PEM; made if it is not there (0600)")
+	offer(cmd, "client-auth", "client_secret_basic", "client_secret_post")
+	offer(cmd, "subject-token-type", "id_token", "refresh_token")
+	_ = cmd.RegisterFlagCompletionFunc("profile", func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return nil, cobra.ShellCompDirectiveDefault // a file here, not a profile of the configuration
+	})
+}
+
+// offer tells shells the values of a flag.
+func offer(cmd *cobra.Command, flag string, values ...string) {
+	// It fails only for a flag that is not there.
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // asked is a request, and the surroundings it came from, if any.

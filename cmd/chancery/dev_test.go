@@ -592,3 +592,12 @@ func TestTokenUnderNonces(t *testing.T) {
 	}
 	has(t, string(header), `"RS256"`)
 }
+
+// TestDevCompletions: what a shell offers.
+func TestDevCompletions(t *testing.T) {
+	s := alone(t)
+	has(t, s.run(exitDone, "__complete", "dev", "login", "").stdout, "alice\nbob\neve\n")
+	has(t, s.run(exitDone, "__complete", "dev", "issue", "--break", "au").stdout, "aud\n", "aud_other\n")
+	has(t, s.run(exitDone, "__complete", "token", "--format", "").stdout, "header\n")
+	hasNot(t, s.run(exitDone, "__complete", "token", "--profile", "").stdout, "regulated")
+}

@@ -55,6 +55,14 @@ Exit status: 0 the server answered what it must, with --break the refusal of tha
 	flags.StringVar(&f.acr, "acr", "", "acr that the IdP says the person reached just now, such as phr")
 	flags.BoolVar(&f.print, "print", false, "print the assertion, and present it to nobody")
 	flags.BoolVar(&f.list, "list", false, "list the ways to break one, and what must come of each")
+	offer(cmd, "user", devPeople()...)
+	_ = cmd.RegisterFlagCompletionFunc("break", func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		var ways []cobra.Completion
+		for _, b := range dev.Breaks() {
+			ways = append(ways, b.Name)
+		}
+		return ways, cobra.ShellCompDirectiveNoFileComp
+	})
 	c.addOutputFlag(cmd, asTable)
 	return cmd
 }

@@ -31,9 +31,19 @@ kept in the folder, in a file that only you can read (0600), in place of those o
 			return c.devLogin(cmd.Context(), c.devFolder(*folder), args[0], acr)
 		},
 	}
+	cmd.ValidArgsFunction = cobra.FixedCompletions(devPeople(), cobra.ShellCompDirectiveNoFileComp)
 	cmd.Flags().StringVar(&acr, "acr", "", "how to sign in, for what a step-up asks: phr")
 	c.addOutputFlag(cmd, asTable)
 	return cmd
+}
+
+// devPeople are those who can sign in.
+func devPeople() []string {
+	var who []string
+	for _, person := range dev.People() {
+		who = append(who, person.Name)
+	}
+	return who
 }
 
 // loginRecord is what came of a sign-in, without the tokens.

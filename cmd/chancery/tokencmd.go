@@ -54,6 +54,7 @@ chancery explain, and what a step-up or an approval asks for.`,
 	}
 	f.add(cmd)
 	cmd.Flags().StringVar(&format, "format", tokenRaw, "raw, header (Authorization: …), json or env ("+envAccessToken+"=…)")
+	offer(cmd, "format", tokenRaw, tokenHeader, tokenJSON, tokenEnv)
 	cmd.Flags().BoolVar(&explain, "explain", false, "show both legs, and not the token")
 	cmd.Flags().StringVarP(&c.output, "output", "o", "", "with --explain: table, json or yaml (default: table)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

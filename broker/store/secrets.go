@@ -29,8 +29,7 @@ func (secretRow) TableName() string { return "client_secrets" }
 
 // Secrets lists a client's live secrets, the oldest first.
 func (o *Objects) Secrets(ctx context.Context, t tenant.UID, clientUID string) ([]object.Secret, error) {
-	var rows []secretRow
-	err := o.store.readIn(ctx, o.db, t, func(tx *gorm.DB) error { return liveSecrets(tx, t, clientUID, &rows) })
+	rows, err := o.findSecrets(ctx, t, clientUID)
 	if err != nil {
 		return nil, err
 	}

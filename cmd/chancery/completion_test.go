@@ -74,7 +74,7 @@ func TestCompletionScripts(t *testing.T) {
 		script := alone(t).run(exitDone, "completion", kind).stdout
 		has(t, script, "chancery", "__complete")
 		if shellPath, err := exec.LookPath(kind); err == nil && kind == "bash" {
-			check := exec.CommandContext(t.Context(), shellPath, "-n") //nolint:gosec // bash, found above
+			check := exec.CommandContext(t.Context(), shellPath, "-n")
 			check.Stdin = strings.NewReader(script)
 			if said, err := check.CombinedOutput(); err != nil {
 				t.Errorf("bash: %v %s", err, said)

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -176,8 +177,7 @@ func writeInit(folder string, files []initFile, force bool) (err error) {
 		}
 		made = append(made, ring)
 	}
-	for i := len(wanted) - 1; i >= 0; i-- { // the configuration last
-		f := wanted[i]
+	for _, f := range slices.Backward(wanted) { // the configuration last
 		from, to := filepath.Join(folder, "."+f.name+".new"), filepath.Join(folder, f.name)
 		place := os.Link // fails where something is
 		if f.anew {

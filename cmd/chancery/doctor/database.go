@@ -148,7 +148,7 @@ func (d *Doctor) audit(ctx context.Context) {
 	switch {
 	case !facts.Events:
 		d.report.ok("audit", "nothing was recorded yet")
-	case facts.Number == 0 && facts.Live > 0:
+	case facts.Number == 0:
 		d.report.add("audit", Warn, "no checkpoint was written yet", "the first comes audit.checkpoint_every after something was recorded; if not, the server's log says why")
 	case facts.Abandoned > 0 && facts.Live > 0:
 		d.report.add("audit", Fail, fmt.Sprintf("%d writers are dead and not sealed, while %d live", facts.Abandoned, facts.Live), "the servers do not write checkpoints: their log says why")

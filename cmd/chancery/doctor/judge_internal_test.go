@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"io"
+	"maps"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -174,9 +175,7 @@ func TestPublic(t *testing.T) {
 			defer server.Close()
 			issuer = server.URL
 			metadata := map[string]any{"issuer": issuer, "jwks_uri": issuer + "/.well-known/jwks.json"}
-			for name, value := range good {
-				metadata[name] = value
-			}
+			maps.Copy(metadata, good)
 			if test.change != nil {
 				test.change(metadata)
 			}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	oteltrace "go.opentelemetry.io/otel/trace"
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
@@ -74,9 +76,7 @@ func (e *exporter) send(ctx context.Context, spans []sdktrace.ReadOnlySpan) erro
 	if err != nil {
 		return errors.New("the endpoint is no URL")
 	}
-	for name, values := range e.config.Header {
-		request.Header[name] = values
-	}
+	maps.Copy(request.Header, e.config.Header)
 	request.Header.Set("Content-Type", "application/x-protobuf")
 	request.Header.Set("User-Agent", "chancery/"+e.config.Version)
 	response, err := e.config.Transport.RoundTrip(request) // follows no redirect: the header goes nowhere else
@@ -108,8 +108,8 @@ func (e *exporter) message(spans []sdktrace.ReadOnlySpan) *tracepb.TracesData {
 func spanOf(s sdktrace.ReadOnlySpan) *tracepb.Span {
 	id, span := s.SpanContext().TraceID(), s.SpanContext().SpanID()
 	out := &tracepb.Span{
-		TraceId: id[:], SpanId: span[:], Name: s.Name(), Kind: tracepb.Span_SpanKind(s.SpanKind()), Flags: uint32(s.SpanContext().TraceFlags()),
-		StartTimeUnixNano: uint64(s.StartTime().UnixNano()), EndTimeUnixNano: uint64(s.EndTime().UnixNano()), //nolint:gosec // after 1970
+		TraceId: id[:], SpanId: span[:], Name: s.Name(), Kind: kindOf(s.SpanKind()), Flags: uint32(s.SpanContext().TraceFlags()),
+		StartTimeUnixNano: uint64(s.StartTime().UnixNano()), EndTimeUnixNano: uint64(s.EndTime().UnixNano()),
 		Attributes: attributesOf(s.Attributes()), Status: &tracepb.Status{},
 	}
 	if parent := s.Parent().SpanID(); parent.IsValid() {
@@ -123,6 +123,14 @@ func spanOf(s sdktrace.ReadOnlySpan) *tracepb.Span {
 		out.Links = append(out.Links, &tracepb.Span_Link{TraceId: id[:], SpanId: span[:]})
 	}
 	return out
+}
+
+// kindOf knows the two kinds that this package makes.
+func kindOf(k oteltrace.SpanKind) tracepb.Span_SpanKind {
+	if k == oteltrace.SpanKindServer {
+		return tracepb.Span_SPAN_KIND_SERVER
+	}
+	return tracepb.Span_SPAN_KIND_INTERNAL
 }
 
 // attributesOf knows the two kinds that this package sets; there are no others.

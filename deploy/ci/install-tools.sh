@@ -6,6 +6,7 @@
 #   install-tools.sh cc          a C compiler, which the race detector needs (same way)
 #   install-tools.sh lint        golangci-lint, pinned, into the tool cache
 #   install-tools.sh sdks        the MCP SDKs for TypeScript and Python, pinned, beside their tests
+#   install-tools.sh panva       an OpenID provider of other people, pinned, beside its tests
 #   install-tools.sh keycloak    Java and Maven (same way), and Keycloak, pinned, into the cache
 #
 # Prints nothing when there is nothing to do.
@@ -79,14 +80,8 @@ install_keycloak() {
 # The MCP SDKs of other languages, as their registries give them: pinned by the files beside their programs, installed
 # beside them, and again only when a pin changes.
 install_sdks() {
-  local home=e2e/sdk/typescript
-  command -v npm >/dev/null || die "no npm found: install Node.js 20 or newer"
-  if ! current "$home/node_modules" "$home/package-lock.json"; then
-    echo "installing the MCP SDK for TypeScript"
-    npm ci --prefix "$home" --silent --no-audit --no-fund
-    stamp "$home/node_modules" "$home/package-lock.json"
-  fi
-  home=e2e/sdk/python
+  npm_packages e2e/sdk/typescript "the MCP SDK for TypeScript"
+  local home=e2e/sdk/python
   if ! current "$home/.venv" "$home/requirements.txt"; then
     if ! python3 -c 'import ensurepip' 2>/dev/null; then
       command -v apt-get >/dev/null || die "no python3 with venv found and no apt-get here: install Python 3.11 or newer"
@@ -102,6 +97,19 @@ install_sdks() {
   fi
 }
 
+install_panva() { npm_packages e2e/idp/panva "oidc-provider"; }
+
+# npm_packages installs what the lock file of a folder pins.
+npm_packages() {
+  local home="$1"
+  command -v npm >/dev/null || die "no npm found: install Node.js 20 or newer"
+  if ! current "$home/node_modules" "$home/package-lock.json"; then
+    echo "installing $2"
+    npm ci --prefix "$home" --silent --no-audit --no-fund
+    stamp "$home/node_modules" "$home/package-lock.json"
+  fi
+}
+
 # current tells whether a folder was installed from just this file of pins; stamp notes that it was.
 current() { [[ -d "$1" ]] && cmp -s "$1/.installed-from" "$2"; }
 stamp() { cp "$2" "$1/.installed-from"; }
@@ -113,11 +121,13 @@ all)
   install_lint
   install_keycloak
   install_sdks
+  install_panva
   ;;
 postgres) install_postgres ;;
 cc) install_cc ;;
 lint) install_lint ;;
 keycloak) install_keycloak ;;
 sdks) install_sdks ;;
-*) die "usage: install-tools.sh [postgres|cc|lint|keycloak|sdks]" ;;
+panva) install_panva ;;
+*) die "usage: install-tools.sh [postgres|cc|lint|keycloak|sdks|panva]" ;;
 esac

@@ -62,9 +62,11 @@ func (p *person) step(method, target string, form url.Values) (next *url.URL, do
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		request.Header.Set("Origin", request.URL.Scheme+"://"+request.URL.Host)
 	}
+	var kept []string
 	for name, value := range p.cookies[request.URL.Host] {
-		request.AddCookie(&http.Cookie{Name: name, Value: value})
+		kept = append(kept, name+"="+value)
 	}
+	request.Header.Set("Cookie", strings.Join(kept, "; "))
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	response, err := client.Do(request)
 	if err != nil {

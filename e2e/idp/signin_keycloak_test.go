@@ -2,6 +2,7 @@ package idp_test
 
 import (
 	"crypto/rand"
+	"net/url"
 	"testing"
 
 	"github.com/chancery-dev/chancery/e2e/harness"
@@ -19,7 +20,7 @@ func TestSignInAtKeycloak(t *testing.T) {
 		"CHANCERY_CLIENT_KEYS="+p.keys, "KEYCLOAK_CLIENT_SECRET="+f.secret, "KEYCLOAK_PASSWORD="+password)
 	f.issuer = keycloak.URL + "/realms/signin"
 	f.answer = func(p *person, at page) page {
-		return p.submit(at, returns, fields("username", "alice", "password", password))
+		return p.submit(at, returns, url.Values{"username": {"alice"}, "password": {password}})
 	}
 	f.confirm = func(p *person, at page) {
 		if at.outside == nil {

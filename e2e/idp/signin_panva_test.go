@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"maps"
+	"net/url"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -51,9 +52,9 @@ func startPanva(t *testing.T, pushed bool) *foreign {
 	}
 	f.issuer = runPanva(t, "CHANCERY_IDP="+string(setup), "CHANCERY_IDP_PUSHED="+map[bool]string{true: "yes", false: "no"}[pushed])
 	f.answer = func(p *person, at page) page {
-		return p.submit(at, returns, fields("login", f.alice, "password", "x")) // then a page of consent, which needs no more
+		return p.submit(at, returns, url.Values{"login": {f.alice}, "password": {"x"}}) // then a page of consent, which needs no more
 	}
-	f.confirm = func(p *person, at page) { p.submit(at, returns, fields("logout", "yes")) }
+	f.confirm = func(p *person, at page) { p.submit(at, returns, url.Values{"logout": {"yes"}}) }
 	return f
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"slices"
 	"testing"
 	"time"
@@ -265,12 +264,4 @@ func (f *foreign) isAlice(t *testing.T, s *oidc.SignIn) {
 	if groups := s.Groups(); groups.State != assertion.GroupsComplete || !slices.Equal(groups.Values, []string{"notes-editors"}) {
 		t.Errorf("groups %+v", groups)
 	}
-}
-
-func fields(pairs ...string) url.Values {
-	values := url.Values{}
-	for i := 0; i < len(pairs); i += 2 {
-		values.Set(pairs[i], pairs[i+1])
-	}
-	return values
 }

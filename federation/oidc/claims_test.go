@@ -286,7 +286,7 @@ func TestKeysRotate(t *testing.T) {
 	if _, err := s.idp.Rotate(false); err != nil {
 		t.Fatal(err)
 	}
-	s.now = s.now.Add(time.Minute)
+	s.pass(time.Minute)
 	s.mustSignIn(oidc.Ask{})
 	s.breakWith(func(d *idptest.Draft) { d.Key, d.Header["kid"] = old, old.ID })
 	_, err := s.signIn(oidc.Ask{})

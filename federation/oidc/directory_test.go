@@ -2,8 +2,12 @@ package oidc_test
 
 import (
 	"context"
+	"encoding/base64"
+	"net/http"
+	"strings"
 
 	"github.com/chancery-dev/chancery/federation"
+	"github.com/chancery-dev/chancery/federation/fetch"
 	"github.com/chancery-dev/chancery/federation/idptest"
 )
 
@@ -30,3 +34,15 @@ func (everybody) ByEmail(context.Context, string) ([]federation.Account, error) 
 }
 
 func (everybody) IdPs(context.Context, string) ([]string, error) { return nil, nil }
+
+// nowhere is no way out.
+type nowhere struct{}
+
+func (nowhere) RoundTripper(fetch.Network, fetch.Limit) (http.RoundTripper, error) {
+	return nil, errSealed
+}
+
+// decodeClaims takes the claims out of a compact token.
+func decodeClaims(compact string) ([]byte, error) {
+	return base64.RawURLEncoding.DecodeString(strings.Split(compact, ".")[1])
+}

@@ -251,9 +251,9 @@ func TestMetadataOfAFailingIdP(t *testing.T) {
 				t.Errorf("asked %d times", n)
 			}
 			s.idp.Fail(idptest.PathDiscovery, "")
-			s.now = s.now.Add(29 * time.Second)
+			s.pass(29 * time.Second)
 			wantCode(t, begin(), code)
-			s.now = s.now.Add(time.Second)
+			s.pass(time.Second)
 			if err := begin(); err != nil {
 				t.Fatal(err)
 			}
@@ -270,10 +270,10 @@ func TestMetadataIsKept(t *testing.T) {
 	if asked > 2 { // ours, and that of the keys
 		t.Errorf("asked %d times", asked)
 	}
-	s.now = s.now.Add(11 * time.Minute)
+	s.pass(11 * time.Minute)
 	s.idp.Fail(idptest.PathDiscovery, idptest.FaultDown)
 	s.mustSignIn(oidc.Ask{}) // as it was, for a day
-	s.now = s.now.Add(24 * time.Hour)
+	s.pass(24 * time.Hour)
 	_, _, err := s.rp.Begin(t.Context(), owner, s.entry, oidc.Ask{})
 	wantCode(t, err, federation.CodeIdPUnavailable)
 	if _, _, err := s.rp.Begin(t.Context(), "ten_2", s.entry, oidc.Ask{}); err == nil {
@@ -288,7 +288,7 @@ func TestEndpointMoves(t *testing.T) {
 		s := newSite(t)
 		s.mustSignIn(oidc.Ask{})
 		s.publish(map[string]any{endpoint: "https://elsewhere.example/x"})
-		s.now = s.now.Add(11 * time.Minute)
+		s.pass(11 * time.Minute)
 		_, _, err := s.rp.Begin(t.Context(), owner, s.entry, oidc.Ask{})
 		wantCode(t, err, federation.CodeIdPMoved)
 		s.rp.Forget(owner, s.idp.Issuer())

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,7 +27,7 @@ var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 // site is a relying party and an IdP, with one clock.
 type site struct {
 	t     *testing.T
-	now   time.Time
+	clock atomic.Int64 // unix nanoseconds; key refreshes read it from goroutines of their own
 	idp   *idptest.Running
 	rp    *oidc.RelyingParty
 	entry *oidc.Entry
@@ -35,9 +36,10 @@ type site struct {
 // newSite starts both; change is for what must be so from the beginning.
 func newSite(t *testing.T, change ...func(*idptest.Options)) *site {
 	t.Helper()
-	s := &site{t: t, now: noon}
+	s := &site{t: t}
+	s.clock.Store(noon.UnixNano())
 	options := idptest.Options{
-		Now:     func() time.Time { return s.now },
+		Now:     s.now,
 		Clients: []idptest.Client{{ID: client, Secret: secret, RedirectURIs: []string{mine, out}}},
 	}
 	for _, f := range change {
@@ -48,11 +50,15 @@ func newSite(t *testing.T, change ...func(*idptest.Options)) *site {
 	return s
 }
 
+func (s *site) now() time.Time { return time.Unix(0, s.clock.Load()).UTC() }
+
+func (s *site) pass(d time.Duration) { s.clock.Add(int64(d)) }
+
 func (s *site) relyingParty() *oidc.RelyingParty {
 	door := fetch.New(fetch.Policy{Mode: "allow"})
-	keys := jwks.NewCache(door, func() time.Time { return s.now })
+	keys := jwks.NewCache(door, s.now)
 	s.t.Cleanup(keys.Close)
-	return oidc.New(door, keys, func() time.Time { return s.now })
+	return oidc.New(door, keys, s.now)
 }
 
 func entryFor(issuer, name string) *oidc.Entry {

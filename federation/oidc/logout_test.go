@@ -46,11 +46,11 @@ func TestLogout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.now = s.now.Add(2*time.Minute + 29*time.Second)
+	s.pass(2*time.Minute + 29*time.Second)
 	if _, err := s.rp.VerifyLogout(t.Context(), owner, s.entry, compact); err != nil {
 		t.Error(err)
 	}
-	s.now = s.now.Add(time.Second)
+	s.pass(time.Second)
 	_, err = s.rp.VerifyLogout(t.Context(), owner, s.entry, compact)
 	wantCode(t, err, federation.CodeLogoutExpired)
 	if _, err := s.rp.VerifyLogout(t.Context(), "", s.entry, compact); !isIncomplete(err) {

@@ -110,6 +110,9 @@ func TestManPages(t *testing.T) {
 			if strings.HasPrefix(line, ".") && !strings.Contains(" .TH .SH .PP .TP .B .BR .nf .fi ", " "+request+" ") || strings.HasPrefix(line, "'") {
 				t.Errorf("%s: %q is taken for a request", e.Name(), line)
 			}
+			if strings.ContainsFunc(line, func(r rune) bool { return r > 0x7e }) {
+				t.Errorf("%s: %q is not ASCII", e.Name(), line)
+			}
 		}
 	}
 	first := page("chancery.1")

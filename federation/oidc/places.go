@@ -83,7 +83,9 @@ func (p *places) get(ctx context.Context, owner string, idp *federation.Identity
 	}
 	if at.attempted.IsZero() || !within(moment, at.attempted, metadataCooldown) {
 		at.attempted = moment
-		found, err := ask(ctx, idp)
+		// Who goes away must not leave a failure behind for everybody: the door has its own
+		// time limit.
+		found, err := ask(context.WithoutCancel(ctx), idp)
 		if err == nil && at.known != nil && found.moved(at.known) {
 			err = errMoved // the IdP's doing, or its attacker's: a person decides
 		}

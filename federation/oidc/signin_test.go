@@ -105,6 +105,15 @@ func TestDeparturesAreApart(t *testing.T) {
 		_, err := s.finish(answer, departure) // the IdP compares the verifier
 		wantCode(t, err, federation.CodeIdPCodeRefused)
 	})
+	t.Run("at a replica whose clock is behind", func(t *testing.T) {
+		s := newSite(t)
+		target, departure := s.depart(oidc.Ask{})
+		answer := s.visit(target)
+		s.pass(-29 * time.Second)
+		if _, err := s.finish(answer, departure); err != nil {
+			t.Error(err)
+		}
+	})
 	t.Run("the same answer twice", func(t *testing.T) {
 		s := newSite(t)
 		target, departure := s.depart(oidc.Ask{})
@@ -122,7 +131,7 @@ func TestDeparturesAreApart(t *testing.T) {
 	}{
 		"just in time":           {after: 9*time.Minute + 59*time.Second, code: federation.CodeIdPCodeRefused}, // the IdP's own limit is a minute
 		"too late":               {after: 10 * time.Minute, code: federation.CodeSignInExpired},
-		"before it began":        {after: -time.Second, code: federation.CodeSignInExpired},
+		"before it began":        {after: -31 * time.Second, code: federation.CodeSignInExpired},
 		"of another IdP":         {change: func(d *oidc.Departure) { d.IdPUID = "idp_other" }, code: federation.CodeIdPMixUp},
 		"to another issuer":      {change: func(d *oidc.Departure) { d.Issuer += "/" }, code: federation.CodeIdPMixUp},
 		"for another client":     {change: func(d *oidc.Departure) { d.ClientID = "another" }, code: federation.CodeSignInExpired},

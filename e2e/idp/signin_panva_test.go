@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
 	"net/url"
@@ -12,13 +13,39 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chancery-dev/chancery/federation"
 	"github.com/chancery-dev/chancery/federation/idptest"
+	"github.com/chancery-dev/chancery/federation/oidc"
 )
 
 // People sign in at panva's oidc-provider, installed by deploy/ci/install-tools.sh.
 func TestSignInAtPanva(t *testing.T) {
 	for name, pushed := range map[string]bool{"by the browser": false, "pushed": true} {
 		t.Run(name, func(t *testing.T) { startPanva(t, pushed).suite(t) })
+	}
+}
+
+func signingAlgorithms() []string {
+	return []string{"RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"}
+}
+
+// It leaves at_hash out at the token endpoint, so that who requires it takes nothing.
+func TestAlgorithmsAtPanva(t *testing.T) {
+	f, rp := startPanva(t, false), newRelyingParty(t)
+	for _, algorithm := range signingAlgorithms() {
+		e := f.entry()
+		e.ClientID, e.Algorithms = "chancery-"+algorithm, []string{algorithm}
+		signedIn, err := f.signIn(t, rp, e, newPerson(t), oidc.Ask{})
+		if err != nil {
+			t.Errorf("%s: %v", algorithm, err)
+			continue
+		}
+		f.isAlice(t, signedIn)
+		e.Dialect.RequireAtHash = true
+		_, err = f.signIn(t, rp, e, newPerson(t), oidc.Ask{})
+		if refusal, ok := errors.AsType[*federation.Refusal](err); !ok || refusal.Code != federation.CodeAtHashMismatch {
+			t.Errorf("%s: got %v", algorithm, err)
+		}
 	}
 }
 
@@ -46,7 +73,13 @@ func startPanva(t *testing.T, pushed bool) *foreign {
 	alice := map[string]any{
 		"sub": f.alice, "name": "Alice Example", "email": "alice@acme.com", "email_verified": true, "groups": []string{idptest.GroupEditors},
 	}
-	setup, err := json.Marshal(map[string]any{"clients": []any{withSecret, withKey}, "people": map[string]any{f.alice: alice}})
+	clients := []any{withSecret, withKey}
+	for _, algorithm := range signingAlgorithms() {
+		client := map[string]any{"client_id": "chancery-" + algorithm, "client_secret": f.secret, "id_token_signed_response_alg": algorithm}
+		maps.Copy(client, common)
+		clients = append(clients, client)
+	}
+	setup, err := json.Marshal(map[string]any{"clients": clients, "people": map[string]any{f.alice: alice}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/oauth2"
 
@@ -41,7 +42,7 @@ func (rp *RelyingParty) Begin(ctx context.Context, owner string, e *Entry, ask A
 	d = Departure{
 		StateHash: StateHash(state), Nonce: oauth2.GenerateVerifier(), Verifier: oauth2.GenerateVerifier(),
 		IdPUID: e.Provider.UID, Issuer: e.Provider.Issuer, ClientID: e.ClientID, CallbackURL: e.CallbackURL,
-		At: rp.now().UTC(), MaxAge: ask.MaxAge, ACRValues: slices.Clone(ask.ACRValues), NamesItself: m.namesItself,
+		At: rp.now().UTC(), MaxAge: clone(ask.MaxAge), ACRValues: slices.Clone(ask.ACRValues), NamesItself: m.namesItself,
 	}
 	// 3. The request, by the URL or ahead of it.
 	request, err := e.request(m, ask, d, state)
@@ -58,6 +59,14 @@ func (rp *RelyingParty) Begin(ctx context.Context, owner string, e *Entry, ask A
 		separator = "&"
 	}
 	return m.authorization + separator + request.Encode(), d, nil
+}
+
+func clone(d *time.Duration) *time.Duration {
+	if d == nil {
+		return nil
+	}
+	same := *d
+	return &same
 }
 
 // request are the parameters of the authorization request (OIDC Core §3.1.2.1).

@@ -19,7 +19,10 @@ func (s *site) rename(address string) {
 // everybody is a directory in which the chief has an address, and no link to the IdP.
 type everybody struct{}
 
-func (everybody) BySubject(context.Context, *federation.IdentityProvider, string, string) ([]federation.Account, error) {
+func (everybody) BySubject(_ context.Context, idp *federation.IdentityProvider, tid, sub string) ([]federation.Account, error) {
+	if idp.UID == "idp_okta" && tid == tenant && sub == oid {
+		return []federation.Account{{UID: "usr_alice", Status: federation.StatusActive}}, nil
+	}
 	return nil, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/chancery-dev/chancery/federation/fetch"
 	"github.com/chancery-dev/chancery/federation/strict"
@@ -25,7 +26,10 @@ var (
 	errAnswer = errors.New("oidc: answered with what cannot be read without doubt")
 )
 
-const maxAnswer = 256 << 10
+const (
+	maxAnswer     = 256 << 10
+	answerTimeout = 8 * time.Second // a person waits, and IdPs take their time
+)
 
 // gate stands between the network and libraries that read JSON less strictly than we
 // do: what passes has one meaning for every reader (M1, M10).
@@ -39,7 +43,7 @@ type gate struct {
 // client makes a client for one peer. Nothing is kept open, so that a bundle that was
 // replaced on disk counts at once, and no redirect is followed.
 func (rp *RelyingParty) client(n fetch.Network, g gate) (*http.Client, error) {
-	next, err := rp.door.RoundTripper(n, fetch.Limit{Bytes: maxAnswer})
+	next, err := rp.door.RoundTripper(n, fetch.Limit{Bytes: maxAnswer, Timeout: answerTimeout})
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/chancery-dev/chancery/federation"
+	"github.com/chancery-dev/chancery/federation/idptest"
 	"github.com/chancery-dev/chancery/federation/oidc"
 )
 
@@ -150,4 +151,20 @@ func TestAddressIsNoKey(t *testing.T) {
 			t.Errorf("%q found somebody", address)
 		}
 	}
+}
+
+// The identifiers are federation.Resolve's, as those of assertions are.
+func TestResolve(t *testing.T) {
+	s := newSite(t)
+	entra(s.entry)
+	as := func(tid, object string) federation.Identifiers {
+		s.breakWith(func(d *idptest.Draft) { d.Claims["tid"], d.Claims["oid"] = tid, object })
+		return s.mustSignIn(oidc.Ask{}).Identifiers()
+	}
+	resolution, err := federation.Resolve(t.Context(), everybody{}, s.entry.Provider, as(tenant, oid))
+	if err != nil || resolution.Account.UID != "usr_alice" {
+		t.Errorf("%+v, %v", resolution, err)
+	}
+	_, err = federation.Resolve(t.Context(), everybody{}, s.entry.Provider, as(tenant, "another"))
+	wantCode(t, err, federation.CodeSubjectUnmatched)
 }

@@ -1,15 +1,22 @@
 // An OpenID provider that nobody here wrote (panva/node-oidc-provider), for one test:
 // clients and people come as JSON in CHANCERY_IDP, the issuer goes to standard output,
 // and it ends with its standard input.
+import { generateKeyPairSync } from 'node:crypto';
 import http from 'node:http';
 import Provider from 'oidc-provider';
 
 const { clients, people } = JSON.parse(process.env.CHANCERY_IDP);
+// A key of each kind; a client says which one signs its ID tokens.
+const keys = [['rsa', { modulusLength: 2048 }], ['ec', { namedCurve: 'P-256' }], ['ec', { namedCurve: 'P-384' }], ['ed25519', {}]].map(([kind, options], i) => ({
+  ...generateKeyPairSync(kind, options).privateKey.export({ format: 'jwk' }), kid: `key-${i}`, use: 'sig',
+}));
 const server = http.createServer();
 server.listen(0, '127.0.0.1', () => {
   const issuer = `http://127.0.0.1:${server.address().port}`;
   const provider = new Provider(issuer, {
     clients,
+    jwks: { keys },
+    enabledJWA: { idTokenSigningAlgValues: ['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA', 'Ed25519'] },
     scopes: ['openid', 'offline_access'],
     claims: { openid: ['sub'], profile: ['name'], email: ['email', 'email_verified'], groups: ['groups'], acr: null, auth_time: null, sid: null },
     conformIdTokenClaims: false, // what the scopes ask for is in the ID token too

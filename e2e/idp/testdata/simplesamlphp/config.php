@@ -1,0 +1,36 @@
+<?php
+// SimpleSAMLphp as an IdP for the time of a test: everything that differs from one
+// test to the next comes from the environment.
+$folder = getenv('SIMPLESAMLPHP_FOLDER') . '/';
+$config = [
+    'baseurlpath' => getenv('SIMPLESAMLPHP_URL') . '/',
+    'certdir' => $folder,
+    'loggingdir' => $folder,
+    'datadir' => $folder,
+    'tempdir' => $folder,
+    'metadatadir' => __DIR__ . '/metadata/',
+    'attributenamemapdir' => '/etc/simplesamlphp/attributemap/',
+    'technicalcontact_name' => 'Nobody',
+    'technicalcontact_email' => 'nobody@acme.example',
+    'timezone' => 'UTC',
+    'secretsalt' => getenv('SIMPLESAMLPHP_SECRET'),
+    'auth.adminpassword' => getenv('SIMPLESAMLPHP_SECRET'),
+    'admin.checkforupdates' => false,
+    'trusted.url.domains' => [],
+    'showerrors' => true,
+    'errorreporting' => false,
+    'logging.handler' => 'errorlog',
+    'logging.level' => SimpleSAML\Logger::WARNING,
+    'enable.saml20-idp' => true,
+    'module.enable' => ['exampleauth' => true, 'core' => true, 'saml' => true],
+    'session.cookie.name' => 'SimpleSAMLSessionID',
+    'session.cookie.secure' => false,
+    'session.cookie.samesite' => null,
+    'session.phpsession.cookiename' => 'SimpleSAML',
+    'session.phpsession.savepath' => $folder,
+    'language.cookie.secure' => false,
+    'language.cookie.samesite' => null,
+    'store.type' => 'phpsession',
+    'metadata.sources' => [['type' => 'flatfile']],
+    'metadata.sign.enable' => false,
+];

@@ -24,6 +24,9 @@ type Request struct {
 	ClientSecret  string
 	Assertion     string // client_assertion
 	AssertionType string // client_assertion_type
+	// Spent is the same for each time that one request authenticates, where clients have a budget (Limited); with nil each
+	// time is a request of its own.
+	Spent *Spent
 }
 
 // String names who asks; secret, assertion and header stay out of logs.

@@ -21,6 +21,10 @@ type Budget interface {
 	Take(k Key) (wait time.Duration, ok bool)
 }
 
+// Spent remembers what one request has taken from a budget, so that a request that is decided again, because its tenant
+// changed meanwhile, takes nothing more. The zero value has taken nothing. It is one request's own.
+type Spent struct{ from Key }
+
 // Limited is an Authenticator whose clients have a budget.
 type Limited struct {
 	clients *Authenticator
@@ -46,24 +50,32 @@ func (l *Limited) Authenticate(ctx context.Context, r Request) (Authentication, 
 	if err != nil || !auth.Proved() {
 		return auth, err
 	}
-	return l.spend(r.Tenant, auth)
+	return l.spend(r.Tenant, auth, r.Spent)
 }
 
-// ByRule is the Authenticator's; the token that led to the client spends its budget.
-func (l *Limited) ByRule(ctx context.Context, t tenant.UID, name string) (Authentication, error) {
-	auth, err := l.clients.ByRule(ctx, t, name)
+// ByRule is the Authenticator's; the token that led to the client spends its budget. That it was not used before is for
+// the caller to look at first: who holds a used one must not lock the client out.
+func (l *Limited) ByRule(ctx context.Context, t tenant.UID, name string, spent *Spent) (Authentication, error) {
+	auth, err := l.clients.ByRule(ctx, t, name, spent)
 	if err != nil {
 		return auth, err
 	}
-	return l.spend(t, auth)
+	return l.spend(t, auth, spent)
 }
 
-func (l *Limited) spend(t tenant.UID, auth Authentication) (Authentication, error) {
-	wait, ok := l.budget.Take(Key{Tenant: t, Client: auth.client.UID})
+func (l *Limited) spend(t tenant.UID, auth Authentication, spent *Spent) (Authentication, error) {
+	key := Key{Tenant: t, Client: auth.client.UID}
+	if spent != nil && spent.from == key {
+		return auth, nil
+	}
+	wait, ok := l.budget.Take(key)
 	if !ok {
 		refusal := oauth.Refuse(oauth.CodeClientRateExceeded, auth.client.Name, "fewer requests of one client")
 		refusal.RetryAfter = wait
 		return auth, refusal
+	}
+	if spent != nil {
+		spent.from = key
 	}
 	return auth, nil
 }

@@ -107,14 +107,46 @@ func TestRulesSpendTheBudget(t *testing.T) {
 	b := newBench(t)
 	l := limited(t, b)
 	for range 3 {
-		if auth, err := l.ByRule(t.Context(), acme, "workload"); err != nil || auth.Method() != MethodWorkload {
+		if auth, err := l.ByRule(t.Context(), acme, "workload", nil); err != nil || auth.Method() != MethodWorkload {
 			t.Fatal(err)
 		}
 	}
-	auth, err := l.ByRule(t.Context(), acme, "workload")
+	auth, err := l.ByRule(t.Context(), acme, "workload", nil)
 	if refusal := refusalOf(t, err, oauth.CodeClientRateExceeded); refusal.RetryAfter <= 0 || auth.Client() == nil {
 		t.Errorf("refusal %+v of %v", refusal, auth.Client())
 	}
-	_, err = l.ByRule(t.Context(), acme, "nobody")
+	_, err = l.ByRule(t.Context(), acme, "nobody", nil)
 	refused(t, err, oauth.CodeClientAuthenticationFailed)
+}
+
+// A request that is decided again has one place in the budget, and another request has another.
+func TestSpentOnce(t *testing.T) {
+	b := newBench(t)
+	l := limited(t, b)
+	for range 3 {
+		once := &Spent{}
+		for range 4 {
+			r := b.with("basic", b.secrets["basic"])
+			r.Spent = once
+			if _, err := l.Authenticate(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	once := &Spent{}
+	for range 2 { // a refusal has not spent
+		r := b.with("basic", b.secrets["basic"])
+		r.Spent = once
+		_, err := l.Authenticate(t.Context(), r)
+		refusalOf(t, err, oauth.CodeClientRateExceeded)
+	}
+	// What was spent of one client's budget is nothing in another's.
+	if auth, err := l.ByRule(t.Context(), acme, "workload", once); err != nil || auth.Client() == nil {
+		t.Fatal(err)
+	}
+	for range 4 {
+		if _, err := l.ByRule(t.Context(), acme, "workload", once); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

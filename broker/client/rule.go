@@ -12,8 +12,8 @@ import (
 // ByRule is who sent a request whose platform's token was verified and fits the one
 // rule that names this client. The caller has to have checked that: nothing else
 // proves who it is. A client that is not there, disabled or expired is refused as
-// where it authenticates, and counts as unknown.
-func (a *Authenticator) ByRule(ctx context.Context, t tenant.UID, name string) (Authentication, error) {
+// where it authenticates, and counts as unknown. Spent is for a Limited.
+func (a *Authenticator) ByRule(ctx context.Context, t tenant.UID, name string, _ *Spent) (Authentication, error) {
 	if err := t.Check(); err != nil {
 		return Authentication{}, oauth.Fail(oauth.CodeInternal, err)
 	}

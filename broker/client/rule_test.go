@@ -47,7 +47,7 @@ func TestByRule(t *testing.T) {
 			if !c.tenant.IsZero() {
 				owner = c.tenant
 			}
-			auth, err := b.ByRule(t.Context(), owner, asked)
+			auth, err := b.ByRule(t.Context(), owner, asked, nil)
 			if c.code != "" {
 				refused(t, err, c.code)
 				if auth.Client() != nil || auth.Proved() {
@@ -75,7 +75,7 @@ func TestByRuleIsExact(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = a.ByRule(t.Context(), acme, "Workload")
+	_, err = a.ByRule(t.Context(), acme, "Workload", nil)
 	refused(t, err, oauth.CodeClientAuthenticationFailed)
 }
 

@@ -34,6 +34,8 @@ type Request struct {
 	Proofs        []string // DPoP header values
 	// Nonce judges the proof's nonce where one is asked for (dpop.Expectation); nil asks for none.
 	Nonce func(nonce string) error
+
+	spent *client.Spent
 }
 
 // Response is a granted token.
@@ -49,7 +51,7 @@ type Response struct {
 type Clients interface {
 	Authenticate(ctx context.Context, r client.Request) (client.Authentication, error)
 	// ByRule finds the client to which the rule of a workload leads.
-	ByRule(ctx context.Context, t tenant.UID, name string) (client.Authentication, error)
+	ByRule(ctx context.Context, t tenant.UID, name string, spent *client.Spent) (client.Authentication, error)
 }
 
 // Directories gives the users of a tenant.
@@ -65,6 +67,12 @@ type Signers interface {
 // Journal records a request's facts, all or none of them.
 type Journal interface {
 	Commit(ctx context.Context, e ledger.Entry) error
+}
+
+// Uses tells what was used before, without using it up.
+type Uses interface {
+	// Redeemed tells whether somebody redeemed r. That nobody did holds for that moment only: Commit decides.
+	Redeemed(ctx context.Context, r ledger.Redemption) (bool, error)
 }
 
 // Lane takes the refusals of callers who are not authenticated.
@@ -85,7 +93,7 @@ type Observer interface {
 	Checked(checks []audit.Check)
 }
 
-// Config is what the grants need; every part but Captures is required.
+// Config is what the grants need; every part but Uses and Captures is required.
 type Config struct {
 	Clients     Clients
 	Assertions  *assertion.Verifier
@@ -97,6 +105,9 @@ type Config struct {
 	Pictures    Pictures
 	Observer    Observer
 	Now         func() time.Time
+	// Uses is asked for a workload's token before the client to which it leads is charged for it; without, every use of a
+	// token is charged to its client.
+	Uses Uses
 	// Captures is shown each assertion; nil shows it to nobody.
 	Captures Captures
 }
@@ -119,8 +130,10 @@ const (
 )
 
 // Token answers a token request. A request that was decided on an older picture of its tenant is decided again, from
-// the client's authentication on, so that no token commits after a revocation has.
+// the client's authentication on, so that no token commits after a revocation has. It is one request all the same: the
+// client's budget is spent once.
 func (g *Grants) Token(ctx context.Context, r Request) (Response, error) {
+	r.spent = &client.Spent{}
 	for range maxDecisions {
 		response, err := g.answer(ctx, r)
 		if !errors.Is(err, ledger.ErrStale) {
@@ -199,6 +212,7 @@ func (g *Grants) answer(ctx context.Context, r Request) (Response, error) {
 		ClientSecret:  r.Form.Get("client_secret"),
 		Assertion:     r.Form.Get("client_assertion"),
 		AssertionType: r.Form.Get("client_assertion_type"),
+		Spent:         r.spent,
 	})
 	step.End(codeOf(err))
 	if err != nil {

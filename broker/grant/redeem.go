@@ -12,9 +12,12 @@ import (
 const replayMargin = federation.MaxClockSkew
 
 // redeemAssertion names the one use of the assertion.
-func (c *call) redeemAssertion() (ledger.Redemption, bool) {
+func (c *call) redeemAssertion() (ledger.Redemption, bool) { return c.redemptionOf(c.workload) }
+
+// redemptionOf is redeemAssertion where the rule that the assertion fits may not be settled yet.
+func (c *call) redemptionOf(rule *federation.Workload) (ledger.Redemption, bool) {
 	v := c.assertion
-	if c.mayComeAgain() {
+	if c.mayComeAgain(rule) {
 		return ledger.Redemption{}, false
 	}
 	// Never of the raw string, which can be re-encoded. A jti has no NUL, so that none is the name of an assertion without.
@@ -34,9 +37,9 @@ func (c *call) redeemAssertion() (ledger.Redemption, bool) {
 // mayComeAgain: under reuse: client_bound an assertion may come again from the same client (its client_id claim, or the
 // rule that it fits) with the same key (its cnf), or with no key at all. One that would bind the token to a key of the
 // caller's choice, and one that any client of the entry could bring, is used up.
-func (c *call) mayComeAgain() bool {
+func (c *call) mayComeAgain(rule *federation.Workload) bool {
 	v := c.assertion
 	return v.Provider().Assertions.Reuse == federation.ReuseClientBound &&
-		(v.ClientID() != "" || c.workload != nil) &&
+		(v.ClientID() != "" || rule != nil) &&
 		(v.Thumbprint() != "" || c.proof.IsZero())
 }

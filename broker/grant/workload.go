@@ -21,7 +21,10 @@ func (g *Grants) settleWorkload(ctx context.Context, c *call) error {
 		return c.refuse(oauth.CodeClientIDMismatch, "client", named.Name, rule.ClientName)
 	}
 	if !c.authentication.Proved() {
-		byRule, err := g.Clients.ByRule(ctx, c.Tenant.UID, rule.ClientName)
+		if err := g.unused(ctx, c, rule); err != nil {
+			return err
+		}
+		byRule, err := g.Clients.ByRule(ctx, c.Tenant.UID, rule.ClientName, c.spent)
 		if err != nil {
 			refusal := oauth.AsError(err)
 			c.failed("client", refusal.Received, refusal.Expected)
@@ -38,6 +41,24 @@ func (g *Grants) settleWorkload(ctx context.Context, c *call) error {
 	}
 	if _, names := namesOf(c.client()); !c.idp.ListsClient(names) {
 		return c.refuse(oauth.CodeIssuerClientNotAllowed, "client", c.client().Name, "a client of the entry "+c.idp.Name)
+	}
+	return nil
+}
+
+// unused looks whether the token was redeemed before, which settles nothing: the commit does. But who holds a used one has
+// proved nothing, since it was seen by others, and must neither spend the client's budget nor fill its record: the refusal
+// comes while nobody is known.
+func (g *Grants) unused(ctx context.Context, c *call, rule *federation.Workload) error {
+	redemption, once := c.redemptionOf(rule)
+	if g.Uses == nil || !once {
+		return nil
+	}
+	used, err := g.Uses.Redeemed(ctx, redemption)
+	if err != nil {
+		return &oauth.Error{Code: oauth.CodeLedgerUnavailable, Cause: err, RetryAfter: retryAfter}
+	}
+	if used {
+		return c.refuse(oauth.CodeJTIReplayed, "once", "used before", "used once")
 	}
 	return nil
 }

@@ -39,6 +39,7 @@ func (e *Endpoints) authenticate(ctx context.Context, c *call) error {
 		ClientSecret:  c.Form.Get("client_secret"),
 		Assertion:     c.Form.Get("client_assertion"),
 		AssertionType: c.Form.Get("client_assertion_type"),
+		Spent:         c.spent,
 	})
 	if err != nil {
 		return e.turnAway(c, oauth.AsError(err))

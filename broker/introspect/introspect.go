@@ -25,6 +25,8 @@ type Request struct {
 	Remote        string
 	Form          oauth.Form
 	Authorization []string // header values
+
+	spent *client.Spent
 }
 
 // Clients authenticates callers.
@@ -103,8 +105,10 @@ func (e *Endpoints) Introspect(ctx context.Context, r Request) ([]byte, error) {
 	return body, err
 }
 
-// current runs an answer until the picture that it was made on was the newest when it was asked for.
+// current runs an answer until the picture that it was made on was the newest when it was asked for. It is one request:
+// the client's budget is spent once.
 func (e *Endpoints) current(ctx context.Context, r Request, answer func(Request) error) error {
+	r.spent = &client.Spent{}
 	for range maxReadings {
 		err := answer(r)
 		if !errors.Is(err, ledger.ErrStale) {

@@ -294,6 +294,12 @@ func TestOlderPictures(t *testing.T) {
 	if err != nil || string(body) == Inactive || h.asked != 2 {
 		t.Errorf("answered %s, %v after %d readings", body, err, h.asked)
 	}
+	limited := newHouse(t, nil) // and is one request of its client all the same
+	spent := limited.charged(t)
+	limited.behind = 3
+	if _, err := limited.Introspect(t.Context(), limited.request); err != nil || limited.asked != 2 || spent.n != 1 {
+		t.Errorf("%v, spent %d after %d readings", err, spent.n, limited.asked)
+	}
 	h.commit = ledger.ErrStale // whatever is done, the tenant has moved
 	moving := newHouse(t, func(s *setup) { s.basic, s.form = "", assertion(t, "jti-1") })
 	moving.commit = ledger.ErrStale
@@ -313,4 +319,21 @@ func TestPartsAreRequired(t *testing.T) {
 			t.Errorf("without %s it starts", v.Type().Field(i).Name)
 		}
 	}
+}
+
+// spendings counts what is taken of a budget without end.
+type spendings struct{ n int }
+
+func (s *spendings) Take(client.Key) (time.Duration, bool) { s.n++; return 0, true }
+
+// charged gives the clients of a house a budget.
+func (h *house) charged(t *testing.T) *spendings {
+	t.Helper()
+	authenticator, ok := h.Clients.(*client.Authenticator)
+	if !ok {
+		t.Fatalf("clients are %T", h.Clients)
+	}
+	spent := &spendings{}
+	h.Clients = must(client.Limit(authenticator, spent))
+	return spent
 }

@@ -97,7 +97,7 @@ func (s Stage) Run(ctx context.Context, a Ask) (Result, error) {
 	verifier := *c.Assertions
 	verifier.Keys = keys
 	c.Assertions, c.Clients, c.Signers, c.Journal, c.Lane, c.Observer = &verifier, standIn, signers, kept, kept, nobody{}
-	c.Captures = nil
+	c.Captures, c.Uses = nil, nil
 	grants, err := grant.New(c)
 	if err != nil {
 		return Result{}, err

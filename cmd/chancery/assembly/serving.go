@@ -58,6 +58,7 @@ func (s *Server) openGrants(context.Context) error {
 		Lane:        s.refusals,
 		Pictures:    s.source,
 		Observer:    s.metrics,
+		Uses:        s.store,
 		Captures:    s.captures,
 		Now:         s.Now,
 	})

@@ -3,9 +3,12 @@ package idp_test
 import (
 	"crypto/rand"
 	"net/url"
+	"slices"
 	"testing"
 
 	"github.com/chancery-dev/chancery/e2e/harness"
+	"github.com/chancery-dev/chancery/federation"
+	"github.com/chancery-dev/chancery/federation/oidc"
 )
 
 // People sign in at a real Keycloak, which is told of our client by a realm file.
@@ -28,4 +31,22 @@ func TestSignInAtKeycloak(t *testing.T) {
 		}
 	}
 	f.suite(t)
+	t.Run("algorithms", func(t *testing.T) { f.atHashOfEveryAlgorithm(t) })
+}
+
+// at_hash is computed there as by us, for each algorithm.
+func (f *foreign) atHashOfEveryAlgorithm(t *testing.T) {
+	rp := newRelyingParty(t)
+	for _, algorithm := range []string{"ES256", "ES384", "ES512", "PS512", "EdDSA"} {
+		e := f.entry()
+		e.ClientID, e.Algorithms = "chancery-"+algorithm, []string{algorithm}
+		signedIn, err := f.signIn(t, rp, e, newPerson(t), oidc.Ask{})
+		if err != nil {
+			t.Errorf("%s: %v", algorithm, err)
+			continue
+		}
+		if !slices.ContainsFunc(signedIn.Checks(), func(c federation.Check) bool { return c.Name == "at_hash" && c.OK }) || signedIn.Algorithm() != algorithm {
+			t.Errorf("%s: no at_hash was compared", algorithm)
+		}
+	}
 }

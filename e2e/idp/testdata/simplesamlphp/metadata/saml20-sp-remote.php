@@ -19,6 +19,5 @@ $service = [
 ];
 if (getenv('SIMPLESAMLPHP_CIPHER')) {
     $service['assertion.encryption'] = true;
-    $service['sharedkey_algorithm'] = getenv('SIMPLESAMLPHP_CIPHER');
 }
 $metadata[$self . '/metadata'] = $service;

@@ -7,6 +7,7 @@
 #   install-tools.sh lint        golangci-lint, pinned, into the tool cache
 #   install-tools.sh sdks        the MCP SDKs for TypeScript and Python, pinned, beside their tests
 #   install-tools.sh panva       an OpenID provider of other people, pinned, beside its tests
+#   install-tools.sh simplesamlphp   SimpleSAMLphp and PHP, through apt-get (same way)
 #   install-tools.sh keycloak    Java and Maven (same way), and Keycloak, pinned, into the cache
 #
 # Prints nothing when there is nothing to do.
@@ -77,6 +78,18 @@ install_keycloak() {
   deploy/ci/keycloak.sh fetch --features identity-assertion-jwt >/dev/null
 }
 
+# A SAML IdP of other people; the tests start it with PHP's own server.
+install_simplesamlphp() {
+  if [[ -d /usr/share/simplesamlphp/www ]] && command -v php >/dev/null; then
+    return
+  fi
+  command -v apt-get >/dev/null || die "no SimpleSAMLphp found and no apt-get here: install simplesamlphp and php-cli"
+  echo "installing SimpleSAMLphp"
+  local -x DEBIAN_FRONTEND=noninteractive
+  as_root apt-get update -qq
+  as_root apt-get install -y -qq --no-install-recommends simplesamlphp php-cli php-xml php-mbstring php-curl >/dev/null
+}
+
 # The MCP SDKs of other languages, as their registries give them: pinned by the files beside their programs, installed
 # beside them, and again only when a pin changes.
 install_sdks() {
@@ -122,6 +135,7 @@ all)
   install_keycloak
   install_sdks
   install_panva
+  install_simplesamlphp
   ;;
 postgres) install_postgres ;;
 cc) install_cc ;;
@@ -129,5 +143,6 @@ lint) install_lint ;;
 keycloak) install_keycloak ;;
 sdks) install_sdks ;;
 panva) install_panva ;;
-*) die "usage: install-tools.sh [postgres|cc|lint|keycloak|sdks|panva]" ;;
+simplesamlphp) install_simplesamlphp ;;
+*) die "usage: install-tools.sh [postgres|cc|lint|keycloak|sdks|panva|simplesamlphp]" ;;
 esac

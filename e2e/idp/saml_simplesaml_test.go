@@ -18,7 +18,7 @@ func startSimpleSAML(t *testing.T, environment ...string) *samlForeign {
 	key, certificate := theirs.pem(t)
 	s := harness.StartSimpleSAML(t, "testdata/simplesamlphp", key, certificate,
 		append(environment, "CHANCERY_SELF="+samlSelf, "CHANCERY_CERTIFICATE="+ours.encoded())...)
-	f := trust(t, s.URL+"/saml2/idp/metadata.php", ours, "groups")
+	f := trust(t, s.URL+"/saml2/idp/metadata.php", samlSelf, ours)
 	f.login = func(user string) url.Values { return url.Values{"username": {user}, "password": {s.Password}} }
 	return f
 }

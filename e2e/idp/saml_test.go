@@ -72,7 +72,7 @@ type samlForeign struct {
 }
 
 // trust makes an IdP's own metadata into an entry.
-func trust(t *testing.T, metadata string, ours pair, groups string) *samlForeign {
+func trust(t *testing.T, metadata, self string, ours pair) *samlForeign {
 	t.Helper()
 	verifier := &saml.Verifier{Now: time.Now}
 	m, err := verifier.FetchMetadata(t.Context(), fetch.New(fetch.Policy{Mode: "allow"}), metadata, fetch.Network{AllowPrivateAddresses: true}, saml.Expected{})
@@ -83,11 +83,11 @@ func trust(t *testing.T, metadata string, ours pair, groups string) *samlForeign
 		IdP: &federation.IdentityProvider{
 			UID: "idp_foreign", Name: "foreign", Issuer: m.EntityID,
 			Assertions: federation.AssertionRules{ClockSkew: 30 * time.Second, SAMLEntityIDs: []string{m.EntityID}},
-			Claims:     federation.ClaimRules{Groups: groups, GroupsFrom: []federation.GroupsFrom{federation.GroupsFromClaim}},
+			Claims:     federation.ClaimRules{Groups: "groups", GroupsFrom: []federation.GroupsFrom{federation.GroupsFromClaim}},
 		},
 		EntityID: m.EntityID, Certificates: m.Certificates, SignOn: m.SignOn, Logout: m.Logout, SignRequests: true,
 		Self: saml.ServiceProvider{
-			EntityID: samlSelf + "/metadata", ACS: samlSelf + "/acs", SLO: samlSelf + "/slo",
+			EntityID: self + "/metadata", ACS: self + "/acs", SLO: self + "/slo",
 			Signing:    []saml.SigningKey{{Certificate: ours.certificate, Signer: ours.key}},
 			Decryption: []saml.DecryptionKey{{Certificate: ours.certificate, Decrypter: ours.key}},
 		},

@@ -8,7 +8,7 @@ if (getenv('SIMPLESAMLPHP_CIPHER') === 'gcm') {
     spl_autoload_register(function ($class) {
         if ($class === 'SAML2\\EncryptedAssertion') {
             $source = file_get_contents('/usr/share/simplesamlphp/vendor/simplesamlphp/saml2/src/SAML2/EncryptedAssertion.php');
-            eval('?>' . str_replace('AES128_CBC', 'AES256_GCM', $source));
+            eval(str_replace(['<?php', 'declare(strict_types=1);', 'AES128_CBC'], ['', '', 'AES256_GCM'], $source));
         }
     }, true, true);
 }

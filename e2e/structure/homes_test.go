@@ -23,6 +23,8 @@ var homes = []home{
 	{library: "github.com/go-jose", rooms: []string{"federation/jws", "federation/jwks", "federation/idptest", "broker/keys", "broker/dpop", "broker/token"}, tests: true},
 	{library: "github.com/coreos/go-oidc", rooms: []string{"federation/oidc"}},
 	{library: "github.com/crewjam/saml", rooms: []string{"federation/saml"}},
+	{library: "github.com/russellhaering/goxmldsig", rooms: []string{"federation/saml", "federation/idptest/samltest"}},
+	{library: "github.com/beevik/etree", rooms: []string{"federation/saml", "federation/idptest/samltest"}},
 	{library: "github.com/hashicorp/vault", rooms: []string{"vault/transit"}},
 	{library: "github.com/jackc/pgx", rooms: []string{"broker/store", "broker/storetest", "migrations", "e2e"}, tests: true},
 	{library: "modernc.org", rooms: []string{"broker/store", "broker/storetest", "migrations", "e2e"}, tests: true},

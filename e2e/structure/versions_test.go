@@ -15,6 +15,7 @@ var floors = []struct{ module, atLeast, reason string }{
 	{"github.com/jackc/pgx/v5", "v5.9.2", "CVE-2026-41889: placeholder confusion"},
 	{"github.com/quic-go/quic-go", "v0.59.1", "GO-2026-5676: HTTP/3 memory (comes with gin)"},
 	{"golang.org/x/net", "v0.56.0", "several, fixed up to there (comes with gin)"},
+	{"github.com/crewjam/saml", "v0.5.1", "CVE-2022-41912, CVE-2023-28119, CVE-2023-45683"},
 	{"github.com/russellhaering/goxmldsig", "v1.6.1", "CVE-2026-33487 and unbounded canonicalisation (comes with crewjam/saml)"},
 	{"github.com/beevik/etree", "v1.8.1", "unbounded depth (comes with crewjam/saml)"},
 	{"github.com/go-jose/go-jose/v4", "v4.1.4", "CVE-2026-34986: panic while decrypting"},

@@ -30,7 +30,7 @@ const (
 )
 
 const (
-	methodBearer  = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
+	methodBearer  = "urn:oasis:names:tc:SAML:2.0:cm:bearer" //nolint:gosec // a name of the standard
 	statusSuccess = "urn:oasis:names:tc:SAML:2.0:status:Success"
 	version       = "2.0"
 )

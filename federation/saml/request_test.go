@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/xml"
 	"errors"
 	"io"
@@ -150,8 +151,7 @@ func TestDocument(t *testing.T) {
 			t.Errorf("%s in %s", absent, text)
 		}
 	}
-	sum := sha256.Sum256(w.sp.Certificate.Raw)
-	if saml.Fingerprint(w.sp.Certificate) != strings.ToLower(saml.Fingerprint(w.sp.Certificate)) || len(saml.Fingerprint(w.sp.Certificate)) != 2*len(sum) {
+	if sum := sha256.Sum256(w.sp.Certificate.Raw); saml.Fingerprint(w.sp.Certificate) != hex.EncodeToString(sum[:]) {
 		t.Error("fingerprint")
 	}
 }

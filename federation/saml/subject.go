@@ -106,7 +106,7 @@ func (w *walk) readClass(el *etree.Element) error {
 
 // checkContext: what was asked for must have happened (T48): evidence is verified
 // and never assumed.
-func (w *walk) checkContext(c *claims, departure *Departure) error {
+func (w *walk) checkContext(departure *Departure) error {
 	if departure == nil {
 		return nil
 	}

@@ -92,7 +92,7 @@ func (v *Verifier) Verify(p *Provider, in Presented) (*SignIn, error) {
 		func(c *claims) error { return w.checkAudiences(c, p.Self.EntityID) },
 		func(c *claims) error { return w.checkConfirmation(c, r.inResponseTo, p.Self.ACS) },
 		w.checkStatement,
-		func(c *claims) error { return w.checkContext(c, in.Departure) },
+		func(*claims) error { return w.checkContext(in.Departure) },
 		w.checkSubject, w.readGroups, w.readAttributes,
 	} {
 		if err := check(c); err != nil {

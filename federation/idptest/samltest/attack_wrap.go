@@ -273,12 +273,13 @@ func differentials() []Attack {
 // bombs must cost nothing (T25).
 func bombs() []Attack {
 	whole := func(text string) func(*Draft) { return raw(func([]byte) []byte { return []byte(text) }) }
-	laughs := `<!DOCTYPE lolz [<!ENTITY a "aaaaaaaaaa">`
+	var laughs strings.Builder
+	laughs.WriteString(`<!DOCTYPE lolz [<!ENTITY a "aaaaaaaaaa">`)
 	for i := range 10 {
-		laughs += `<!ENTITY ` + string(rune('b'+i)) + ` "` + strings.Repeat("&"+string(rune('a'+i))+";", 10) + `">`
+		laughs.WriteString(`<!ENTITY ` + string(rune('b'+i)) + ` "` + strings.Repeat("&"+string(rune('a'+i))+";", 10) + `">`)
 	}
 	return []Attack{
-		{"billion_laughs", "T25", whole(laughs + "]><x>&k;</x>"), malformed},
+		{"billion_laughs", "T25", whole(laughs.String() + "]><x>&k;</x>"), malformed},
 		{"depth_100k", "T25", whole(strings.Repeat("<a>", 100_000) + strings.Repeat("</a>", 20_000)), malformed},
 		{"depth_65", "T25", whole(strings.Repeat("<a>", 65) + strings.Repeat("</a>", 65)), malformed},
 		{"elements_100k", "T25", whole("<a>" + strings.Repeat("<b/>", 100_000) + "</a>"), malformed},

@@ -4,7 +4,7 @@ import (
 	"crypto"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/des"
+	"crypto/des" //nolint:gosec // what must be refused has to be made
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
@@ -86,7 +86,7 @@ func (e Encryption) seal(session, plaintext []byte) []byte {
 		_, _ = rand.Read(nonce)
 		return gcm.Seal(nonce, nonce, plaintext, nil)
 	case TripleDES:
-		return cbc(must(des.NewTripleDESCipher(session)), plaintext)
+		return cbc(must(des.NewTripleDESCipher(session)), plaintext) //nolint:gosec // as above
 	default:
 		return cbc(must(aes.NewCipher(session)), plaintext)
 	}
@@ -106,7 +106,7 @@ func cbc(block cipher.Block, plaintext []byte) []byte {
 
 func (e Encryption) wrap(public *rsa.PublicKey, session []byte) []byte {
 	if e.Transport == PKCS1v15 {
-		return must(rsa.EncryptPKCS1v15(rand.Reader, public, session))
+		return must(rsa.EncryptPKCS1v15(rand.Reader, public, session)) //nolint:staticcheck // what must be refused has to be made
 	}
 	digest, known := map[string]crypto.Hash{SHA256: crypto.SHA256, SHA512: crypto.SHA512}[e.Digest]
 	if !known {

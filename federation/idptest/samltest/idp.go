@@ -11,6 +11,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"math/big"
+	"strings"
 	"sync"
 	"time"
 )
@@ -71,10 +72,10 @@ func Certificate(key crypto.Signer, from, to time.Time) *x509.Certificate {
 
 // Metadata is the IdP's, with all of these certificates for signing.
 func (p *IdP) Metadata(certificates ...*x509.Certificate) []byte {
-	keyDescriptors := ""
+	var keyDescriptors strings.Builder
 	for _, c := range append([]*x509.Certificate{p.Certificate}, certificates...) {
-		keyDescriptors += `<md:KeyDescriptor use="signing"><ds:KeyInfo><ds:X509Data><ds:X509Certificate>` +
-			base64.StdEncoding.EncodeToString(c.Raw) + `</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor>`
+		keyDescriptors.WriteString(`<md:KeyDescriptor use="signing"><ds:KeyInfo><ds:X509Data><ds:X509Certificate>` +
+			base64.StdEncoding.EncodeToString(c.Raw) + `</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor>`)
 	}
 	return fmt.Appendf(nil, `<?xml version="1.0" encoding="UTF-8"?>
 <md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" xmlns:ds="http://www.w3.org/2000/09/xmldsig#" ID="_meta" entityID="%s">
@@ -84,7 +85,7 @@ func (p *IdP) Metadata(certificates ...*x509.Certificate) []byte {
 <md:SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="%s"/>
 <md:SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="%s"/>
 <md:SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:SOAP" Location="%s"/>
-</md:IDPSSODescriptor></md:EntityDescriptor>`, p.EntityID, keyDescriptors, p.SLO, p.SSO, p.SSO, p.SSO)
+</md:IDPSSODescriptor></md:EntityDescriptor>`, p.EntityID, keyDescriptors.String(), p.SLO, p.SSO, p.SSO, p.SSO)
 }
 
 // must is for what cannot fail in a test.

@@ -69,6 +69,19 @@ func (s *IdentityProviderSpec) checkPlatform(f *findings) {
 	}
 }
 
+// checkProduct: tokens of a product that is known are read by its own rules, which say for whom they were made, whom they
+// speak of and who else has them. ID-JAGs are the same from everybody.
+func (s *IdentityProviderSpec) checkProduct(f *findings) {
+	p, known := findPreset(s.Preset)
+	if !known || !s.Assertions.otherThanIDJAG() {
+		return
+	}
+	if name, issuers := presetOfIssuer(s.Issuer); issuers && name != p.name {
+		f.addCode("preset_mismatch", "spec.preset", "%s is the issuer of preset %s, and %s reads its tokens by other rules: expected preset %s for the "+
+			"profiles jwt-bearer and workload", quote(s.Issuer), name, p.name, name)
+	}
+}
+
 // tokenWarnings are of the profiles whose tokens are not ID-JAGs.
 func (s *IdentityProviderSpec) tokenWarnings(f *findings, p preset) {
 	a := s.Assertions

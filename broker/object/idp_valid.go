@@ -37,6 +37,7 @@ func (s *IdentityProviderSpec) Validate() error {
 	f.each("spec.domains", s.Domains, hostProblem)
 	s.Assertions.check(&f)
 	s.checkPlatform(&f)
+	s.checkProduct(&f)
 	s.Subject.check(&f)
 	s.Claims.check(&f)
 	return f.err()
@@ -208,7 +209,7 @@ func (s *IdentityProviderSpec) Warnings() []Problem {
 			f.addCode(code, "spec.issuer", "%s", text)
 		}
 	}
-	if name, known := presetOfIssuer(s.Issuer); known && name != p.name {
+	if name, known := presetOfIssuer(s.Issuer); known && name != p.name && !s.Assertions.otherThanIDJAG() {
 		f.addCode("preset_mismatch", "spec.preset", "%s is the issuer of preset %s, and %s reads its tokens by other rules", s.Issuer, name, p.name)
 	}
 	if strings.HasSuffix(s.Issuer, "/") && s.Dialect().Tenant == "" { // a dialect that found its tenant knows the slash

@@ -53,7 +53,44 @@ func (s *IdentityProviderSpec) identify() []identifying {
 			all = append(all, p.identifying...)
 		}
 	}
+	for _, platform := range sharedIssuers() {
+		if slices.Contains(platform.issuers, strings.TrimSuffix(s.Issuer, "/")) {
+			all = append(all, platform.identifying...)
+		}
+	}
 	return all
+}
+
+// sharedIssuer is a platform that has no preset, and whose one issuer speaks for all of its customers.
+type sharedIssuer struct {
+	issuers     []string
+	identifying []identifying
+}
+
+// sharedIssuers lists those that are known. Platforms that give each customer an issuer (CircleCI, Bitbucket, Azure
+// DevOps, Vercel for a team) are not among them: there the issuer says whose a token is. Names that a customer chooses
+// within its own walls, such as a pipeline's or a project's, identify nobody.
+func sharedIssuers() []sharedIssuer {
+	organization := identifying{claim: "sub", prefixes: []string{"organization:"}}
+	return []sharedIssuer{
+		{ // Buildkite
+			issuers:     []string{"https://agent.buildkite.com"},
+			identifying: append(claimsOf("organization_slug", "organization_id", "pipeline_id"), organization),
+		},
+		{ // HCP Terraform
+			issuers: []string{"https://app.terraform.io", "https://app.eu.terraform.io"},
+			identifying: append(claimsOf("terraform_organization_id", "terraform_organization_name", "terraform_project_id", "terraform_workspace_id"),
+				organization),
+		},
+		{ // Vercel, without an issuer of the team's own
+			issuers:     []string{"https://oidc.vercel.com"},
+			identifying: append(claimsOf("owner", "owner_id", "project_id"), identifying{claim: "sub", prefixes: []string{"owner:"}}),
+		},
+		{ // Pulumi Cloud
+			issuers:     []string{"https://api.pulumi.com/oidc"},
+			identifying: append(claimsOf("org"), identifying{claim: "sub", prefixes: []string{"pulumi:deploy:org:", "pulumi:environments:org:"}}),
+		},
+	}
 }
 
 // in tells whether the rules hold one that says whose the token is.

@@ -139,10 +139,6 @@ func TestWorkloadsAgainstTheirNeighbours(t *testing.T) {
 		"a claim of the same name further in": {
 			mutate(t, workloadDocs(), `{sub: "repo:acme/app:ref:refs/heads/main", "claims.repository": acme/app, `, `{claims.x.repository: acme/app, `), "workload_not_identified", "spec.match", "others have tokens",
 		},
-		"the world's issuer as generic": {
-			strings.NewReplacer("preset: github-actions", "preset: generic", `{sub: "repo:acme/app:ref:refs/heads/main", "claims.repository": acme/app, `, `{claims.ref: refs/heads/main, `).Replace(workloadDocs()),
-			"workload_not_identified", "spec.match", "others have tokens",
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			problems := problemsOf(t, newHouse(t).applyError(t, test.doc, by("ci")))

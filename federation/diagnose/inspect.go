@@ -126,7 +126,7 @@ func (in *Inspection) kind(o InspectOptions) {
 		return
 	case "at+jwt":
 		in.LooksLike = "an access token (RFC 9068)"
-		in.fail("typ", federation.CodeTypWrong, typ, assertion.TypeIDJAG, "send the ID-JAG of leg 1, not the access token of another server")
+		in.fail("typ", federation.CodeTypWrong, typ, assertion.TypeIDJAG, "send the ID-JAG of leg 1, not the access token of another server (PingOne types its own so from March 2027: none is a grant here)")
 		return
 	case "", "jwt":
 	default:

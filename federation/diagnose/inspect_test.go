@@ -14,10 +14,14 @@ import (
 
 const ourIssuer = "https://auth.acme.com"
 
+// inspectedAt is a whole second: distances are written in seconds, and a fraction would round them down.
+var inspectedAt = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+
+// inspected is an IdP whose clock stands still at inspectedAt.
 func inspected(t *testing.T) (*idptest.IdP, diagnose.InspectOptions) {
 	t.Helper()
 	idp, err := idptest.New(idptest.Options{
-		Issuer: "https://idp.acme.test", Clients: []idptest.Client{{ID: "agent"}},
+		Now: func() time.Time { return inspectedAt }, Issuer: "https://idp.acme.test", Clients: []idptest.Client{{ID: "agent"}},
 		Audiences: []idptest.Audience{{Issuer: ourIssuer, Resources: []string{"https://mcp.acme.com/notes"}, Scopes: []string{"notes:read"}}},
 	})
 	if err != nil {
@@ -37,7 +41,7 @@ func TestInspectWhatIsValid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := diagnose.Inspect(t.Context(), " "+compact+"\n", o, time.Now())
+	in := diagnose.Inspect(t.Context(), " "+compact+"\n", o, inspectedAt)
 	if !in.Passed() || !strings.Contains(in.LooksLike, "id-jag") || len(in.Times) < 2 || in.Claims["iss"] != idp.Issuer() {
 		t.Errorf("%+v", in)
 	}
@@ -53,7 +57,7 @@ func TestInspectWhatIsValid(t *testing.T) {
 		t.Error("the compact form or the signature is shown")
 	}
 	// Without anything beside it, nothing is said to be good that was not looked at.
-	alone := diagnose.Inspect(t.Context(), compact, diagnose.InspectOptions{}, time.Now())
+	alone := diagnose.Inspect(t.Context(), compact, diagnose.InspectOptions{}, inspectedAt)
 	for _, check := range []string{"iss", "aud", "signature"} {
 		if row, _ := (diagnose.Report{Rows: alone.Rows}).Row(check); row.Status != diagnose.Skipped {
 			t.Errorf("%s: %+v", check, row)
@@ -79,7 +83,7 @@ func TestInspectFindsMistakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := time.Now().Truncate(time.Second)
+	now := inspectedAt
 	for name, c := range map[string]struct {
 		compact  string
 		check    string

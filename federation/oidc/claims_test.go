@@ -271,9 +271,13 @@ func TestHashesOfEveryAlgorithm(t *testing.T) {
 			if got := s.mustSignIn(oidc.Ask{}); got.Algorithm() != algorithm || got.KeyID() != "key-1" {
 				t.Errorf("%s %s", got.Algorithm(), got.KeyID())
 			}
-			s.entry.Algorithms = []string{"ES512"}
+			s.entry.Algorithms, s.rp = []string{"ES512"}, s.relyingParty()
+			asked := s.idp.Requests(idptest.PathKeys)
 			_, err := s.signIn(oidc.Ask{})
 			wantCode(t, err, federation.CodeAlgorithmNotAllowed)
+			if s.idp.Requests(idptest.PathKeys) != asked {
+				t.Error("keys were fetched for an algorithm that cannot pass")
+			}
 		})
 	}
 }

@@ -320,6 +320,31 @@ func TestIssuerIsExpectedFromTheDeparture(t *testing.T) {
 	answer.Set("iss", "https://evil.example")
 	_, err = s.finish(answer, departure)
 	wantCode(t, err, federation.CodeIdPMixUp)
+	target, departure = s.depart(oidc.Ask{}) // one that says so meanwhile, must
+	answer = s.visit(target)
+	answer.Del("iss")
+	s.idp.Tamper(idptest.PathDiscovery, nil)
+	s.rp.Forget(owner, s.idp.Issuer())
+	_, err = s.finish(answer, departure)
+	wantCode(t, err, federation.CodeIssParameterMissing)
+}
+
+// Somebody who goes away while the metadata is under way leaves no failure behind.
+func TestDiscoveryOutlivesItsCaller(t *testing.T) {
+	s := newSite(t)
+	ctx, leave := context.WithCancel(t.Context())
+	s.idp.Tamper(idptest.PathDiscovery, func(b []byte) []byte {
+		leave()
+		return b
+	})
+	_, _, _ = s.rp.Begin(ctx, owner, s.entry, oidc.Ask{})
+	if ctx.Err() == nil {
+		t.Fatal("nobody asked for the metadata")
+	}
+	s.depart(oidc.Ask{})
+	if n := s.idp.Requests(idptest.PathDiscovery); n != 1 {
+		t.Errorf("asked %d times", n)
+	}
 }
 
 // OIDC Core §5.3.2: signed by the IdP, for us.

@@ -145,7 +145,6 @@ const (
 	CodeSAMLNameID             Code = "saml_nameid"              // no name that stays
 	CodeSAMLAuthnContext       Code = "saml_authn_context"       // signed in otherwise than asked
 	CodeSAMLAuthnStale         Code = "saml_authn_stale"         // signed in before it was asked, or a session that is over
-	CodeSAMLReplayed           Code = "saml_replayed"            // a response or an assertion that was used before
 	CodeSAMLMetadata           Code = "saml_metadata"            // metadata that describes no usable IdP
 	CodeSAMLMetadataEndpoint   Code = "saml_metadata_endpoint"   // an endpoint to which no browser is sent
 )
@@ -175,7 +174,7 @@ func Codes() []Code {
 		CodeSAMLSignatureInvalid, CodeSAMLAlgorithm, CodeSAMLCertificateExpired, CodeSAMLDecryption, CodeSAMLAssertionCount,
 		CodeSAMLStatus, CodeSAMLDestination, CodeSAMLRecipient, CodeSAMLInResponseTo, CodeSAMLUnsolicited, CodeSAMLAudience,
 		CodeSAMLElementMissing, CodeSAMLConfirmation, CodeSAMLNameID, CodeSAMLAuthnContext, CodeSAMLAuthnStale,
-		CodeSAMLReplayed, CodeSAMLMetadata, CodeSAMLMetadataEndpoint,
+		CodeSAMLMetadata, CodeSAMLMetadataEndpoint,
 	}
 }
 

@@ -3,11 +3,14 @@ package admin
 import (
 	"errors"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/chancery-dev/chancery/broker/capture"
 	"github.com/chancery-dev/chancery/broker/keys"
+	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/lifecycle"
 	"github.com/chancery-dev/chancery/broker/object"
 )
@@ -30,12 +33,31 @@ type refusal struct {
 	detail string
 	errors []object.Problem
 	needs  Permission // that was not held
+	// again says when the same request may succeed; zero says nothing.
+	again time.Duration
 }
 
 func (r *refusal) Error() string { return r.code + ": " + r.detail }
 
 func refuse(status int, code, detail string) error {
 	return &refusal{status: status, code: code, detail: detail}
+}
+
+// unavailable is an error about reaching what keeps the records, which a store's errors say of themselves.
+type unavailable interface {
+	error
+	Unavailable() bool
+}
+
+// retryAfter is for a database that is away: it is back in seconds or in minutes.
+const retryAfter = 2 * time.Second
+
+// away tells whether nothing is known because what keeps the records does not answer.
+func away(err error) bool {
+	if u, ok := errors.AsType[unavailable](err); ok {
+		return u.Unavailable()
+	}
+	return errors.Is(err, ledger.ErrUnavailable)
 }
 
 // row says how an error of the rooms below looks outside.
@@ -81,6 +103,12 @@ func refusalOf(err error) *refusal {
 			return &refusal{status: r.status, code: r.code, detail: err.Error()}
 		}
 	}
+	if away(err) {
+		return &refusal{
+			status: http.StatusServiceUnavailable, code: "database_unavailable", again: retryAfter,
+			detail: "the database does not answer; what was to be changed may have been or not: read it before trying again",
+		}
+	}
 	return &refusal{status: http.StatusInternalServerError, code: "server_error", detail: "the server's log says more under this trace"}
 }
 
@@ -93,6 +121,9 @@ func (s *Server) fail(c *gin.Context, err error) {
 	}
 	if r.status == http.StatusUnauthorized || r.status == http.StatusForbidden {
 		s.refused(attempt{request: c.Request, trace: trace, route: c.FullPath(), code: r.code, needs: r.needs, who: callerOf(c), tenant: c.Param("tenant")})
+	}
+	if r.again > 0 {
+		c.Header("Retry-After", strconv.FormatInt(int64(r.again/time.Second), 10))
 	}
 	c.Header("Content-Type", "application/problem+json")
 	c.AbortWithStatusJSON(r.status, Problem{

@@ -138,7 +138,7 @@ func TestSpentOnce(t *testing.T) {
 		r := b.with("basic", b.secrets["basic"])
 		r.Spent = once
 		_, err := l.Authenticate(t.Context(), r)
-		refusalOf(t, err, oauth.CodeClientRateExceeded)
+		refused(t, err, oauth.CodeClientRateExceeded)
 	}
 	// What was spent of one client's budget is nothing in another's.
 	if auth, err := l.ByRule(t.Context(), acme, "workload", once); err != nil || auth.Client() == nil {

@@ -105,7 +105,7 @@ func (c checkpoints) heads(ctx context.Context) ([]audit.Head, error) {
 		copy(h.Link[:], link)
 		heads = append(heads, h)
 	}
-	return heads, rows.Err()
+	return heads, withoutURL(rows.Err())
 }
 
 // Seal implements audit.Checkpoints.

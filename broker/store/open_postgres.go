@@ -100,13 +100,19 @@ func (s *Store) checkPostgres(ctx context.Context) error {
 	return nil
 }
 
-// withoutURL takes the address, the user and the database's name out of a connection error.
+// withoutURL takes the address, the user and the database's name out of a connection error, and makes every error about
+// reaching the database an *Unreachable.
 func withoutURL(err error) error {
-	if connect, ok := errors.AsType[*pgconn.ConnectError](err); ok {
-		if cause := connect.Unwrap(); cause != nil {
-			return fmt.Errorf("connect to the database: %w", cause)
-		}
-		return errors.New("connect to the database")
+	if err == nil || !away(err) {
+		return err
 	}
-	return err
+	if _, known := errors.AsType[*Unreachable](err); known {
+		return err
+	}
+	if connect, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		if err = errors.New("connect to the database"); connect.Unwrap() != nil {
+			err = fmt.Errorf("connect to the database: %w", connect.Unwrap())
+		}
+	}
+	return &Unreachable{cause: err}
 }

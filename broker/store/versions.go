@@ -30,7 +30,7 @@ func (s *Store) Versions(ctx context.Context) (map[tenant.UID]int64, error) {
 		}
 		versions[uid] = version
 	}
-	return versions, rows.Err()
+	return versions, withoutURL(rows.Err())
 }
 
 // Version reads one tenant's version, 0 if there is no such tenant.
@@ -71,5 +71,5 @@ func (s *Store) Changes(ctx context.Context, t tenant.UID, after int64) (changed
 		upTo = version
 		changed = append(changed, c)
 	}
-	return changed, upTo, complete, rows.Err()
+	return changed, upTo, complete, withoutURL(rows.Err())
 }

@@ -75,7 +75,7 @@ type samlForeign struct {
 func trust(t *testing.T, metadata, self string, ours pair) *samlForeign {
 	t.Helper()
 	verifier := &saml.Verifier{Now: time.Now}
-	m, err := verifier.FetchMetadata(t.Context(), fetch.New(fetch.Policy{Mode: "allow"}), metadata, fetch.Network{AllowPrivateAddresses: true}, saml.Expected{})
+	m, err := verifier.FetchMetadata(t.Context(), fetch.New(fetch.Policy{Mode: "allow"}), metadata, fetch.Network{AllowPrivateAddresses: true}, saml.Expected{Loopback: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func trust(t *testing.T, metadata, self string, ours pair) *samlForeign {
 			Assertions: federation.AssertionRules{ClockSkew: 30 * time.Second, SAMLEntityIDs: []string{m.EntityID}},
 			Claims:     federation.ClaimRules{Groups: "groups", GroupsFrom: []federation.GroupsFrom{federation.GroupsFromClaim}},
 		},
-		EntityID: m.EntityID, Certificates: m.Certificates, SignOn: m.SignOn, Logout: m.Logout, SignRequests: true,
+		EntityID: m.EntityID, Certificates: m.Certificates, SignOn: m.SignOn, Logout: m.Logout, SignRequests: true, Loopback: true,
 		Self: saml.ServiceProvider{
 			EntityID: self + "/metadata", ACS: self + "/acs", SLO: self + "/slo",
 			Signing:    []saml.SigningKey{{Certificate: ours.certificate, Signer: ours.key}},

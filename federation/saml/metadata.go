@@ -35,6 +35,7 @@ type Metadata struct {
 type Expected struct {
 	EntityID string              // the one that is wanted; "" for the only one there is
 	Signers  []*x509.Certificate // metadata must be signed with one of these; nil asks for no signature
+	Loopback bool                // network.allow_private_addresses: plain http on loopback is an endpoint
 }
 
 // ParseMetadata reads metadata from a URL, a file or a paste. Every error is a
@@ -60,7 +61,7 @@ func ParseMetadata(raw []byte, expected Expected, now time.Time) (Metadata, erro
 	if err != nil {
 		return refuse(federation.CodeSAMLMetadata, "EntityDescriptor", err.Error(), "one IdP", err)
 	}
-	if bad, found := badEndpoint(el); found {
+	if bad, found := badEndpoint(el, expected.Loopback); found {
 		return refuse(federation.CodeSAMLMetadataEndpoint, "Location", bad, "an https URL", nil)
 	}
 	descriptor, err := decodeEntity(el)
@@ -156,14 +157,14 @@ func (m *Metadata) readKeys(descriptors []saml.KeyDescriptor) {
 
 // badEndpoint returns the first endpoint of the IdP to which no browser may be sent:
 // one that is wrong, of whatever service, makes the document wrong (T31).
-func badEndpoint(el *etree.Element) (bad string, found bool) {
+func badEndpoint(el *etree.Element, loopback bool) (bad string, found bool) {
 	for _, role := range el.ChildElements() {
 		if !is(role, nsMetadata, "IDPSSODescriptor") {
 			continue
 		}
 		for _, service := range role.ChildElements() {
 			for _, name := range []string{"Location", "ResponseLocation"} {
-				if location, present := attribute(service, name); present && !isEndpoint(location) {
+				if location, present := attribute(service, name); present && !isEndpoint(location, loopback) {
 					return location, true
 				}
 			}
@@ -179,7 +180,7 @@ func (m *Metadata) served(from []saml.Endpoint) []Endpoint {
 		switch {
 		case endpoint.Binding != BindingPOST && endpoint.Binding != BindingRedirect:
 			m.Ignored = append(m.Ignored, "binding "+federation.Clip(endpoint.Binding))
-		case isEndpoint(endpoint.Location): // an absent Location is none
+		case endpoint.Location != "": // an absent Location is none
 			list = append(list, Endpoint{Binding: endpoint.Binding, Location: endpoint.Location, ResponseLocation: endpoint.ResponseLocation})
 		}
 	}

@@ -66,6 +66,7 @@ func TestParseMetadataRefuses(t *testing.T) {
 		"javascript with host":   {place("javascript://idp.example/%0aalert(1)"), bad},
 		"data":                   {place("data:text/html,x"), bad},
 		"plain http":             {place("http://idp.example/sso"), bad},
+		"loopback":               {place("http://127.0.0.1/sso"), bad},
 		"relative":               {place("/sso"), bad},
 		"no scheme":              {place("//idp.example/sso"), bad},
 		"user":                   {place("https://a@idp.example/sso"), bad},

@@ -67,6 +67,7 @@ type Provider struct {
 	// where the person confirms (T28).
 	IdPInitiated bool
 	SignRequests bool
+	Loopback     bool          // network.allow_private_addresses: plain http on loopback is an endpoint
 	MaxAge       time.Duration // of a message on arrival; 0 means DefaultMaxAge
 }
 
@@ -106,7 +107,7 @@ func (p *Provider) Validate() error {
 		}
 	}
 	for _, endpoint := range append(append([]Endpoint{}, p.SignOn...), p.Logout...) {
-		if !isEndpoint(endpoint.Location) || endpoint.ResponseLocation != "" && !isEndpoint(endpoint.ResponseLocation) {
+		if !isEndpoint(endpoint.Location, p.Loopback) || endpoint.ResponseLocation != "" && !isEndpoint(endpoint.ResponseLocation, p.Loopback) {
 			return ErrEndpoint
 		}
 	}
@@ -126,13 +127,13 @@ func (p *Provider) skew() time.Duration {
 }
 
 // isEndpoint: https, a host, no user information and no fragment: a browser is sent
-// there (T31, CVE-2023-45683). Plain http is for loopback only, for development.
-func isEndpoint(location string) bool {
+// there (T31, CVE-2023-45683). Plain http is for loopback only, where the entry says so.
+func isEndpoint(location string, loopback bool) bool {
 	u, err := url.Parse(location)
 	if err != nil || u.Host == "" || u.Opaque != "" || u.User != nil || u.Fragment != "" || !isPlain(location) || len(location) > maxValue {
 		return false
 	}
-	return u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname())
+	return u.Scheme == "https" || u.Scheme == "http" && loopback && isLoopback(u.Hostname())
 }
 
 func isLoopback(host string) bool { return host == "127.0.0.1" || host == "::1" || host == "localhost" }

@@ -53,7 +53,7 @@ func (r Refresh) NeedsApproval() bool {
 // Refresh fetches metadata again. An IdP that has another entity ID now is another
 // IdP.
 func (v *Verifier) Refresh(ctx context.Context, get Getter, location string, n fetch.Network, current Metadata, signers []*x509.Certificate) (Refresh, error) {
-	next, err := v.FetchMetadata(ctx, get, location, n, Expected{EntityID: current.EntityID, Signers: signers})
+	next, err := v.FetchMetadata(ctx, get, location, n, Expected{EntityID: current.EntityID, Signers: signers, Loopback: n.AllowPrivateAddresses})
 	if err != nil {
 		return Refresh{}, err
 	}

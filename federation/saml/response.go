@@ -197,6 +197,8 @@ func (w *walk) answer(id string, present bool, departure *Departure) (string, er
 		return "", w.trail.Refuse(federation.CodeSAMLInResponseTo, name, id, "a request to this IdP", nil)
 	case id != departure.ID: // absent too: somebody else's response in this session
 		return "", w.trail.Refuse(federation.CodeSAMLInResponseTo, name, id, departure.ID, nil)
+	case w.now.Before(departure.At.Add(-w.provider.skew())), !w.now.Before(departure.Expires()): // another replica may have made it
+		return "", w.trail.Refuse(federation.CodeSignInExpired, "departure", stamp(departure.At), "at most "+DepartureLifetime.String()+" before "+stamp(w.now), nil)
 	}
 	w.trail.Pass(name, id, departure.ID)
 	return id, nil
@@ -263,6 +265,9 @@ func (w *walk) assertion(original, held *etree.Element, responseSigned bool) (*e
 		return nil, w.refuseSignature("signature of Assertion", err)
 	}
 	w.algorithm, w.signer = v.algorithm, v.signer
+	if !is(v.element, nsAssertion, "Assertion") {
+		return nil, w.malformed("Assertion", errChildren)
+	}
 	w.trail.Pass("signature of Assertion", v.algorithm, "a certificate of "+w.provider.IdP.Name)
 	return v.element, nil
 }

@@ -86,6 +86,21 @@ func TestDepartures(t *testing.T) {
 		_, err := at(&saml.Departure{Provider: "idp_1"}, "")
 		refused(t, err, federation.CodeSAMLInResponseTo)
 	})
+	for name, test := range map[string]time.Duration{"too late": -saml.DepartureLifetime, "before it began": 31 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			_, err := at(&saml.Departure{ID: request, Provider: "idp_1", At: noon.Add(test)}, request)
+			refused(t, err, federation.CodeSignInExpired)
+		})
+	}
+	t.Run("a departure without a time", func(t *testing.T) {
+		_, err := at(&saml.Departure{ID: request, Provider: "idp_1"}, request)
+		refused(t, err, federation.CodeSignInExpired)
+	})
+	t.Run("just in time", func(t *testing.T) {
+		if _, err := at(&saml.Departure{ID: request, Provider: "idp_1", At: noon.Add(time.Second - saml.DepartureLifetime)}, request); err != nil {
+			t.Error(err)
+		}
+	})
 	t.Run("unsolicited into a session that left", func(t *testing.T) {
 		_, err := at(w.departure, "")
 		refused(t, err, federation.CodeSAMLInResponseTo)
@@ -311,6 +326,7 @@ func TestIncomplete(t *testing.T) {
 		"one entity id":      func(p *saml.Provider) { p.Self.EntityID = p.EntityID },
 		"no signing key":     func(p *saml.Provider) { p.Self.Signing = nil },
 		"negative age":       func(p *saml.Provider) { p.MaxAge = -1 },
+		"loopback":           func(p *saml.Provider) { p.SignOn[0].Location = "http://127.0.0.1/sso" },
 		"javascript":         func(p *saml.Provider) { p.SignOn[0].Location = "javascript:alert(1)" },
 		"plain http":         func(p *saml.Provider) { p.Logout[0].ResponseLocation = "http://idp.example/" },
 		"key without a key":  func(p *saml.Provider) { p.Self.Decryption[0].Decrypter = nil },

@@ -28,6 +28,12 @@ type Departure struct {
 	Contexts []string // AuthnContextClassRefs, one of which is needed; nil for any
 }
 
+// DepartureLifetime is how long somebody may take at the IdP.
+const DepartureLifetime = 10 * time.Minute
+
+// Expires is the first moment at which a departure is not waited for any more.
+func (d Departure) Expires() time.Time { return d.At.Add(DepartureLifetime) }
+
 // Presented is a form post to our assertion consumer service.
 type Presented struct {
 	Response string // SAMLResponse, as sent

@@ -82,7 +82,7 @@ const (
 	CodeScopeMalformed                  Code = "scope_malformed"                   // The scope is not a list of scope tokens
 	CodeScopeNotAsserted                Code = "scope_not_asserted"                // The assertion carries no scope
 	CodeScopeEmpty                      Code = "scope_empty"                       // Nothing is left of the requested scopes
-	CodeAuthorizationDetailsUnsupported Code = "authorization_details_unsupported" // The assertion's authorization_details are of no known type
+	CodeAuthorizationDetailsUnsupported Code = "authorization_details_unsupported" // The authorization_details are of no known type
 	CodeStepUpRequired                  Code = "step_up_required"                  // Stronger or fresher authentication of the person is required
 	CodePolicyDenied                    Code = "policy_denied"                     // Policy denies this request
 	CodePolicyNone                      Code = "policy_none"                       // No policy grants anything for this resource and action
@@ -93,6 +93,36 @@ const (
 	CodePolicyMemory                    Code = "policy_memory"                     // The policy used more memory than it may
 	CodeApprovalUnavailable             Code = "approval_unavailable"              // The policy asks for an approval and no approval workflow is served
 	CodeTokenTypeUnsupported            Code = "token_type_unsupported"            // Tokens of this type are not revoked here
+	CodeAuthorizationClientUnknown      Code = "authorization_client_unknown"      // The application is not known here
+	CodeRedirectURIMissing              Code = "redirect_uri_missing"              // The request says not where the answer goes
+	CodeRedirectURIMalformed            Code = "redirect_uri_malformed"            // The redirect URI is one that no client can have
+	CodeRedirectURIUnregistered         Code = "redirect_uri_unregistered"         // The redirect URI is not one of the client's
+	CodeStateTooLarge                   Code = "state_too_large"                   // The state parameter is larger than 2 KiB
+	CodeParameterTooLarge               Code = "parameter_too_large"               // A parameter of the authorization request is larger than it may be
+	CodeResponseTypeUnsupported         Code = "response_type_unsupported"         // The response type is not served
+	CodeResponseModeUnsupported         Code = "response_mode_unsupported"         // The response mode is not served for this redirect URI
+	CodePushedRequestRequired           Code = "pushed_request_required"           // The client must push its authorization requests
+	CodeCodeChallengeMissing            Code = "code_challenge_missing"            // The request has no PKCE challenge
+	CodeCodeChallengeMethodUnsupported  Code = "code_challenge_method_unsupported" // The PKCE method is not S256
+	CodeCodeChallengeMalformed          Code = "code_challenge_malformed"          // The PKCE challenge is no SHA-256 digest
+	CodePromptInvalid                   Code = "prompt_invalid"                    // The prompt parameter has no meaning
+	CodeMaxAgeInvalid                   Code = "max_age_invalid"                   // The max_age parameter is no number of seconds
+	CodeAcrValuesMalformed              Code = "acr_values_malformed"              // The acr_values parameter is no list of values
+	CodeDPoPJktMalformed                Code = "dpop_jkt_malformed"                // The dpop_jkt parameter is no key thumbprint
+	CodeDPoPJktMismatch                 Code = "dpop_jkt_mismatch"                 // The dpop_jkt parameter and the DPoP proof name two keys
+	CodeRequestObjectUnsupported        Code = "request_object_unsupported"        // Request objects are not served
+	CodeRequestURIUnsupported           Code = "request_uri_unsupported"           // No request is fetched from elsewhere
+	CodeRequestURIInvalid               Code = "request_uri_invalid"               // The pushed request is not there for this client
+	CodeRequestURIPushed                Code = "request_uri_pushed"                // A pushed request names another request
+	CodeRegistrationUnsupported         Code = "registration_unsupported"          // Clients are not described in an authorization request
+	CodeCodeInvalid                     Code = "code_invalid"                      // The authorization code is not valid for this client
+	CodeCodeExpired                     Code = "code_expired"                      // The authorization code has expired
+	CodeCodeUsed                        Code = "code_used"                         // The authorization code was used before
+	CodeCodeClientMismatch              Code = "code_client_mismatch"              // The authorization code was given to another client
+	CodeCodeRedirectMismatch            Code = "code_redirect_mismatch"            // The redirect URI is not the one of the authorization request
+	CodeCodeVerifierMalformed           Code = "code_verifier_malformed"           // The code verifier cannot be one
+	CodeCodeVerifierMismatch            Code = "code_verifier_mismatch"            // The code verifier does not belong to the challenge
+	CodeCodeKeyMismatch                 Code = "code_key_mismatch"                 // The authorization code is bound to another key
 	CodeSignInStateMismatch             Code = "sign_in_state_mismatch"            // The answer of the IdP belongs to no sign-in that this browser began
 	CodeSignInExpired                   Code = "sign_in_expired"                   // The sign-in took longer than ten minutes, or the IdP's entry changed meanwhile
 	CodeIdPMixUp                        Code = "idp_mix_up"                        // The answer comes from another IdP than the one that the person was sent to
@@ -281,7 +311,7 @@ var rows = []Row{
 	{Code: CodeScopeMalformed, Error: "invalid_scope", Status: 400, Section: "RFC 6749 §3.3", Who: "developer", Text: "The scope is not a list of scope tokens", Fix: "Separate scope tokens by single spaces."},
 	{Code: CodeScopeNotAsserted, Error: "invalid_scope", Status: 400, Section: "ID-JAG §3.1, docs/grants.md", Who: "admin", Text: "The assertion carries no scope", Fix: "Have the IdP send scope, or set absent_scope to default_scopes."},
 	{Code: CodeScopeEmpty, Error: "invalid_scope", Status: 400, Section: "RFC 6749 §5.2", Who: "admin", Text: "Nothing is left of the requested scopes", Fix: "Compare what was requested, asserted and allowed for client, IdP and resource: chancery explain shows the columns."},
-	{Code: CodeAuthorizationDetailsUnsupported, Error: "invalid_authorization_details", Status: 400, Section: "RFC 9396 §5", Who: "developer", Text: "The assertion's authorization_details are of no known type", Fix: "Ask for scopes instead; no authorization details types are served."},
+	{Code: CodeAuthorizationDetailsUnsupported, Error: "invalid_authorization_details", Status: 400, Section: "RFC 9396 §5", Who: "developer", Text: "The authorization_details are of no known type", Fix: "Ask for scopes instead; no authorization details types are served."},
 	{Code: CodeStepUpRequired, Error: "insufficient_user_authentication", Status: 400, Section: "RFC 9470 §3", Who: "developer", Text: "Stronger or fresher authentication of the person is required", Fix: "Have the person sign in again with the acr_values and max_age of this answer, then present a fresh assertion."},
 	{Code: CodePolicyDenied, Error: "invalid_grant", Status: 400, Section: "docs/policy.md", Who: "security", Text: "Policy denies this request", Fix: "chancery explain names the rule; the security team changes the policy.", Entitlement: true},
 	{Code: CodePolicyNone, Error: "invalid_grant", Status: 400, Section: "docs/policy.md", Who: "security", Text: "No policy grants anything for this resource and action", Fix: "Apply a grant policy for the resource.", Entitlement: true},
@@ -292,6 +322,36 @@ var rows = []Row{
 	{Code: CodePolicyMemory, Error: "invalid_grant", Status: 400, Section: "docs/policy.md", Who: "security", Text: "The policy used more memory than it may", Fix: "Write it as lookups.", Entitlement: true},
 	{Code: CodeApprovalUnavailable, Error: "invalid_grant", Status: 400, Section: "docs/grants.md", Who: "security", Text: "The policy asks for an approval and no approval workflow is served", Fix: "Remove approval from the policy's decision.", Entitlement: true},
 	{Code: CodeTokenTypeUnsupported, Error: "unsupported_token_type", Status: 400, Section: "RFC 7009 §2.2.1", Who: "developer", Text: "Tokens of this type are not revoked here", Fix: "Send an access token that this server issued; an assertion ends where its IdP ends it."},
+	{Code: CodeAuthorizationClientUnknown, Error: "invalid_client", Status: 400, Section: "RFC 6749 §4.1.2.1", Who: "admin", Text: "The application is not known here", Fix: "Register the client, or enable it: unknown, disabled and expired look the same here on purpose."},
+	{Code: CodeRedirectURIMissing, Error: "invalid_request", Status: 400, Section: "RFC 6749 §3.1.2.3", Who: "developer", Text: "The request says not where the answer goes", Fix: "Send redirect_uri: it may be left out only by a client that has registered exactly one."},
+	{Code: CodeRedirectURIMalformed, Error: "invalid_request", Status: 400, Section: "RFC 6749 §3.1.2, RFC 9700 §2.1", Who: "developer", Text: "The redirect URI is one that no client can have", Fix: "Use https, http on a loopback address, or a private-use scheme with a dot; without a fragment, user information, spaces and backslashes, and without parameters that the answer has itself."},
+	{Code: CodeRedirectURIUnregistered, Error: "invalid_request", Status: 400, Section: "RFC 9700 §2.1, RFC 8252 §7.3", Who: "admin", Text: "The redirect URI is not one of the client's", Fix: "Register it as it is sent: it is compared byte for byte. Only the port of an http redirect URI on a loopback address may differ."},
+	{Code: CodeStateTooLarge, Error: "invalid_request", Status: 400, Section: "docs/decisions/0018", Who: "developer", Text: "The state parameter is larger than 2 KiB", Fix: "Keep what belongs to the request at the client, and send a reference to it."},
+	{Code: CodeParameterTooLarge, Error: "invalid_request", Status: 400, Section: "docs/decisions/0018", Who: "developer", Text: "A parameter of the authorization request is larger than it may be", Fix: "Shorten the parameter: nonce 512 bytes, login_hint 320, scope and acr_values 1024, ui_locales 256, at most eight resources."},
+	{Code: CodeResponseTypeUnsupported, Error: "unsupported_response_type", Status: 400, Section: "RFC 6749 §4.1.2.1", Who: "developer", Text: "The response type is not served", Fix: "Use response_type=code."},
+	{Code: CodeResponseModeUnsupported, Error: "invalid_request", Status: 400, Section: "OAuth 2.0 Multiple Response Type Encoding Practices §2.1", Who: "developer", Text: "The response mode is not served for this redirect URI", Fix: "Use query, or form_post with an http or https redirect URI."},
+	{Code: CodePushedRequestRequired, Error: "invalid_request", Status: 400, Section: "RFC 9126 §6", Who: "developer", Text: "The client must push its authorization requests", Fix: "Send the request to the PAR endpoint, and only client_id and request_uri to this one."},
+	{Code: CodeCodeChallengeMissing, Error: "invalid_request", Status: 400, Section: "RFC 7636 §4.4.1, OAuth 2.1 §7.5.1", Who: "developer", Text: "The request has no PKCE challenge", Fix: "Send code_challenge with code_challenge_method=S256; every client must."},
+	{Code: CodeCodeChallengeMethodUnsupported, Error: "invalid_request", Status: 400, Section: "RFC 7636 §4.4.1", Who: "developer", Text: "The PKCE method is not S256", Fix: "Send code_challenge_method=S256; plain, and leaving it out, which means plain, is refused."},
+	{Code: CodeCodeChallengeMalformed, Error: "invalid_request", Status: 400, Section: "RFC 7636 §4.2", Who: "developer", Text: "The PKCE challenge is no SHA-256 digest", Fix: "Send the digest in base64url without padding: 43 characters."},
+	{Code: CodePromptInvalid, Error: "invalid_request", Status: 400, Section: "OIDC Core §3.1.2.1", Who: "developer", Text: "The prompt parameter has no meaning", Fix: "Send none alone, or login, consent and select_account separated by single spaces."},
+	{Code: CodeMaxAgeInvalid, Error: "invalid_request", Status: 400, Section: "OIDC Core §3.1.2.1", Who: "developer", Text: "The max_age parameter is no number of seconds", Fix: "Send a whole number from 0 to 999999999, without a sign and leading zeros."},
+	{Code: CodeAcrValuesMalformed, Error: "invalid_request", Status: 400, Section: "OIDC Core §3.1.2.1", Who: "developer", Text: "The acr_values parameter is no list of values", Fix: "Separate at most ten values of printable ASCII by single spaces."},
+	{Code: CodeDPoPJktMalformed, Error: "invalid_request", Status: 400, Section: "RFC 9449 §10", Who: "developer", Text: "The dpop_jkt parameter is no key thumbprint", Fix: "Send the SHA-256 thumbprint of the key (RFC 7638) in base64url without padding: 43 characters."},
+	{Code: CodeDPoPJktMismatch, Error: "invalid_dpop_proof", Status: 400, Section: "RFC 9449 §10.1", Who: "developer", Text: "The dpop_jkt parameter and the DPoP proof name two keys", Fix: "Send one of them, or both for the same key."},
+	{Code: CodeRequestObjectUnsupported, Error: "request_not_supported", Status: 400, Section: "OIDC Core §3.1.2.6, RFC 9101 §6", Who: "developer", Text: "Request objects are not served", Fix: "Send the parameters themselves, or push them to the PAR endpoint."},
+	{Code: CodeRequestURIUnsupported, Error: "request_uri_not_supported", Status: 400, Section: "OIDC Core §3.1.2.6, RFC 9101 §10.4", Who: "developer", Text: "No request is fetched from elsewhere", Fix: "Use a request_uri that the PAR endpoint gave."},
+	{Code: CodeRequestURIInvalid, Error: "invalid_request_uri", Status: 400, Section: "RFC 9126 §2.2, §4", Who: "developer", Text: "The pushed request is not there for this client", Fix: "Push it again: a request_uri is good once, for 60 seconds, and for the client that pushed."},
+	{Code: CodeRequestURIPushed, Error: "invalid_request", Status: 400, Section: "RFC 9126 §2.1", Who: "developer", Text: "A pushed request names another request", Fix: "Send the parameters themselves to the PAR endpoint, without request_uri."},
+	{Code: CodeRegistrationUnsupported, Error: "registration_not_supported", Status: 400, Section: "OIDC Core §3.1.2.6", Who: "developer", Text: "Clients are not described in an authorization request", Fix: "Register the client before."},
+	{Code: CodeCodeInvalid, Error: "invalid_grant", Status: 400, Section: "RFC 6749 §5.2", Who: "developer", Text: "The authorization code is not valid for this client", Fix: "Exchange each code once, by the client and for the redirect URI that asked for it; explain tells the reason."},
+	{Code: CodeCodeExpired, Error: "invalid_grant", Status: 400, Section: "RFC 6749 §4.1.2", Who: "developer", Text: "The authorization code has expired", Fix: "Exchange it within 60 seconds."},
+	{Code: CodeCodeUsed, Error: "invalid_grant", Status: 400, Section: "RFC 6749 §4.1.2", Who: "security", Text: "The authorization code was used before", Fix: "Exchange each code once. What its first use gave is revoked: if that was not the client itself, somebody else has read the code."},
+	{Code: CodeCodeClientMismatch, Error: "invalid_grant", Status: 400, Section: "RFC 6749 §4.1.3", Who: "security", Text: "The authorization code was given to another client", Fix: "If no client mixed up its own codes, somebody presents what is not his.", Face: CodeCodeInvalid},
+	{Code: CodeCodeRedirectMismatch, Error: "invalid_grant", Status: 400, Section: "RFC 6749 §4.1.3", Who: "developer", Text: "The redirect URI is not the one of the authorization request", Fix: "Send the redirect_uri of the authorization request, byte for byte."},
+	{Code: CodeCodeVerifierMalformed, Error: "invalid_request", Status: 400, Section: "RFC 7636 §4.1", Who: "developer", Text: "The code verifier cannot be one", Fix: "Send 43 to 128 letters, digits and the characters - . _ ~"},
+	{Code: CodeCodeVerifierMismatch, Error: "invalid_grant", Status: 400, Section: "RFC 7636 §4.6", Who: "developer", Text: "The code verifier does not belong to the challenge", Fix: "Keep the verifier of each authorization request with its state."},
+	{Code: CodeCodeKeyMismatch, Error: "invalid_grant", Status: 400, Section: "RFC 9449 §10", Who: "developer", Text: "The authorization code is bound to another key", Fix: "Prove the key that dpop_jkt named."},
 	{Code: CodeSignInStateMismatch, Error: "invalid_request", Status: 400, Section: "OIDC Core §3.1.2.7, RFC 6749 §10.12", Who: "developer", Text: "The answer of the IdP belongs to no sign-in that this browser began", Fix: "Start again from the application. A link to the middle of a sign-in cannot be kept, and the browser must keep cookies."},
 	{Code: CodeSignInExpired, Error: "invalid_request", Status: 400, Section: "docs/sign-in.md", Who: "developer", Text: "The sign-in took longer than ten minutes, or the IdP's entry changed meanwhile", Fix: "Start again from the application."},
 	{Code: CodeIdPMixUp, Error: "invalid_request", Status: 400, Section: "RFC 9207 §2.4, RFC 9700 §4.4", Who: "admin", Text: "The answer comes from another IdP than the one that the person was sent to", Fix: "Give each IdP the callback URL of its own entry, and no other."},

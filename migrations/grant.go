@@ -27,8 +27,8 @@ var rights = []struct{ table, may string }{
 	{"redemptions", "select, insert, delete"}, // a loser's others, and what has expired
 	{"decisions", "select, insert"},
 	{"issued_tokens", "select, insert"},
-	{"revocations", "select, insert, delete"}, // what has expired; a policy keeps the rest
-	{"idp_captures", "select, insert, update, delete"},
+	{"revocations", "select, insert, delete"},          // what has expired; a policy keeps the rest
+	{"idp_captures", "select, insert, update, delete"}, // of its tenant; what has ended goes through chancery_sweep_captures
 	{"audit_writers", "select, insert, update (%heads%)"},
 	{"audit_events", "select, insert"},
 	{"audit_checkpoints", "select, insert"},
@@ -36,7 +36,7 @@ var rights = []struct{ table, may string }{
 	{table, "select"},
 }
 
-var functions = []string{"chancery_prepare_partitions(bigint)", "chancery_drop_expired(text, bigint)"}
+var functions = []string{"chancery_prepare_partitions(bigint)", "chancery_drop_expired(text, bigint)", "chancery_sweep_captures()"}
 
 // Grant gives the runtime role of a PostgreSQL database its rights, and takes
 // every other right on the schema's tables. It runs as the owner, after Up, as

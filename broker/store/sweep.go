@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/ledger"
+	"github.com/chancery-dev/chancery/broker/object"
 )
 
 // sweepBatch bounds one delete, so that no statement nears its deadline and no lock is held long.
@@ -28,14 +29,22 @@ type Swept struct {
 // Retention says how long records stay; zero keeps them.
 type Retention struct {
 	Decisions time.Duration
-	Tokens    time.Duration // after their issue; at least the longest token's life
+	Tokens    time.Duration // after their issue; at least MinTokens
 }
+
+// MinTokens is how long the record of a token stays at least: the longest life that a resource can give its tokens, and a
+// day in which clocks, late revocations and questions about a token that has just ended are answered. The record of a
+// live token is what introspection and every revocation go by.
+const MinTokens = object.MaxTokenLifetime + 24*time.Hour
 
 // Sweep removes what has expired, by the database's clock, and makes the partitions to come. One replica
 // does it at a time. It runs beside the requests, never on their path.
 func (s *Store) Sweep(ctx context.Context, keep Retention) (Swept, error) {
 	if keep.Decisions < 0 || keep.Tokens < 0 {
 		return Swept{}, errors.New("a retention cannot be negative")
+	}
+	if keep.Tokens > 0 && keep.Tokens < MinTokens {
+		return Swept{}, fmt.Errorf("records of tokens are kept for at least %s: live ones would go", MinTokens)
 	}
 	conn, err := s.write.Conn(ctx)
 	if err != nil {
@@ -98,7 +107,7 @@ func (s *Store) sweep(ctx context.Context, db execer, keep Retention) (Swept, er
 		if table.keep == 0 {
 			continue
 		}
-		if *table.gone, err = s.dropExpired(ctx, db, table.name, table.column, now.Add(-table.keep)); err != nil {
+		if *table.gone, err = s.dropExpired(ctx, db, table.name, table.column, now, table.keep); err != nil {
 			return swept, fmt.Errorf("sweep %s: %w", table.name, withoutURL(err))
 		}
 	}
@@ -130,16 +139,21 @@ func (s *Store) sweepRedemptions(ctx context.Context, db execer, before time.Tim
 	}
 }
 
+// ownersDay is what chancery_drop_expired keeps whatever it is told, and an hour more, so that no clock is asked twice.
+const ownersDay = 25 * time.Hour
+
 // dropExpired removes rows on SQLite; on PostgreSQL the runtime role cannot, and the owner's function drops months.
-func (s *Store) dropExpired(ctx context.Context, db execer, table, column string, before time.Time) (int64, error) {
+func (s *Store) dropExpired(ctx context.Context, db execer, table, column string, now time.Time, keep time.Duration) (int64, error) {
 	var gone int64
 	if s.dialect == Postgres {
-		err := db.QueryRowContext(ctx, "select chancery_drop_expired($1, $2)", table, before.UnixMicro()).Scan(&gone)
+		err := db.QueryRowContext(ctx, "select chancery_drop_expired($1, $2)", table, now.Add(-max(keep, ownersDay)).UnixMicro()).Scan(&gone)
 		return gone, err
 	}
-	query := "delete from " + table + " where rowid in (select rowid from " + table + " where " + column + " < $1 limit $2)"
+	// Rows come nearly in the order of their age: the first ones tell whether there is something to remove, so that a sweep
+	// that finds nothing does not read the table. What came late goes when it is among the first.
+	query := "delete from " + table + " where rowid in (select rowid from " + table + " order by rowid limit $2) and " + column + " < $1"
 	for {
-		done, err := db.ExecContext(ctx, query, before.UnixMicro(), sweepBatch)
+		done, err := db.ExecContext(ctx, query, now.Add(-keep).UnixMicro(), sweepBatch)
 		if err != nil {
 			return gone, err
 		}

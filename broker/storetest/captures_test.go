@@ -152,3 +152,54 @@ func keepCapture(t *testing.T, d *storetest.Database, uid tenant.UID) {
 		t.Fatal(err)
 	}
 }
+
+// TestEndedCapturesAreWalled: what has ended and holds something is shown to its tenant alone, and goes by the sweeper, of
+// every tenant.
+func TestEndedCapturesAreWalled(t *testing.T) {
+	d := postgres(t)
+	other := d.Tenant(t, "other")
+	keepCapture(t, d, d.Default)
+	keepCapture(t, d, other)
+	raw := d.Raw(t)
+	for _, uid := range []tenant.UID{d.Default, other} { // both end
+		tx, err := raw.BeginTx(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, statement := range []string{"select set_config('chancery.tenant', '" + uid.String() + "', true)", "update idp_captures set expires_at = 1"} {
+			if _, err := tx.ExecContext(t.Context(), statement); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := tx.Commit(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	count := func(uid string) (n int) {
+		t.Helper()
+		tx, err := raw.BeginTx(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = tx.Rollback() }()
+		if _, err := tx.ExecContext(t.Context(), "select set_config('chancery.tenant', $1, true)", uid); err != nil {
+			t.Fatal(err)
+		}
+		if err := tx.QueryRowContext(t.Context(), "select count(*) from idp_captures").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if nobody, mine := count(""), count(d.Default.String()); nobody != 0 || mine != 1 {
+		t.Errorf("shown to nobody %d, to its tenant %d", nobody, mine)
+	}
+	if done, err := raw.ExecContext(t.Context(), "delete from idp_captures"); err != nil {
+		t.Error(err)
+	} else if n, err := done.RowsAffected(); err != nil || n != 0 {
+		t.Errorf("nobody's tenant removed %d, %v", n, err)
+	}
+	swept, err := d.Store.Sweep(t.Context(), store.Retention{})
+	if err != nil || swept.Captures != 2 {
+		t.Errorf("swept %+v, %v", swept, err)
+	}
+}

@@ -1,12 +1,17 @@
 package storetest_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
+	"github.com/chancery-dev/chancery/broker/id"
+	"github.com/chancery-dev/chancery/broker/ledger"
+	"github.com/chancery-dev/chancery/broker/lifecycle"
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/store"
 	"github.com/chancery-dev/chancery/broker/storetest"
+	"github.com/chancery-dev/chancery/broker/tenant"
 )
 
 func TestSweepChanges(t *testing.T) {
@@ -55,5 +60,91 @@ func TestSweepChanges(t *testing.T) {
 			t.Fatalf("another tenant: %v %v %v", changed, complete, err)
 		}
 		sweep(0)
+	})
+}
+
+// TestSweepTokens: the record of a token goes when nothing can ask for it any more, a batch at a time, and none before;
+// what ended it stays as long as it says.
+func TestSweepTokens(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, d *storetest.Database) {
+		s := newShelf(t, d)
+		other := d.Tenant(t, "other")
+		aged := func(uid tenant.UID, age time.Duration) ledger.IssuedToken {
+			return s.issue(uid, func(i *ledger.IssuedToken) {
+				i.ID = id.New(id.Token, time.Now().Add(-age))
+				i.IssuedAt, i.ExpiresAt = i.IssuedAt.Add(-age), i.ExpiresAt.Add(-age)
+			})
+		}
+		const month = 31 * 24 * time.Hour
+		fresh := aged(d.Default, 0)
+		long := s.issue(d.Default, func(i *ledger.IssuedToken) { // the longest life that there is, nearly over
+			i.ID = id.New(id.Token, time.Now().Add(-23*time.Hour))
+			i.IssuedAt, i.ExpiresAt = i.IssuedAt.Add(-23*time.Hour), i.IssuedAt.Add(time.Hour)
+		})
+		kept := aged(d.Default, 29*24*time.Hour)
+		gone, theirs := aged(d.Default, 3*month), aged(other, 3*month)
+		s.mark(d.Default, lifecycle.User, "usr_1")
+		keep := store.Retention{Decisions: 30 * 24 * time.Hour, Tokens: 30 * 24 * time.Hour}
+		for round, want := range []int64{2, 0} { // rows: on PostgreSQL they are in the default partition
+			swept, err := d.Store.Sweep(t.Context(), keep)
+			if err != nil || swept.Tokens != want {
+				t.Fatalf("round %d: %+v, %v; want %d tokens", round, swept, err, want)
+			}
+		}
+		for _, i := range []ledger.IssuedToken{fresh, long, kept} {
+			found, err := s.tokens.Find(t.Context(), d.Default, i.ID)
+			if err != nil || found.End == nil || found.End.UID != "usr_1" {
+				t.Errorf("issued %s: %+v, %v", i.IssuedAt, found, err)
+			}
+		}
+		for uid, i := range map[tenant.UID]ledger.IssuedToken{d.Default: gone, other: theirs} {
+			if _, err := s.tokens.Find(t.Context(), uid, i.ID); !errors.Is(err, lifecycle.ErrUnknown) {
+				t.Errorf("issued %s: %v, want ErrUnknown", i.IssuedAt, err)
+			}
+		}
+		if known := s.standing(d.Default, long).Known[0]; known == nil || !known.Revoked {
+			t.Errorf("a live token was forgotten: %+v", known)
+		}
+	})
+}
+
+// TestSweepKeepsTheLiving: nobody can ask for live tokens to be forgotten; and the owner's last day is no error.
+func TestSweepKeepsTheLiving(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, d *storetest.Database) {
+		for _, keep := range []store.Retention{{Tokens: time.Second}, {Tokens: store.MinTokens - 1}, {Tokens: -1}, {Decisions: -1}} {
+			if _, err := d.Store.Sweep(t.Context(), keep); err == nil {
+				t.Errorf("%+v passes", keep)
+			}
+		}
+		if _, err := d.Store.Sweep(t.Context(), store.Retention{Decisions: time.Hour, Tokens: store.MinTokens}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestSweepGoesInBatches: more than one statement may remove at once goes all the same, and what is young stays.
+func TestSweepGoesInBatches(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, d *storetest.Database) {
+		if d.Role != "" {
+			return // the owner's function drops months
+		}
+		const rows = 12_000
+		age := store.MinTokens + time.Hour
+		_, err := d.Owner.ExecContext(t.Context(), `with recursive c (n) as (select 1 union all select n + 1 from c where n < $1)
+			insert into issued_tokens (tenant_uid, jti, issued_at, expires_at, kid, grant_type, client_uid, subject, idp_uid, resource_uid, audience, scope, jkt, decision_id, trace)
+			select $2, 'tok_' || n, $3 + n, $3 + n, '', '', '', '', '', '', '', '', '', '', '' from c`,
+			rows, d.Default.String(), time.Now().Add(-age).UnixMicro())
+		if err != nil {
+			t.Fatal(err)
+		}
+		newShelf(t, d).issue(d.Default, nil)
+		swept, err := d.Store.Sweep(t.Context(), store.Retention{Tokens: store.MinTokens})
+		if err != nil || swept.Tokens != rows {
+			t.Fatalf("%+v, %v", swept, err)
+		}
+		var left int
+		if err := d.Owner.QueryRowContext(t.Context(), "select count(*) from issued_tokens").Scan(&left); err != nil || left != 1 {
+			t.Errorf("%d are left, %v", left, err)
+		}
 	})
 }

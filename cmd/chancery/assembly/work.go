@@ -37,11 +37,16 @@ func (s *Server) watchClock(err error) {
 	}
 }
 
+// retention: where a token comes from is told as long as its decision is, and never shorter than a token may live.
+func retention(decisions time.Duration) store.Retention {
+	return store.Retention{Decisions: decisions, Tokens: max(decisions, store.MinTokens)}
+}
+
 func (s *Server) sweep(ctx context.Context) {
 	ticks := time.NewTicker(sweepEvery)
 	defer ticks.Stop()
 	for {
-		if _, err := s.store.Sweep(ctx, store.Retention{Decisions: s.Config.Decisions.Retain}); err != nil && ctx.Err() == nil {
+		if _, err := s.store.Sweep(ctx, retention(s.Config.Decisions.Retain)); err != nil && ctx.Err() == nil {
 			s.Log.Error("what has expired could not be swept", "error", err)
 		}
 		if err := s.checkClock(ctx); ctx.Err() == nil {

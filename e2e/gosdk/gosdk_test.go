@@ -282,7 +282,7 @@ func TestOwnSDKWithMCP(t *testing.T) {
 		server := mcp.NewServer(&mcp.Implementation{Name: "notes", Version: "1"}, nil)
 		for _, name := range []string{"read", "write", "closed"} {
 			mcp.AddTool(server, &mcp.Tool{Name: name}, func(ctx context.Context, r *mcp.CallToolRequest, _ nothing) (*mcp.CallToolResult, map[string]string, error) {
-				token, ok := mcpverifier.Token(ctx, r)
+				token, ok := mcpverifier.Token(r)
 				if !ok {
 					return nil, nil, errors.New("no token")
 				}

@@ -91,8 +91,8 @@ func (n *notes) list(context.Context, *mcp.CallToolRequest, struct{}) (*mcp.Call
 	return nil, maps.Clone(n.texts), nil
 }
 
-func (n *notes) add(ctx context.Context, request *mcp.CallToolRequest, in note) (*mcp.CallToolResult, map[string]string, error) {
-	token, ok := mcpverifier.Token(ctx, request)
+func (n *notes) add(_ context.Context, request *mcp.CallToolRequest, in note) (*mcp.CallToolResult, map[string]string, error) {
+	token, ok := mcpverifier.Token(request)
 	if !ok {
 		return nil, nil, errors.New("no token")
 	}

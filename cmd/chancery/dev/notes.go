@@ -80,8 +80,8 @@ type bearer struct {
 	Scopes  []string `json:"scopes"`
 }
 
-func whoami(ctx context.Context, request *mcp.CallToolRequest, _ nothing) (*mcp.CallToolResult, bearer, error) {
-	token, ok := mcpverifier.Token(ctx, request)
+func whoami(_ context.Context, request *mcp.CallToolRequest, _ nothing) (*mcp.CallToolResult, bearer, error) {
+	token, ok := mcpverifier.Token(request)
 	if !ok {
 		return nil, bearer{}, errors.New("there is no token")
 	}

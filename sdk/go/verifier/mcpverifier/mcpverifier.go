@@ -19,6 +19,9 @@ import (
 	"github.com/chancery-dev/chancery/sdk/go/verifier"
 )
 
+// requestKey is where Require leaves the token for the SDK's middleware behind it.
+type requestKey struct{}
+
 // verifiedKey is where TokenInfo.Extra holds the verified token.
 const verifiedKey = "chancery.verified"
 
@@ -43,8 +46,10 @@ func Require(v *verifier.Verifier, tools ToolRequirements, needs ...verifier.Req
 				verifier.WriteError(w, err)
 				return
 			}
-			// The SDK wants to see a bearer token before it asks for what it means.
-			r = r.Clone(verifier.NewContext(r.Context(), token))
+			// The SDK wants to see a bearer token before it asks for what it means. The token is
+			// under a key of our own: an MCP session keeps the context of the request that
+			// began it, and verifier.FromContext would give tools that one for ever.
+			r = r.Clone(context.WithValue(r.Context(), requestKey{}, token))
 			r.Header.Set("Authorization", "Bearer verified")
 			inner.ServeHTTP(w, r)
 		})
@@ -69,7 +74,7 @@ func TokenVerifier(v *verifier.Verifier, needs ...verifier.Requirement) auth.Tok
 
 // fromContext gives what Require verified a moment ago.
 func fromContext(ctx context.Context, _ string, _ *http.Request) (*auth.TokenInfo, error) {
-	token, ok := verifier.FromContext(ctx)
+	token, ok := ctx.Value(requestKey{}).(*verifier.Token)
 	if !ok {
 		return nil, auth.ErrInvalidToken
 	}
@@ -81,15 +86,13 @@ func tokenInfo(t *verifier.Token) *auth.TokenInfo {
 	return &auth.TokenInfo{Scopes: c.Scopes, Expiration: c.ExpiresAt, UserID: c.Subject, Extra: map[string]any{verifiedKey: t}}
 }
 
-// Token gives the token that a request of a tool came with.
-func Token(ctx context.Context, request mcp.Request) (*verifier.Token, bool) {
-	info := auth.TokenInfoFromContext(ctx)
-	if info == nil && request != nil && request.GetExtra() != nil {
-		info = request.GetExtra().TokenInfo
-	}
-	if info == nil {
+// Token gives the token that a request of a tool came with. It is never taken from a
+// context: within a session that is the one of the request that began the session, whose
+// token may have been able to do more, and may have ended.
+func Token(request mcp.Request) (*verifier.Token, bool) {
+	if request == nil || request.GetExtra() == nil || request.GetExtra().TokenInfo == nil {
 		return nil, false
 	}
-	token, ok := info.Extra[verifiedKey].(*verifier.Token)
+	token, ok := request.GetExtra().TokenInfo.Extra[verifiedKey].(*verifier.Token)
 	return token, ok && token != nil
 }

@@ -79,8 +79,8 @@ func notes(t *testing.T, guard func(*verifier.Verifier, mcpverifier.ToolRequirem
 	tools := mcpverifier.ToolRequirements{"list": nil, "add": {verifier.RequireScopes("notes:write")}}
 	server := mcp.NewServer(&mcp.Implementation{Name: "notes", Version: "1"}, nil)
 	for _, name := range []string{"list", "add", "closed"} {
-		mcp.AddTool(server, &mcp.Tool{Name: name}, func(ctx context.Context, r *mcp.CallToolRequest, _ nothing) (*mcp.CallToolResult, map[string]string, error) {
-			token, ok := mcpverifier.Token(ctx, r)
+		mcp.AddTool(server, &mcp.Tool{Name: name}, func(_ context.Context, r *mcp.CallToolRequest, _ nothing) (*mcp.CallToolResult, map[string]string, error) {
+			token, ok := mcpverifier.Token(r)
 			if !ok || strings.Contains(r.Extra.Header.Get("Authorization"), ".") {
 				t.Error("no token, or the token itself went to the tool")
 				return nil, nil, nil

@@ -46,7 +46,7 @@ func Tools(tools ToolRequirements) mcp.Middleware {
 			if !ok || call.Params == nil {
 				return nil, fmt.Errorf("tools/call without parameters: %T", request)
 			}
-			token, ok := Token(ctx, request)
+			token, ok := Token(request)
 			if !ok {
 				return nil, fmt.Errorf("tool %q: an access token is needed", call.Params.Name)
 			}

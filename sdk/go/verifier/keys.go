@@ -15,6 +15,7 @@ import (
 // How keys age.
 const (
 	keysFresh    = 5 * time.Minute  // then they are fetched again, behind the requests
+	keysStale    = 15 * time.Minute // then a request waits for that: the key may be withdrawn
 	keysLast     = 24 * time.Hour   // then they are not used, whatever the issuer's state
 	keysCooldown = 30 * time.Second // between two fetches: strangers choose the kid
 	keysRetry    = 5 * time.Second  // between two fetches while there are no keys
@@ -50,10 +51,12 @@ func newKeySource(issuer string, client *http.Client, now func() time.Time) *key
 func (s *keySource) find(ctx context.Context, id string) (jose.Key, error) {
 	s.mu.Lock()
 	key, known := s.known(id)
-	if known {
-		if s.now().Sub(s.fetched) > keysFresh && s.due() {
-			s.start(ctx)
-		}
+	age := s.now().Sub(s.fetched)
+	if known && age > keysFresh && s.due() {
+		s.start(ctx)
+	}
+	// Nobody waits twice for an issuer that is away.
+	if known && (age <= keysStale || s.running == nil || s.failure != nil) {
 		s.mu.Unlock()
 		return key, nil
 	}

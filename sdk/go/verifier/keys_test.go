@@ -65,6 +65,17 @@ func TestLastKeysAreKept(t *testing.T) {
 	i.expect(t, v, "k1", 200, 2)
 }
 
+// A key that was withdrawn while no requests came is not taken by the first that does.
+func TestWithdrawnKeyAfterIdleness(t *testing.T) {
+	i := newIssuer(t)
+	v := i.verifier()
+	i.expect(t, v, "k1", 200, 1)
+	i.change(func() { i.keys = []map[string]any{jwk(t, i.key.Public(), "k2")} })
+	i.clock.add(keysStale + time.Second)
+	i.expect(t, v, "k1", 401, 2)
+	i.expect(t, v, "k2", 200, 2)
+}
+
 // A key that nobody knows while the issuer is away may be new: that is no answer about
 // the token.
 func TestUnknownKeyWhileIssuerIsAway(t *testing.T) {

@@ -107,10 +107,21 @@ func (t Tester) walk(ctx context.Context, r *Report, idp *federation.IdentityPro
 	checkClock(r, idp, clock)
 }
 
+// unusable says what is wrong with what the entry says of its network. Who writes an entry need not know the server's
+// files: of a bundle that is named by its path it is not said whether there is one, whether it can be opened, and what it is.
+func unusable(n fetch.Network, err error) string {
+	bundle := n
+	bundle.Proxy = ""
+	if n.CABundle != "" && !strings.Contains(n.CABundle, "-----BEGIN") && bundle.Validate() != nil {
+		return "network.ca_bundle: no certificates can be read from a file of this path"
+	}
+	return err.Error()
+}
+
 // checkConfiguration refuses what no fetch could mend.
 func checkConfiguration(r *Report, idp *federation.IdentityProvider, source jwks.Source) bool {
 	if err := source.Network.Validate(); err != nil {
-		r.add(Row{Check: CheckConfiguration, Status: Fail, Code: CodeConfigInvalid, Seen: err.Error(), Expected: "a bundle and a proxy that can be read by this server", Change: "mend spec.network of the entry"})
+		r.add(Row{Check: CheckConfiguration, Status: Fail, Code: CodeConfigInvalid, Seen: unusable(source.Network, err), Expected: "a bundle and a proxy that can be read by this server", Change: "mend spec.network of the entry"})
 		return false
 	}
 	if len(source.Inline) == 0 && source.URI == "" {

@@ -54,6 +54,15 @@ func byForm(w *world, document string, sign bool) saml.Incoming {
 	return saml.Incoming{Form: base64.StdEncoding.EncodeToString(samltest.Serialize(tree.Root())), RelayState: "r1"}
 }
 
+// signedInside has an enveloped signature, as by POST.
+func signedInside(w *world, document string) string {
+	raw, err := base64.StdEncoding.DecodeString(byForm(w, document, true).Form)
+	if err != nil {
+		panic(err)
+	}
+	return string(raw)
+}
+
 func TestLogoutRequest(t *testing.T) {
 	w := newWorld()
 	for name, in := range map[string]saml.Incoming{
@@ -99,6 +108,8 @@ func TestLogoutRequestRefuses(t *testing.T) {
 		"relay state taken away":     {saml.Incoming{Query: strings.Replace(signed, "&RelayState=r1", "", 1)}, federation.CodeSAMLSignatureInvalid},
 		"request twice":              {saml.Incoming{Query: signed + "&SAMLRequest=x"}, federation.CodeSAMLMalformed},
 		"request twice, in disguise": {saml.Incoming{Query: signed + "&SAML%52equest=x"}, federation.CodeSAMLMalformed},
+		"relay state twice":          {saml.Incoming{Query: strings.Replace(signed, "RelayState=r1", "RelayState=r1&RelayState=r1", 1)}, federation.CodeSAMLMalformed},
+		"signed inside as well":      {saml.Incoming{Query: byRedirect("SAMLRequest", signedInside(w, logoutRequest), samltest.RSASHA256, 0)}, federation.CodeSAMLMalformed},
 		"request and response":       {saml.Incoming{Query: signed + "&SAMLResponse=x"}, federation.CodeSAMLMalformed},
 		"a response as request":      {saml.Incoming{Query: byRedirect("SAMLResponse", logoutRequest, samltest.RSASHA256, 0)}, federation.CodeSAMLMalformed},
 		"another encoding":           {saml.Incoming{Query: signed + "&SAMLEncoding=urn:x"}, federation.CodeSAMLMalformed},

@@ -120,6 +120,12 @@ func TestDepartures(t *testing.T) {
 		_, err := at(nil, request)
 		refused(t, err, federation.CodeSAMLInResponseTo)
 	})
+	t.Run("nor is one that answers around its assertion alone", func(t *testing.T) {
+		d := w.idp.Draft(w.sp, "")
+		d.Response.CreateAttr("InResponseTo", request)
+		_, err := w.verifier.Verify(w.provider, saml.Presented{Response: d.Encoded()})
+		refused(t, err, federation.CodeSAMLInResponseTo)
+	})
 	t.Run("nor is one whose confirmation answers", func(t *testing.T) {
 		d := w.idp.Draft(w.sp, "")
 		d.Find("SubjectConfirmationData").CreateAttr("InResponseTo", request)

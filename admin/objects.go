@@ -103,6 +103,9 @@ func (s *Server) put(kind object.Kind) endpoint {
 		if err != nil {
 			return err
 		}
+		if err := s.mayLead(c, o); err != nil {
+			return err
+		}
 		before, err := s.current(c, kind)
 		if err != nil {
 			return err
@@ -250,6 +253,9 @@ func (s *Server) mayWrite(c *gin.Context, objects []object.Object, prune bool) e
 		if p := writePermission(o.Kind); !who.role.May(p) {
 			return forbidden(who, p)
 		}
+		if err := s.mayLead(c, o); err != nil {
+			return err
+		}
 	}
 	if !prune {
 		return nil
@@ -260,6 +266,26 @@ func (s *Server) mayWrite(c *gin.Context, objects []object.Object, prune bool) e
 		}
 	}
 	return nil
+}
+
+// mayLead: a Workload makes whoever has a fitting token its client. A client that says auth.method: workload was made for
+// that by those who keep clients; to lead to any other, or to one that is not there yet, is to give a client a credential,
+// and takes the permission to write clients.
+func (s *Server) mayLead(c *gin.Context, o object.Object) error {
+	who := callerOf(c)
+	rule, isRule := o.Spec.(*object.WorkloadSpec)
+	needed := writePermission(object.KindClient)
+	if !isRule || who.role.May(needed) {
+		return nil
+	}
+	found, err := s.Objects.Get(c.Request.Context(), tenantName(c), object.KindClient, rule.Client)
+	if err != nil && !errors.Is(err, object.ErrNotFound) {
+		return err
+	}
+	if client, isClient := found.Spec.(*object.ClientSpec); err == nil && isClient && client.ReachedByRules() {
+		return nil
+	}
+	return forbidden(who, needed)
 }
 
 func (s *Server) export(c *gin.Context) error {

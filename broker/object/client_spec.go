@@ -35,6 +35,10 @@ type ClientExchange struct {
 	MaxDepth       *int     `json:"max_depth,omitempty"`
 }
 
+// ReachedByRules tells whether the client was made for Workloads to lead to. One that has a credential of its own was not:
+// whoever lets a rule lead to it gives it another way in.
+func (s *ClientSpec) ReachedByRules() bool { return s.Auth.Method == AuthWorkload }
+
 // The values of a client's members.
 const (
 	TypeConfidential = "confidential"

@@ -44,3 +44,21 @@ func TestIssuersThatEverybodyShares(t *testing.T) {
 		}
 	}
 }
+
+// TestRulesLeadToClientsOfTheirOwn: a client with a credential that a rule leads to is warned of, whether it comes with the
+// rule or is there already.
+func TestRulesLeadToClientsOfTheirOwn(t *testing.T) {
+	const code = "workload_client_has_credential"
+	secret := mutate(t, workloadDocs(), "method: workload", "method: client_secret_basic")
+	h := newHouse(t)
+	plan := h.apply(t, secret, by("ci"))
+	if !hasWarning(plan.Warnings, code, "") {
+		t.Errorf("with the rule: %v", plan.Warnings)
+	}
+	if plan := h.apply(t, mutate(t, workloadDoc, "claims.run: 7", "claims.run: 8"), by("ci")); !hasWarning(plan.Warnings, code, "") {
+		t.Errorf("there already: %v", plan.Warnings)
+	}
+	if plan := newHouse(t).apply(t, workloadDocs(), by("ci")); hasWarning(plan.Warnings, code, "") {
+		t.Errorf("made for rules: %v", plan.Warnings)
+	}
+}

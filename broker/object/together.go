@@ -35,6 +35,9 @@ func (d *draft) together(ctx context.Context) error {
 	if err := d.references(ctx); err != nil {
 		return err
 	}
+	if err := d.credentialed(ctx); err != nil {
+		return err
+	}
 	if err := d.unknownScopes(ctx); err != nil {
 		return err
 	}

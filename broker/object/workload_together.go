@@ -114,6 +114,54 @@ func (d *draft) unknownScopes(ctx context.Context) error {
 	return nil
 }
 
+// credentialed warns of clients that a rule leads to beside a credential of their own: whoever gets a fitting token is
+// that client too. A client that says auth.method: workload is meant for rules.
+func (d *draft) credentialed(ctx context.Context) error {
+	for _, e := range d.entries {
+		if e.object == nil || e.action == Unchanged {
+			continue
+		}
+		rule, ok := e.object.Spec.(*WorkloadSpec)
+		if !ok {
+			continue
+		}
+		client, err := d.client(ctx, rule.Client)
+		if err != nil {
+			return err
+		}
+		if client != nil && !client.ReachedByRules() {
+			d.warn(Problem{
+				Object: e.object.Label(), Path: "spec.client", Code: "workload_client_has_credential",
+				Text: "Client " + rule.Client + " does not say auth.method: workload: it authenticates by itself, and a token that fits this rule is that client too",
+			})
+		}
+	}
+	return nil
+}
+
+// client is one as it will be, nil for none.
+func (d *draft) client(ctx context.Context, name string) (*ClientSpec, error) {
+	for _, e := range d.entries {
+		if e.after.Kind == KindClient && e.after.Name == name {
+			if e.object == nil {
+				return nil, nil //nolint:nilnil // deleted by this apply
+			}
+			c, _ := e.object.Spec.(*ClientSpec)
+			return c, nil
+		}
+	}
+	stored, err := d.stored(ctx, KindClient, name)
+	if err != nil || stored == nil {
+		return nil, err
+	}
+	spec, err := ParseSpec(stored.Kind, stored.Spec)
+	if err != nil {
+		return nil, err
+	}
+	c, _ := spec.(*ClientSpec)
+	return c, nil
+}
+
 // resource is one as it will be, nil for none.
 func (d *draft) resource(ctx context.Context, name string) (*ResourceSpec, error) {
 	for _, e := range d.entries {

@@ -213,6 +213,9 @@ func TestAnswersRefused(t *testing.T) {
 	}{
 		"no token":                {func(s *server) { delete(s.answer, "access_token") }, "access_token"},
 		"token number":            {func(s *server) { s.answer["access_token"] = 1 }, "access_token"},
+		"token for a shell":       {func(s *server) { s.answer["access_token"] = "a;$(id)" }, "access_token"},
+		"token of padding":        {func(s *server) { s.answer["access_token"] = "==" }, "access_token"},
+		"token padded within":     {func(s *server) { s.answer["access_token"] = "a=b" }, "access_token"},
 		"token with newline":      {func(s *server) { s.answer["access_token"] = "a\nb" }, "access_token"},
 		"no type":                 {func(s *server) { delete(s.answer, "token_type") }, "token_type"},
 		"DPoP nobody asked for":   {func(s *server) { s.answer["token_type"] = "DPoP" }, "token_type"},
@@ -488,5 +491,29 @@ func TestSecretsDoNotShow(t *testing.T) {
 	}
 	if !slices.Contains([]string{"a (client_secret_basic)"}, ClientSecretBasic("a", canary).String()) {
 		t.Error(ClientSecretBasic("a", canary).String())
+	}
+}
+
+// A trace is shown, and pasted: it is a word or nothing, wherever it comes from.
+func TestTraceIsAWord(t *testing.T) {
+	for _, header := range []bool{true, false} {
+		for given, want := range map[string]string{"trc_01ABC-z": "trc_01ABC-z", "\x1b[2J": "", "x;id": "", "x y": "", strings.Repeat("a", 200): ""} {
+			s := newServer(t)
+			s.status, s.answer = 400, map[string]any{"error": "invalid_grant"}
+			if header {
+				if strings.HasPrefix(given, "\x1b") {
+					continue // no server of ours can send it
+				}
+				s.header.Set("Chancery-Trace", given)
+			} else {
+				s.answer["error_uri"] = "https://docs.example/x?trace=" + url.QueryEscape(given)
+			}
+			a, _ := s.agent(t, nil)
+			_, err := a.Token(t.Context(), notes)
+			refusal, ok := errors.AsType[*Error](err)
+			if !ok || refusal.Trace != want {
+				t.Errorf("%q: %+v", given, err)
+			}
+		}
 	}
 }

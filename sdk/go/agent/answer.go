@@ -27,7 +27,7 @@ func (a answer) token(w want, bound bool, began time.Time) (*oauth2.Token, error
 	// 1. A token, of the type that fits (RFC 6749 §5.1; RFC 9449 §5: a client that sent a
 	// proof and gets a bearer token was downgraded).
 	access := a.text("access_token")
-	if access == "" || len(access) > maxToken || strings.ContainsFunc(access, func(r rune) bool { return r <= 0x20 || r > 0x7e }) {
+	if len(access) > maxToken || !isToken68(access) {
 		return nil, errors.New("the answer has no access_token")
 	}
 	kind := "Bearer"
@@ -50,6 +50,15 @@ func (a answer) token(w want, bound bool, began time.Time) (*oauth2.Token, error
 		t.Expiry, t.ExpiresIn = began.Add(lifetime), int64(lifetime/time.Second)
 	}
 	return t.WithExtra(map[string]any{"scope": strings.Join(granted, " "), "resource": w.resource, "trace": a.trace}), nil
+}
+
+// isToken68: RFC 6750 §2.1, RFC 9110 §11.2. Nothing else can be sent in an Authorization
+// field, and people paste what can into shells.
+func isToken68(s string) bool {
+	s = strings.TrimRight(s, "=")
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._~+/", r)
+	})
 }
 
 // scopes: RFC 6749 §5.1: absent means what was asked for.

@@ -214,6 +214,35 @@ func TestTransportTriesOnceMore(t *testing.T) {
 	}
 }
 
+// A scope that is refused is not asked for again and again: what worked before goes on.
+func TestMCPHandlerForgetsScopesThatAreRefused(t *testing.T) {
+	s := newServer(t)
+	delete(s.answer, "scope")
+	a, _ := s.agent(t, nil)
+	h, err := a.MCPHandler(notes, "notes:read")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.change(func() {
+		s.before = func(_ int, c call) {
+			s.status = map[bool]int{true: 200, false: 400}[c.form.Get("scope") == "notes:read"]
+		}
+	})
+	for _, scope := range []string{"notes:all", `a\"b`} {
+		response := &http.Response{StatusCode: 403, Header: http.Header{"Www-Authenticate": {`Bearer error="insufficient_scope", scope="` + scope + `"`}}, Body: http.NoBody}
+		if err := h.Authorize(t.Context(), httptest.NewRequestWithContext(t.Context(), http.MethodPost, notes, http.NoBody), response); err == nil {
+			t.Errorf("%s was granted", scope)
+		}
+		source, err := h.TokenSource(context.WithoutCancel(t.Context()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := source.Token(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestMCPHandler(t *testing.T) {
 	s := newServer(t)
 	delete(s.answer, "scope")

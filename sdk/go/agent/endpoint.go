@@ -147,7 +147,7 @@ func (e *endpoint) try(ctx context.Context, to string, form url.Values) (answer,
 func (e *endpoint) read(response *http.Response, body []byte) (answer, error) {
 	media, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
 	members, err := strictjson.Object(body, maxAnswer, "access_token", "token_type", "expires_in", "scope", "resource", "error", "issued_token_type")
-	trace := clip(response.Header.Get("Chancery-Trace"))
+	trace := traceOf(response.Header.Get("Chancery-Trace"))
 	if response.StatusCode != http.StatusOK {
 		if err != nil || media != "application/json" {
 			members = nil

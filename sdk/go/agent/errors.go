@@ -71,7 +71,7 @@ func (e *endpoint) refusal(response *http.Response, members map[string]any, trac
 		r.Code = code
 	}
 	if u, err := url.Parse(r.URI); err == nil && r.Trace == "" {
-		r.Trace = u.Query().Get("trace")
+		r.Trace = traceOf(u.Query().Get("trace")) // unescaped here: it may hold anything
 	}
 	if acr := clip(a.text("acr_values")); acr != "" {
 		r.ACRValues = strings.Fields(acr)
@@ -88,6 +88,16 @@ func (e *endpoint) refusal(response *http.Response, members map[string]any, trac
 func seconds(value any) time.Duration {
 	n, _ := value.(int64)
 	return time.Duration(min(max(0, n), 1<<31)) * time.Second
+}
+
+// traceOf is a trace that may be shown and pasted, or "".
+func traceOf(s string) string {
+	if len(s) > 128 || strings.ContainsFunc(s, func(r rune) bool {
+		return r != '_' && r != '-' && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9')
+	}) {
+		return ""
+	}
+	return s
 }
 
 func isCode(s string) bool {

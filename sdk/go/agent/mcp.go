@@ -48,31 +48,37 @@ func (h *MCPHandler) Authorize(ctx context.Context, r *http.Request, response *h
 	defer func() { _ = response.Body.Close() }()
 	challenge := readChallenge(response)
 	h.mu.Lock()
+	scopes := slices.Clone(h.scopes)
+	h.mu.Unlock()
 	switch challenge["error"] {
 	case "insufficient_scope": // the union of before and now
-		before := len(h.scopes)
+		before := len(scopes)
 		for scope := range strings.FieldsSeq(challenge["scope"]) {
-			if !slices.Contains(h.scopes, scope) {
-				h.scopes = append(h.scopes, scope)
+			if !slices.Contains(scopes, scope) {
+				scopes = append(scopes, scope)
 			}
 		}
-		if len(h.scopes) == before {
-			h.mu.Unlock()
+		if len(scopes) == before {
 			return fmt.Errorf("%s wants scopes that the token has: %q", h.resource, challenge["scope"])
 		}
 	case "invalid_token", "":
 		if response.StatusCode == http.StatusForbidden {
-			h.mu.Unlock()
 			return fmt.Errorf("%s answered 403, which another token would not change", h.resource)
 		}
 		sent := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 		h.agent.Forget(&oauth2.Token{AccessToken: sent})
 	default:
-		h.mu.Unlock()
 		return resourceError(h.resource, response.StatusCode, challenge)
 	}
-	scopes := slices.Clone(h.scopes)
-	h.mu.Unlock()
-	_, err := h.agent.Token(ctx, h.resource, scopes...)
-	return err
+	if _, err := h.agent.Token(ctx, h.resource, scopes...); err != nil {
+		return err // and what was asked for before is asked for again
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, scope := range scopes {
+		if !slices.Contains(h.scopes, scope) {
+			h.scopes = append(h.scopes, scope)
+		}
+	}
+	return nil
 }

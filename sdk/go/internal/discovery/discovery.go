@@ -122,8 +122,13 @@ func parse(body []byte, issuer string) (Metadata, error) {
 			continue
 		}
 		text, _ := value.(string)
-		if _, err := CheckURL(text); err != nil {
+		u, err := CheckURL(text)
+		if err != nil {
 			return Metadata{}, fmt.Errorf("metadata of %s: %s: %w", issuer, name, err)
+		}
+		// http is for loopback, and loopback is another machine for each who asks.
+		if u.Scheme != "https" && strings.HasPrefix(issuer, "https:") {
+			return Metadata{}, fmt.Errorf("metadata of %s: %s %q is not https", issuer, name, text)
 		}
 		*into = text
 	}

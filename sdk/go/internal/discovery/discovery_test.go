@@ -96,3 +96,14 @@ func TestGetIsBounded(t *testing.T) {
 		t.Error("a caller's client follows redirects, or waits for ever")
 	}
 }
+
+// An issuer of the network names no place on the machine that asks, and none in the clear.
+func TestEndpointsAreNoWeakerThanTheIssuer(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = json.NewEncoder(w).Encode(map[string]any{"issuer": "https://" + r.Host, "token_endpoint": "http://127.0.0.1:9/token"})
+	}))
+	defer server.Close()
+	if m, err := discovery.Fetch(t.Context(), discovery.Client(server.Client()), server.URL); err == nil {
+		t.Errorf("%+v", m)
+	}
+}

@@ -57,7 +57,7 @@ func (e *Error) Challenges() []string { return e.challenges }
 // a 500 that says nothing.
 func WriteError(w http.ResponseWriter, err error) {
 	e, ok := errors.AsType[*Error](err)
-	if !ok {
+	if !ok || e == nil || e.Status < http.StatusBadRequest {
 		e = &Error{Status: http.StatusInternalServerError, Reason: "internal"}
 	}
 	h := w.Header()

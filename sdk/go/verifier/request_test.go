@@ -3,7 +3,9 @@ package verifier
 import (
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -156,6 +158,37 @@ func TestRequirements(t *testing.T) {
 			t.Errorf("%d %v", s.status, s.body)
 		}
 	})
+}
+
+// Scopes that include one another cost no more than they are many.
+func TestImpliedScopesInACircle(t *testing.T) {
+	i := newIssuer(t)
+	var all []string
+	for n := range 40 {
+		all = append(all, "s"+strconv.Itoa(n))
+	}
+	var options []Option
+	for _, scope := range all {
+		options = append(options, WithImpliedScopes(scope, all...))
+	}
+	v := i.verifier(options...)
+	token := Token{v: v, claims: Claims{Scopes: []string{all[0]}}}
+	began := time.Now()
+	if token.HasScope("other") || !token.HasScope(all[39]) {
+		t.Error("the circle is read wrong")
+	}
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("it takes %s", took)
+	}
+}
+
+// An error that somebody else made is an answer too.
+func TestWriteErrorWithoutStatus(t *testing.T) {
+	w := httptest.NewRecorder()
+	WriteError(w, &Error{Reason: "closed"})
+	if w.Code != http.StatusInternalServerError {
+		t.Error(w.Code)
+	}
 }
 
 func TestImpliedScopes(t *testing.T) {

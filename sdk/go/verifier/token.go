@@ -65,17 +65,21 @@ func (t *Token) Claim(name string) (value any, present bool) {
 // HasScope tells whether the token has a scope, or one that includes it (see
 // [WithImpliedScopes]).
 func (t *Token) HasScope(scope string) bool {
-	return slices.ContainsFunc(t.claims.Scopes, func(has string) bool { return t.v.includes(has, scope, 0) })
-}
-
-func (v *Verifier) includes(has, scope string, depth int) bool {
-	if has == scope {
-		return true
+	has := slices.Clone(t.claims.Scopes)
+	for i := 0; i < len(has); i++ { // it grows on the way
+		if has[i] == scope {
+			return true
+		}
+		if t.v == nil {
+			continue
+		}
+		for _, included := range t.v.implies[has[i]] {
+			if !slices.Contains(has, included) { // they may include one another
+				has = append(has, included)
+			}
+		}
 	}
-	if v == nil || depth > 8 { // a circle of implications ends somewhere
-		return false
-	}
-	return slices.ContainsFunc(v.implies[has], func(next string) bool { return v.includes(next, scope, depth+1) })
+	return false
 }
 
 // Check holds the token against more requirements, and against the clock once more: for

@@ -92,7 +92,19 @@ func parse(body []byte, resource string) (Described, error) {
 	if said, _ := members["resource"].(string); said != resource {
 		return Described{}, fmt.Errorf("%w of %s: it is about %q; say --resource as its server writes it", ErrMisdescribed, resource, said)
 	}
-	return Described{Issuers: texts(members["authorization_servers"]), Scopes: slices.Sorted(slices.Values(texts(members["scopes_supported"])))}, nil
+	issuers := texts(members["authorization_servers"])
+	for _, issuer := range issuers {
+		// It is shown to people, who are told to paste it where they trust it.
+		if _, err := checkURL(issuer); err != nil || strings.ContainsFunc(issuer, isNoIssuer) {
+			return Described{}, fmt.Errorf("%w of %s: %q is no issuer", ErrMisdescribed, resource, issuer)
+		}
+	}
+	return Described{Issuers: issuers, Scopes: slices.Sorted(slices.Values(texts(members["scopes_supported"])))}, nil
+}
+
+// isNoIssuer: what an issuer (RFC 8414 §2) may have of a URL, less what a shell would act on.
+func isNoIssuer(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._~:/%@+,=[]", r)
 }
 
 func texts(value any) []string {

@@ -101,6 +101,13 @@ func TestDescribe(t *testing.T) {
 			t.Errorf("%q passes", bad)
 		}
 	}
+	// Text of a stranger is neither shown nor offered for pasting as an issuer.
+	for _, bad := range []string{`https://a.example/$(id)`, `https://a.example/;id`, "https://a.example/ --dpop", `https://a.example/\u001b[2J`, "a.example", "http://a.example"} {
+		s := serve(t, map[string]answer{place: {200, "", strings.Replace(document, `["SELF"]`, `["`+bad+`"]`, 1)}})
+		if d, err := obtain.Describe(t.Context(), s.Client(), s.URL+"/mcp"); !errors.Is(err, obtain.ErrMisdescribed) {
+			t.Errorf("%q passes: %+v %v", bad, d, err)
+		}
+	}
 	// A challenge that leads away over plain http is not followed.
 	s := serve(t, map[string]answer{"/mcp": {401, `Bearer resource_metadata="http://metadata.example/x"`, ""}})
 	if _, err := obtain.Describe(t.Context(), s.Client(), s.URL+"/mcp"); err == nil || !strings.Contains(err.Error(), "not https") {

@@ -52,6 +52,20 @@ func writePrivate(path string, content []byte) (err error) {
 	return os.Rename(f.Name(), path)
 }
 
+// checkFolder refuses a folder in which others could put something in place of what is kept: keys, the database.
+func checkFolder(path string, info os.FileInfo) error {
+	owner, known := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !info.IsDir():
+		return fmt.Errorf("%s is not a folder", path)
+	case !known || int(owner.Uid) != os.Geteuid():
+		return fmt.Errorf("%s belongs to somebody else", path)
+	case info.Mode().Perm()&0o002 != 0:
+		return fmt.Errorf("everybody may write in %s (mode %04o): chmod o-w it", path, info.Mode().Perm())
+	}
+	return nil
+}
+
 // readPrivate refuses what others could have read, or written: the addresses and credentials in it are believed.
 func readPrivate(path string) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0) //nolint:gosec // in the folder that the user names

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -26,6 +28,22 @@ func CheckHost(host string) error {
 		return nil
 	}
 	return fmt.Errorf("%q is not loopback: these surroundings sign in whoever asks, and never leave this machine", host)
+}
+
+// onlyHere answers requests to this machine by its own names: a web page that pointed its name here (DNS rebinding) must not
+// talk to an IdP that signs in whoever asks.
+func onlyHere(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, err := net.SplitHostPort(r.Host)
+		if err != nil {
+			host = strings.Trim(r.Host, "[]")
+		}
+		if CheckHost(host) != nil {
+			http.Error(w, "this is not that host", http.StatusMisdirectedRequest)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // place is where a folder's surroundings listen: the same in every run, because issuers and identifiers are in its objects.

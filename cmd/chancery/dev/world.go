@@ -94,8 +94,11 @@ func (w *World) start(ctx context.Context) error {
 
 // makeFolder: what is in one that is made is for its owner, and for no version control.
 func makeFolder(path string) error {
-	if _, err := os.Stat(path); err == nil {
-		return nil
+	switch info, err := os.Lstat(path); {
+	case err == nil:
+		return checkFolder(path, info)
+	case !errors.Is(err, os.ErrNotExist):
+		return err
 	}
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return err
@@ -148,7 +151,7 @@ func (w *World) keptPlace() (*place, error) {
 
 // serve answers on a listener until the surroundings end.
 func (w *World) serve(l net.Listener, h http.Handler) {
-	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Handler: onlyHere(h), ReadHeaderTimeout: 5 * time.Second}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/chancery-dev/chancery/federation/idptest"
 )
@@ -146,7 +148,7 @@ func (r *run) control(ctx context.Context, when string) error {
 		Section: "RFC 7521 §4.1", Severity: Must, Sent: "a valid assertion", Expected: "a token", Outcome: Passed,
 	}
 	a := r.fresh(ctx)
-	if result.Got = a.String(); a.token() == "" {
+	if result.Got = r.shown(a.String()); a.token() == "" || a.status != http.StatusOK { // RFC 6749 §5.1
 		result.Outcome, result.Fault = Failed, Refused
 	}
 	r.report.Controls = append(r.report.Controls, result)
@@ -186,7 +188,7 @@ func (r *run) one(ctx context.Context, c Case) {
 	}
 	result.took = r.now().Sub(began)
 	result.Milliseconds = result.took.Milliseconds()
-	result.Outcome, result.Fault, result.Got = f.Outcome, f.Fault, f.Got
+	result.Outcome, result.Fault, result.Got = f.Outcome, f.Fault, r.shown(f.Got)
 	if f.Sent != "" {
 		result.Sent = f.Sent
 	}
@@ -197,6 +199,21 @@ func (r *run) one(ctx context.Context, c Case) {
 	if r.options.Done != nil {
 		r.options.Done(result)
 	}
+}
+
+// shown is what a report may hold of what a target said: nothing that drives a terminal, and no secret that it says back.
+func (r *run) shown(text string) string {
+	for _, client := range []Client{r.settings.Client, r.settings.OtherClient} {
+		if !client.Secret.IsZero() {
+			text = strings.ReplaceAll(text, client.Secret.Reveal(), "(the client's secret)")
+		}
+	}
+	return strings.Map(func(c rune) rune {
+		if !unicode.IsPrint(c) {
+			return '?'
+		}
+		return c
+	}, text)
 }
 
 // missing says why a case does not apply.

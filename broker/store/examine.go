@@ -28,7 +28,7 @@ func OpenToRead(ctx context.Context, c Config) (*Store, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	db, err := connectSQLiteToRead(path)
+	db, err := connectSQLiteToRead(path, atRest(path))
 	if err != nil {
 		return nil, err
 	}
@@ -37,6 +37,18 @@ func OpenToRead(ctx context.Context, c Config) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("open the database: %w", err), s.Close())
 	}
 	return s, nil
+}
+
+// atRest tells that no process has the file and that all of it is in it. SQLite then takes it as it is; else it
+// makes a log and an index beside it even for whoever only reads, which belong to him, and a server that may not
+// write them does not start. After a crash the log is there and is read, for which the index is made.
+func atRest(path string) bool {
+	held, err := heldBy(path + ".lock")
+	if held || err != nil {
+		return false
+	}
+	log, err := os.Stat(path + "-wal")
+	return errors.Is(err, fs.ErrNotExist) || err == nil && log.Size() == 0
 }
 
 // Held tells whether a process holds the SQLite file of a URL; of PostgreSQL's it is false. Nothing is made.
@@ -56,18 +68,7 @@ func Held(rawURL string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if _, err := os.Stat(path + ".lock"); errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	release, err := hold(path + ".lock")
-	if errors.Is(err, ErrHeld) {
-		return true, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	release()
-	return false, nil
+	return heldBy(path + ".lock")
 }
 
 // Facts are what a database says of itself and of the installation in it.

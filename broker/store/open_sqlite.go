@@ -102,9 +102,12 @@ func (s *Store) checkSQLite(ctx context.Context) error {
 	return nil
 }
 
-// connectSQLiteToRead neither makes a file nor changes one.
-func connectSQLiteToRead(path string) (*sql.DB, error) {
+// connectSQLiteToRead changes nothing; of a file at rest it makes none beside it either.
+func connectSQLiteToRead(path string, rests bool) (*sql.DB, error) {
 	name := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: "mode=ro&_pragma=busy_timeout(3000)&_pragma=query_only(on)"}
+	if rests {
+		name.RawQuery += "&immutable=1"
+	}
 	db, err := sql.Open("sqlite", name.String())
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)

@@ -200,7 +200,7 @@ func TestDoctorServing(t *testing.T) {
 
 func TestDoctorEgress(t *testing.T) {
 	s, _, _ := working(t)
-	s.environ = append(s.environ, "CHANCERY_DATABASE__URL=sqlite://"+filepath.Join(s.folder, "chancery.db"))
+	s.environ = append(s.environ, "CHANCERY_DATABASE__URL=sqlite://"+filepath.Join(s.folder, "chancery.db"), "CHANCERY_SERVER__PUBLIC_URL=http://127.0.0.1:1")
 	list := func(want int, pairs ...string) map[string]doctor.Call {
 		t.Helper()
 		one := s

@@ -22,6 +22,14 @@ func silent(t *testing.T) (address string, asked *atomic.Int64) {
 	return server.URL, asked
 }
 
+// Errors quote what others wrote, and file names: none of it drives the terminal.
+func TestErrorsAreVisible(t *testing.T) {
+	s := shell{t: t, folder: t.TempDir()}
+	if got := s.run(exitFailed, "conformance", "--settings", "no\x1b[2Jfile"); strings.Contains(got.stderr, "\x1b") || !strings.Contains(got.stderr, "file") {
+		t.Errorf("%q", got.stderr)
+	}
+}
+
 func TestConformanceWithoutSending(t *testing.T) {
 	target, asked := silent(t)
 	s := shell{t: t, folder: t.TempDir(), environ: []string{envConformanceSecret + "=a-secret"}}

@@ -65,7 +65,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case errors.Is(err, errDiffers):
 		return exitDiffers
 	}
-	_, _ = fmt.Fprintln(stderr, "chancery:", err)
+	_, _ = fmt.Fprintln(stderr, "chancery:", visibleLines(err.Error()))
 	return exitFailed
 }
 

@@ -172,6 +172,15 @@ func visible(s string) string {
 	return b.String()
 }
 
+// visibleLines is visible, but for the ends of lines and the tabs within them.
+func visibleLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = visibleColumns(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
 // hidden runes move the cursor, change direction or are not seen at all.
 func hidden(r rune) bool { return !unicode.IsPrint(r) }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -133,9 +132,5 @@ func plainError(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return errors.New("interrupted")
 	}
-	var lines []string
-	for line := range strings.SplitSeq(err.Error(), "\n") {
-		lines = append(lines, visible(line))
-	}
-	return errors.New(strings.Join(lines, "\n"))
+	return errors.New(visibleLines(err.Error()))
 }

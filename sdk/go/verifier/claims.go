@@ -123,7 +123,7 @@ func (r *reader) scopes() []string {
 		return nil
 	}
 	scopes := strings.Split(r.text("scope", true), " ")
-	if !slices.ContainsFunc(scopes, isScope) || slices.ContainsFunc(scopes, func(s string) bool { return !isScope(s) }) {
+	if slices.ContainsFunc(scopes, func(s string) bool { return !isScope(s) }) {
 		r.fail("scope", "scopes with one space between them")
 	}
 	return scopes

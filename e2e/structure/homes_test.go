@@ -29,6 +29,7 @@ var homes = []home{
 	{library: "github.com/jackc/pgx", rooms: []string{"broker/store", "broker/storetest", "migrations", "e2e"}, tests: true},
 	{library: "modernc.org", rooms: []string{"broker/store", "broker/storetest", "migrations", "e2e"}, tests: true},
 	{library: "go.opentelemetry.io", rooms: []string{"cmd/chancery/telemetry"}, exact: []string{"cmd/chancery/assembly"}},
+	{library: "golang.org/x/text", rooms: []string{"broker/page"}},
 	{library: "golang.org/x/time", rooms: []string{"broker/limit"}},
 	{library: "github.com/spf13", rooms: []string{"cmd"}},
 	{library: "github.com/knadh", rooms: []string{"cmd"}},

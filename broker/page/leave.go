@@ -1,0 +1,48 @@
+package page
+
+// autoSubmit is the only script there is. Nothing of the model is in it, so that its hash is always the same.
+const autoSubmit = "document.forms[0].submit()"
+
+// Answer carries an authorization response to the client in a form (OAuth 2.0 Form Post Response Mode §2). A browser posts
+// to another site only when a script or a person says so. People would find a button to press after every sign-in, a code
+// lives for a minute, and prompt=none must show nothing to operate: so this one page has a script, of one line that is
+// pinned by its hash and holds nothing of the answer. Where scripts are off, the button is there.
+type Answer struct {
+	RedirectURI string // verified: registered for this client
+	Fields      []Field
+}
+
+// Field is sent as it is; it is never shown.
+type Field struct{ Name, Value string }
+
+// Render shows the page. Destinations that a form cannot reach under a policy (programs' schemes, IPv6) are refused.
+func (m Answer) Render(f Frame) (Page, error) {
+	to, err := readDestination(m.RedirectURI)
+	if err != nil {
+		return Page{}, err
+	}
+	if to.Program || to.source == "" {
+		return Page{}, unfit("a form cannot be sent there")
+	}
+	return f.render("answer", struct {
+		Answer
+		To destination
+	}{m, to}, allowance{forms: []string{to.source}, script: autoSubmit})
+}
+
+// Onward takes the browser to another place after a form was posted here. A redirect would do, but Chromium holds every
+// redirect that follows a form to the form's page's form-action, also those that the other site makes, to hosts that
+// nobody here can know (an IdP's second domain). This page ends that chain: it goes on by itself without a script, and has
+// a link.
+type Onward struct {
+	URL string // of an IdP, or a verified redirect URI
+}
+
+// Render shows the page.
+func (m Onward) Render(f Frame) (Page, error) {
+	to, err := readDestination(m.URL)
+	if err != nil {
+		return Page{}, err
+	}
+	return f.render("onward", to, allowance{})
+}

@@ -1,0 +1,142 @@
+// Package pagetest has a sample of every page, in the states that a person can meet,
+// for the tests of the pages and for looking at them in a browser.
+//
+// It is for tests only, and knows nothing but the pages.
+package pagetest
+
+import (
+	"bytes"
+	"image"
+	"image/color"
+	"image/png"
+	"strings"
+	"time"
+
+	"github.com/chancery-dev/chancery/broker/oauth"
+	"github.com/chancery-dev/chancery/broker/page"
+)
+
+// Renderer is what every model is.
+type Renderer interface {
+	Render(page.Frame) (page.Page, error)
+}
+
+// Sample is a page in one state.
+type Sample struct {
+	Name  string
+	Model Renderer
+	Frame page.Frame
+}
+
+// Trace is the id of a request that there was not.
+const Trace = "trc_01JD6Z8Q4V3W2X1Y0ZABCDEFGH"
+
+var (
+	company  = page.Client{Name: "Claude Code", Vouch: page.VouchCompany}
+	document = page.Client{Name: "Claude", Vouch: page.VouchDocument, Host: "claude.ai"}
+	stranger = page.Client{Name: "Acme Identity Portal", Vouch: page.VouchNobody}
+	alice    = page.Person{Name: "Alice Adams", Email: "alice@acme.example", IdP: "Okta"}
+	notes    = page.Resource{Name: "Team notes", URI: "https://mcp.acme.example/notes"}
+	reading  = page.Scope{Name: "notes:read", Description: "Read your notes and those shared with you", Risk: "low"}
+	writing  = page.Scope{Name: "notes:write", Description: "Change and delete notes in your name", Risk: "high"}
+	sharing  = page.Scope{Name: "notes:share", Description: "Share notes with people in your company", Risk: "medium"}
+	offline  = page.Scope{Name: "offline_access"}
+	then     = time.Date(2026, time.November, 21, 9, 30, 0, 0, time.UTC)
+)
+
+// token is bound to nothing.
+const token = "of-a-sample"
+
+// Samples lists every page; each kind of page at least once.
+func Samples() []Sample {
+	own := page.Frame{Trace: Trace}
+	acme := page.Frame{Trace: Trace, Brand: acme()}
+	long := strings.Repeat("Donaudampfschifffahrtsgesellschaft", 3)
+	idps := []page.IdP{{Name: "okta", Title: "Okta"}, {Name: "entra", Title: "Microsoft Entra"}, {Name: "partners", Title: "Partners"}}
+	return []Sample{
+		{"signin", page.SignIn{Action: "/signin", Token: token, For: company.Title(), IdPs: idps, ByEmail: true}, acme},
+		{"signin-unknown", page.SignIn{Action: "/signin", Token: token, ByEmail: true, Email: "alice@elsewhere.example", Unknown: true}, own},
+		{"signin-tiles", page.SignIn{Action: "/signin", Token: token, For: "claude.ai", IdPs: append(idps, page.IdP{Name: "long", Title: long})}, own},
+		{"consent-company", page.Consent{
+			Action: "/consent", Token: token, Client: company, RedirectURI: "https://agents.acme.example/callback", Person: alice, Switch: "/signin",
+			Access: []page.Access{{Resource: notes, Scopes: []page.Scope{reading, writing, sharing, offline}}}, Remembered: true,
+		}, acme},
+		{"consent-document", page.Consent{
+			Action: "/consent", Token: token, Client: document, RedirectURI: "https://claude.com/api/mcp/auth_callback", Person: alice, Switch: "/signin",
+			Access: []page.Access{{Resource: notes, Scopes: []page.Scope{reading, offline}}, {Scopes: []page.Scope{{Name: "openid"}, {Name: "email"}}}}, Remembered: true,
+		}, own},
+		{"consent-loopback", page.Consent{
+			Action: "/consent", Token: token, Client: stranger, RedirectURI: "http://127.0.0.1:33418/callback", Person: alice,
+			Access: []page.Access{{Resource: notes, Scopes: []page.Scope{writing, {Name: "notes:" + strings.Repeat("x", 90)}}}},
+		}, own},
+		{"consent-program", page.Consent{
+			Action: "/consent", Token: token, Client: page.Client{Name: long, Vouch: page.VouchDocument, Host: "cursor.com"}, RedirectURI: "cursor://anysphere.cursor-mcp/oauth/callback",
+			Person: page.Person{Name: long, IdP: "Microsoft Entra"}, Access: []page.Access{{Resource: notes, Scopes: []page.Scope{reading}}},
+		}, acme},
+		{"device", page.Device{Action: "/device", Token: token}, acme},
+		{"device-wrong", page.Device{Action: "/device", Token: token, Code: "WDJB-MJHT", Wrong: true}, own},
+		{"deviceconfirm", page.DeviceConfirm{
+			Action: "/device", Token: token, Code: "WDJB-MJHT", Client: company, Person: alice, Switch: "/signin",
+			Access: []page.Access{{Resource: notes, Scopes: []page.Scope{reading, writing}}},
+		}, acme},
+		{"finished", page.Finished{}, own},
+		{"finished-denied", page.Finished{Denied: true}, own},
+		{"stepup", page.StepUp{
+			Action: "/interact/1", Token: token, Client: company, Resource: notes, Person: alice, Stronger: true, MaxAge: 5 * time.Minute,
+			Ways: []page.Way{{Name: "idp", Title: "Okta"}, {Name: "passkey", Title: "a passkey"}},
+		}, acme},
+		{"stepup-fresh", page.StepUp{
+			Action: "/interact/1", Token: token, Client: document, MaxAge: time.Minute, Ways: []page.Way{{Name: "idp", Title: "Okta"}},
+		}, own},
+		{"failure", page.Failure{Code: oauth.CodeSignInExpired, Again: "/authorize"}, acme},
+		{"failure-policy", page.Failure{Code: oauth.CodePolicyDenied}, own},
+		{"signedout", page.SignedOut{IdP: "Okta", Return: "https://agents.acme.example/", Again: "/account"}, acme},
+		{"signedout-plain", page.SignedOut{}, own},
+		{"account", page.Account{
+			Action: "/account", SignOut: "/end_session", Token: token, Person: alice,
+			Sessions: []page.Session{
+				{Key: "one", IdP: "Okta", Started: then, Seen: then.Add(time.Hour), Until: then.Add(8 * time.Hour), Current: true},
+				{Key: "two", IdP: "Microsoft Entra", Started: then.Add(-time.Hour), Seen: then, Until: then.Add(7 * time.Hour)},
+			},
+			Grants: []page.Grant{
+				{Key: "one", Client: company, Resource: notes, Scopes: []page.Scope{reading, writing}, Given: then, Used: then.Add(time.Hour)},
+				{Key: "two", Client: document, Scopes: []page.Scope{{Name: "openid"}}, Given: then},
+				{Key: "three", Client: stranger, Resource: notes, Scopes: []page.Scope{reading}, Given: then},
+			},
+		}, acme},
+		{"account-empty", page.Account{
+			Action: "/account", SignOut: "/end_session", Token: token, Person: alice,
+			Sessions: []page.Session{{Key: "one", IdP: "Okta", Started: then, Seen: then, Until: then, Current: true}},
+		}, own},
+		{"confirm", page.Confirm{Action: "/confirm", Token: token, IdP: "Okta", Person: alice, Target: "Team notes"}, acme},
+		{"answer", page.Answer{RedirectURI: "https://client.example/callback", Fields: []page.Field{{Name: "code", Value: "cod_1"}, {Name: "state", Value: "s"}, {Name: "iss", Value: "https://auth.acme.example"}}}, own},
+		{"onward", page.Onward{URL: "https://acme.okta.example/oauth2/v1/authorize?client_id=1&state=2"}, own},
+	}
+}
+
+// acme is a tenant with a name, a logo and a colour of its own.
+func acme() page.Brand {
+	brand, err := page.NewBrand("Acme", Logo(), "#7a1fa2")
+	if err != nil {
+		panic(err)
+	}
+	return brand
+}
+
+// Logo is a picture of one ring, as PNG.
+func Logo() []byte {
+	const size = 72
+	picture := image.NewNRGBA(image.Rect(0, 0, size, size))
+	for y := range size {
+		for x := range size {
+			if d := (x-size/2)*(x-size/2) + (y-size/2)*(y-size/2); d < 33*33 && d > 18*18 {
+				picture.Set(x, y, color.NRGBA{0x7a, 0x1f, 0xa2, 0xff})
+			}
+		}
+	}
+	var b bytes.Buffer
+	if err := png.Encode(&b, picture); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
+}

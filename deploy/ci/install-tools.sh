@@ -8,6 +8,7 @@
 #   install-tools.sh sdks        the MCP SDKs for TypeScript and Python, pinned, beside their tests
 #   install-tools.sh panva       an OpenID provider of other people, pinned, beside its tests
 #   install-tools.sh simplesamlphp   SimpleSAMLphp and PHP, through apt-get (same way)
+#   install-tools.sh browser     Chromium (same way), and what drives it, pinned, beside its tests
 #   install-tools.sh keycloak    Java and Maven (same way), and Keycloak, pinned, into the cache
 #
 # Prints nothing when there is nothing to do.
@@ -90,6 +91,24 @@ install_simplesamlphp() {
   as_root apt-get install -y -qq --no-install-recommends simplesamlphp php-cli php-xml php-mbstring php-curl >/dev/null
 }
 
+# A browser, and what drives it and looks for what people cannot use.
+install_browser() {
+  if ! command -v "${CHROMIUM:-chromium}" >/dev/null; then
+    command -v apt-get >/dev/null || die "no Chromium found and no apt-get here: install it, or point CHROMIUM at it"
+    echo "installing Chromium"
+    local -x DEBIAN_FRONTEND=noninteractive
+    as_root apt-get update -qq
+    as_root apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null
+  fi
+  local home=e2e/browser
+  command -v npm >/dev/null || die "no npm found: install Node.js 20 or newer"
+  if ! current "$home/node_modules" "$home/package-lock.json"; then
+    echo "installing Playwright's core and axe"
+    npm ci --prefix "$home" --silent --no-audit --no-fund
+    stamp "$home/node_modules" "$home/package-lock.json"
+  fi
+}
+
 # The MCP SDKs of other languages, as their registries give them: pinned by the files beside their programs, installed
 # beside them, and again only when a pin changes.
 install_sdks() {
@@ -134,6 +153,7 @@ all)
   install_lint
   install_keycloak
   install_sdks
+  install_browser
   install_panva
   install_simplesamlphp
   ;;
@@ -142,7 +162,8 @@ cc) install_cc ;;
 lint) install_lint ;;
 keycloak) install_keycloak ;;
 sdks) install_sdks ;;
+browser) install_browser ;;
 panva) install_panva ;;
 simplesamlphp) install_simplesamlphp ;;
-*) die "usage: install-tools.sh [postgres|cc|lint|keycloak|sdks|panva|simplesamlphp]" ;;
+*) die "usage: install-tools.sh [postgres|cc|lint|keycloak|sdks|panva|simplesamlphp|browser]" ;;
 esac

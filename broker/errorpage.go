@@ -1,51 +1,15 @@
 package broker
 
 import (
-	"crypto/sha256"
-	_ "embed"
-	"encoding/base64"
-	"html/template"
+	"log/slog"
 	"net/http"
-	"strings"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/chancery-dev/chancery/broker/id"
 	"github.com/chancery-dev/chancery/broker/oauth"
+	"github.com/chancery-dev/chancery/broker/page"
 )
-
-//go:embed errorpage.html
-var errorPageSource string
-
-var errorPage = template.Must(template.New("error").Parse(errorPageSource))
-
-// errorPageStyle is the policy under which the page's one style block applies and nothing else does.
-var errorPageStyle = func() string {
-	_, rest, _ := strings.Cut(errorPageSource, "<style>")
-	style, _, _ := strings.Cut(rest, "</style>")
-	sum := sha256.Sum256([]byte(style))
-	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-}()
-
-type errorPageValues struct {
-	oauth.Row
-	Trace string
-}
-
-// Fixer says to people who it is that can do something.
-func (v errorPageValues) Fixer() string {
-	switch v.Who {
-	case "admin":
-		return "an administrator of the IdP or of Chancery"
-	case "developer":
-		return "the developer of the client"
-	case "security":
-		return "the security team, who write the policies"
-	case "operator":
-		return "the operator of this server"
-	}
-	return v.Who
-}
 
 // errorPage says what a code means and who fixes it; error_uri points here. Codes that stay inside have no page.
 func (s *Server) errorPage(c *gin.Context) {
@@ -63,12 +27,13 @@ func (s *Server) errorPage(c *gin.Context) {
 
 // showError shows a code's page.
 func (s *Server) showError(c *gin.Context, status int, row oauth.Row, trace string) {
-	var page strings.Builder
-	if err := errorPage.Execute(&page, errorPageValues{Row: row, Trace: trace}); err != nil {
+	frame := page.Frame{Language: page.Choose("", c.GetHeader("Accept-Language")), Trace: trace}
+	shown, err := page.Failure{Code: row.Code}.Render(frame)
+	if err != nil {
 		s.refuse(c, err)
 		return
 	}
-	c.Header("Content-Security-Policy", errorPageStyle)
-	noStore(c)
-	c.Data(status, "text/html; charset=utf-8", []byte(page.String()))
+	if err := shown.Write(c.Writer, status); err != nil {
+		s.Log.LogAttrs(c.Request.Context(), slog.LevelDebug, "page not sent", slog.String("trace_id", traceOf(c)), slog.String("error", err.Error()))
+	}
 }

@@ -74,8 +74,12 @@ func challenged(ctx context.Context, h *http.Client, resource string) (string, e
 	_ = response.Body.Close()
 	for _, field := range response.Header.Values("WWW-Authenticate") {
 		if m := resourceMetadata.FindStringSubmatch(field); m != nil && len(field) <= 8<<10 {
-			if _, err := checkURL(m[1]); err != nil {
+			at, err := checkURL(m[1])
+			if err != nil {
 				return "", fmt.Errorf("resource_metadata of %s: %w", resource, err)
+			}
+			if at.Scheme != "https" && strings.HasPrefix(resource, "https:") { // http is for loopback: whose, it cannot know
+				return "", fmt.Errorf("resource_metadata of %s: %q is not https", resource, m[1])
 			}
 			return m[1], nil
 		}

@@ -108,6 +108,16 @@ func TestDescribe(t *testing.T) {
 			t.Errorf("%q passes: %+v %v", bad, d, err)
 		}
 	}
+	// A resource of the network sends nobody to their own machine.
+	inner := serve(t, map[string]answer{"/x": {200, "", document}})
+	outer := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("WWW-Authenticate", `Bearer resource_metadata="`+inner.URL+`/x"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	t.Cleanup(outer.Close)
+	if _, err := obtain.Describe(t.Context(), outer.Client(), outer.URL+"/mcp"); err == nil || len(inner.asked) > 0 {
+		t.Errorf("%v, asked %v", err, inner.asked)
+	}
 	// A challenge that leads away over plain http is not followed.
 	s := serve(t, map[string]answer{"/mcp": {401, `Bearer resource_metadata="http://metadata.example/x"`, ""}})
 	if _, err := obtain.Describe(t.Context(), s.Client(), s.URL+"/mcp"); err == nil || !strings.Contains(err.Error(), "not https") {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,15 +28,19 @@ func (c *command) serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			settle := c.tuneCollector()
-			server, err := assembly.New(cmd.Context(), assembly.Options{Config: loaded, Log: c.logger(loaded.Log), Now: time.Now, Version: buildVersion(), Executable: executable})
+			log := c.logger(loaded.Log)
+			if bound := c.tuneCollector(os.DirFS("/")); bound > 0 {
+				log.Info("the heap is kept below three quarters of this container's memory", "mib", bound>>20)
+			}
+			go c.keepTuned(cmd.Context())
+			server, err := assembly.New(cmd.Context(), assembly.Options{Config: loaded, Log: log, Now: time.Now, Version: buildVersion(), Executable: executable})
 			if err != nil {
 				return err
 			}
 			if err := server.Start(cmd.Context()); err != nil {
 				return err
 			}
-			go settle()
+			go debug.FreeOSMemory() // reading the objects leaves several times of what stays of them
 			_, _ = fmt.Fprintf(c.stdout, "public  %s  (issuer %s)\nadmin   %s\n", server.PublicAddress(), loaded.Server.PublicURL, server.AdminAddress())
 			return server.Wait(cmd.Context())
 		},

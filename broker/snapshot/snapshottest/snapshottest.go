@@ -31,7 +31,7 @@ type Shelf struct {
 }
 
 // New applies objects and gives a source of pictures of them.
-func New(t *testing.T, publicURL string, now func() time.Time, objects string) (*Shelf, *snapshot.Source) {
+func New(t testing.TB, publicURL string, now func() time.Time, objects string) (*Shelf, *snapshot.Source) {
 	t.Helper()
 	s := &Shelf{Memory: objecttest.New()}
 	path, err := object.NewPath(object.Config{
@@ -82,7 +82,7 @@ func (s *Shelf) Changes(context.Context, tenant.UID, int64) ([]ledger.ChangedObj
 	return nil, 0, false, nil
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -87,6 +87,7 @@ type Server struct {
 	proxies   []netip.Prefix
 	draining  atomic.Bool
 	shed      shed
+	probe     probe
 	slots     chan struct{}
 	documents documents
 }

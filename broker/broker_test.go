@@ -6,8 +6,10 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/chancery-dev/chancery/broker"
@@ -311,5 +313,40 @@ func TestLabelsAreBounded(t *testing.T) {
 		if strings.ContainsAny(o.route, "123") || strings.Contains(o.route, "zzz") {
 			t.Errorf("route %q", o.route)
 		}
+	}
+}
+
+// TestProbesAreNoLever: anybody may ask for readiness as often as he likes, and gets neither a question to the database nor
+// a line of log for each time.
+func TestProbesAreNoLever(t *testing.T) {
+	var asked, together, most atomic.Int64
+	release := make(chan struct{})
+	h := newHouse(t, func(c *broker.Config) {
+		c.Ready = func(context.Context) error {
+			asked.Add(1)
+			most.Store(max(most.Load(), together.Add(1)))
+			<-release
+			together.Add(-1)
+			return errors.New("the database is away")
+		}
+	})
+	var all sync.WaitGroup
+	for range 64 {
+		all.Go(func() {
+			if w := h.get(t, "/readyz"); w.Code != http.StatusServiceUnavailable {
+				t.Errorf("%d", w.Code)
+			}
+		})
+	}
+	for asked.Load() == 0 {
+		runtime.Gosched()
+	}
+	close(release)
+	all.Wait()
+	if most.Load() != 1 {
+		t.Errorf("the database was asked %d times at once", most.Load())
+	}
+	if n := strings.Count(h.log.String(), "not ready"); n != 1 {
+		t.Errorf("%d lines of log within a second", n)
 	}
 }

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -149,10 +148,8 @@ func (s *Server) ready(c *gin.Context) {
 		c.String(http.StatusServiceUnavailable, "draining\n")
 		return
 	}
-	ctx, cancel := context.WithTimeout(c.Request.Context(), readyWithin) // a database that hangs is an answer too
-	defer cancel()
-	if err := s.Ready(ctx); err != nil {
-		s.Log.Warn("not ready", "error", err)
+	if err := s.probe.ask(c.Request.Context(), s.Ready); err != nil {
+		s.probe.tell(s.Log, s.Now(), err)
 		c.String(http.StatusServiceUnavailable, "not ready\n")
 		return
 	}

@@ -37,7 +37,7 @@ func (c Client) Claimed() string {
 	if c.Vouch == VouchCompany {
 		return ""
 	}
-	return c.Name
+	return visible(c.Name, maxName)
 }
 
 // Company tells a client that an administrator registered.

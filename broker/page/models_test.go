@@ -135,6 +135,7 @@ func TestModelsThatAreRefused(t *testing.T) {
 		"another account elsewhere":    consent(func(c *page.Consent) { c.Switch = "//evil.example" }),
 		"no token":                     consent(func(c *page.Consent) { c.Token = "" }),
 		"nobody":                       consent(func(c *page.Consent) { c.Person = page.Person{IdP: "Okta"} }),
+		"somebody who cannot be seen":  consent(func(c *page.Consent) { c.Person = page.Person{Name: "\u200b", Email: "\u2066"} }),
 		"nothing asked":                consent(func(c *page.Consent) { c.Access = nil }),
 		"no scope":                     consent(func(c *page.Consent) { c.Access = append(c.Access, page.Access{}) }),
 		"a document without a host":    consent(func(c *page.Consent) { c.Client.Host = "" }),

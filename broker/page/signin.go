@@ -57,12 +57,12 @@ type Person struct {
 	IdP   string // its title
 }
 
-// Label is the most telling of the person's names.
+// Label is the most telling of the person's names, as it is shown; empty for nobody.
 func (p Person) Label() string {
-	if p.Email != "" {
-		return p.Email
+	if address := visible(p.Email, maxLine); address != "" {
+		return address
 	}
-	return p.Name
+	return visible(p.Name, maxName)
 }
 
 // SignedOut says that the session here has ended.

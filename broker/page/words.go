@@ -127,7 +127,7 @@ func (c catalogue) fill(key, form string, parameters []string) ([]part, error) {
 	}
 	given := map[string]string{}
 	for pair := range slices.Chunk(parameters, 2) {
-		given[pair[0]] = visible(pair[1], maxName)
+		given[pair[0]] = visible(pair[1], maxLine)
 	}
 	if !slices.Equal(m.parameters(), slices.Sorted(maps.Keys(given))) {
 		return nil, fmt.Errorf("page: %s takes %v", key, m.parameters())

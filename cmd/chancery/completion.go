@@ -110,8 +110,11 @@ func settingNames() []string {
 	return all
 }
 
-// objectNames asks the admin API, if it is known where it is. An error is no name.
+// objectNames asks the admin API, if somebody said where it is. An error is no name, and neither is what could not be one.
 func (c *command) objectNames(ctx context.Context, kind object.Kind) []string {
+	if !c.adminSaid() {
+		return nil
+	}
 	admin, err := c.admin()
 	if err != nil {
 		return nil
@@ -120,9 +123,24 @@ func (c *command) objectNames(ctx context.Context, kind object.Kind) []string {
 	if err != nil {
 		return nil
 	}
-	all := make([]string, len(found))
-	for i, o := range found {
-		all[i] = o.Metadata.Name
+	var all []string
+	for _, o := range found {
+		if object.IsName(o.Metadata.Name) {
+			all = append(all, o.Metadata.Name)
+		}
 	}
 	return all
+}
+
+// adminSaid: by flag, by the environment or by chancery dev, which runs. A chancery.yaml that merely lies in the folder may be
+// anybody's, and names an address and a secret that is sent there: a command does as it says, a tab does not.
+func (c *command) adminSaid() bool {
+	if c.configFile != "" {
+		return true
+	}
+	server, token, err := c.adminGiven()
+	if err == nil && server == "" && token.IsZero() {
+		server, token, err = c.devAdminGiven()
+	}
+	return err == nil && server != "" && !token.IsZero()
 }

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -66,6 +69,29 @@ func TestCompletionWithoutServer(t *testing.T) {
 		if took := time.Since(began); took > 3*completionPatience {
 			t.Errorf("it took %s", took)
 		}
+	}
+}
+
+// TestCompletionTrustsNoFolder: a tab in somebody else's folder must not send what its chancery.yaml names to where that says.
+func TestCompletionTrustsNoFolder(t *testing.T) {
+	var asked atomic.Int64
+	stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.WriteHeader(http.StatusTeapot)
+	}))
+	defer stranger.Close()
+	s := alone(t)
+	s.file("chancery.yaml", "admin:\n  public_url: "+stranger.URL+"\n  token: {file: "+s.file("theirs", testToken)+"}\n")
+	t.Chdir(s.folder)
+	for _, environ := range [][]string{nil, {"CHANCERY_ADMIN_TOKEN=" + testToken}} {
+		s.environ = environ
+		if got := s.offered("get", "client", ""); len(got) != 0 || asked.Load() != 0 {
+			t.Errorf("%v, asked %d times", got, asked.Load())
+		}
+	}
+	s.environ = []string{"CHANCERY_CONFIG=" + s.folder + "/chancery.yaml"} // somebody said so
+	if got := s.offered("get", "client", ""); len(got) != 0 || asked.Load() == 0 {
+		t.Errorf("%q, asked %d times", got, asked.Load())
 	}
 }
 

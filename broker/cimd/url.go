@@ -98,7 +98,7 @@ func pathProblem(path string) string {
 	if path == "/" { // the root is what a host says of itself; docs/divergences.md
 		return "a path besides /"
 	}
-	for segment := range strings.SplitSeq(path[1:], "/") {
+	for segment := range strings.SplitSeq(strings.TrimSuffix(path[1:], "/"), "/") {
 		switch wrong := segmentProblem(segment); {
 		case segment == "":
 			return "no empty segment"

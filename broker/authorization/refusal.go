@@ -1,6 +1,10 @@
 package authorization
 
-import "github.com/chancery-dev/chancery/broker/oauth"
+import (
+	"strings"
+
+	"github.com/chancery-dev/chancery/broker/oauth"
+)
 
 // Shown is a refusal before the redirect URI was verified. The person is told, and
 // nothing is ever redirected (RFC 6749 §4.1.2.1).
@@ -28,5 +32,5 @@ func show(code oauth.Code, received, expected string) error {
 	return &Shown{Refusal: oauth.Refuse(code, printable(received), expected)}
 }
 
-// printable bounds what is kept of a value from outside.
-func printable(s string) string { return s[:min(len(s), 200)] }
+// printable bounds what is kept of a value from outside, and keeps it text.
+func printable(s string) string { return strings.ToValidUTF8(s[:min(len(s), 200)], "") }

@@ -67,12 +67,8 @@ func TestParseAsPublished(t *testing.T) {
 
 // One mutation of a document that is in order, one code.
 func TestParseRefuses(t *testing.T) {
-	key := func(changes ...any) map[string]any { // a confidential client whose key is changed
-		k := publicKey(t, "one")
-		for i := 0; i < len(changes); i += 2 {
-			k[changes[i].(string)] = changes[i+1]
-		}
-		return with(confidential(t), "jwks", map[string]any{"keys": []any{k}})
+	key := func(name string, value any) map[string]any { // a confidential client whose key is changed
+		return with(confidential(t), "jwks", map[string]any{"keys": []any{with(publicKey(t, "one"), name, value)}})
 	}
 	for name, c := range map[string]struct {
 		document map[string]any

@@ -15,6 +15,24 @@ type one struct{ key []byte }
 
 func (o one) Derive(string) ([][]byte, error) { return [][]byte{o.key}, nil }
 
+const verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk" // RFC 7636 appendix B
+
+// inside is what a whole code holds.
+func inside(t testing.TB, now time.Time) []byte {
+	t.Helper()
+	whole, err := json.Marshal(sealed{
+		IssuedAt: now.UnixMicro(), ExpiresAt: now.Add(Lifetime).UnixMicro(),
+		Grant: Grant{
+			ClientUID: "cli_1", RedirectURI: "https://a.example/cb", Challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+			Resources: []Resource{{UID: "res_1", URI: "https://r.example/"}}, Scopes: []string{"a"}, UserUID: "usr_1", IdPUID: "idp_1", Session: Digest{1}, AuthTime: now,
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return whole
+}
+
 // What another version sealed under the same key is refused where this one does not understand all of it, and so is what
 // is well sealed and incomplete: no binding is overlooked.
 func TestInside(t *testing.T) {
@@ -25,18 +43,7 @@ func TestInside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
-	whole, err := json.Marshal(sealed{
-		IssuedAt: now.UnixMicro(), ExpiresAt: now.Add(Lifetime).UnixMicro(),
-		Grant: Grant{
-			ClientUID: "cli_1", RedirectURI: "https://a.example/cb", Challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", Resources: []Resource{{UID: "res_1", URI: "https://r.example/"}},
-			Scopes: []string{"a"}, UserUID: "usr_1", IdPUID: "idp_1", Session: Digest{1}, AuthTime: now,
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	valid := string(whole)
+	valid := string(inside(t, now))
 	longer, err := json.Marshal(now.Add(time.Hour).UnixMicro())
 	if err != nil {
 		t.Fatal(err)
@@ -86,4 +93,35 @@ func TestInside(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Exactly one text opens: the code itself.
+func FuzzOpen(f *testing.F) {
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	where := tenant.MustParseUID("ten_1")
+	keys := one{key: make([]byte, keySize)}
+	codes, err := New(keys, func() time.Time { return now })
+	if err != nil {
+		f.Fatal(err)
+	}
+	head := make([]byte, 1+idSize) // the id is always the same here: workers are processes of their own
+	head[0] = version
+	whole, err := seal(keys.key, where, head, inside(f, now))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
+	f.Add(prefix)
+	f.Add(prefix + "AQ")
+	f.Add(whole[:60])
+	f.Fuzz(func(t *testing.T, raw string) {
+		_, err := codes.Open(Presented{Tenant: where, Code: raw, ClientUID: "cli_1", Verifier: verifier})
+		refusal, _ := errors.AsType[*oauth.Error](err)
+		switch {
+		case raw == whole && err != nil, raw != whole && refusal == nil:
+			t.Fatalf("%q: %v", raw, err)
+		case raw != whole && raw != "" && refusal.Code != oauth.CodeCodeInvalid:
+			t.Fatalf("%q: %v", raw, err)
+		}
+	})
 }

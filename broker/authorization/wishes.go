@@ -71,7 +71,7 @@ func (r *Request) readMaxAge(raw string) *oauth.Error {
 	if err != nil || len(raw) > maxAgeDigits || strconv.FormatUint(seconds, 10) != raw {
 		return oauth.Refuse(oauth.CodeMaxAgeInvalid, fmt.Sprintf("%.20q", raw), "a whole number of seconds")
 	}
-	r.maxAge, r.hasMaxAge = time.Duration(seconds)*time.Second, true //nolint:gosec // at most nine digits
+	r.maxAge, r.hasMaxAge = time.Duration(seconds)*time.Second, true
 	return nil
 }
 

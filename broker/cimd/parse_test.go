@@ -258,6 +258,16 @@ func TestNameIsVisible(t *testing.T) {
 	}
 }
 
+// What a stranger sent is recorded in part, and as text.
+func TestRefusalsAreBounded(t *testing.T) {
+	for _, id := range []string{strings.Repeat("a", 4000), strings.Repeat("\u65e5", 1000)} {
+		_, err := cimd.Parse(encode(t, with(members(), "client_id", id)), url(t, address))
+		if received := oauth.AsError(err).Received; len(received) > 256 || len(received) < 250 || !strings.HasPrefix(id, received) {
+			t.Errorf("recorded %q", received)
+		}
+	}
+}
+
 func TestFingerprint(t *testing.T) {
 	m := confidential(t)
 	m["redirect_uris"] = []any{"https://a.example/1", "https://a.example/2"}

@@ -1,6 +1,8 @@
 package cimd
 
 import (
+	"strings"
+
 	"github.com/chancery-dev/chancery/broker/oauth"
 )
 
@@ -10,7 +12,7 @@ const maxReceived = 256
 // stranger's: it is cut, and never leaves through the wire.
 func refuse(code oauth.Code, received, expected string) *oauth.Error {
 	if len(received) > maxReceived {
-		received = received[:maxReceived]
+		received = strings.ToValidUTF8(received[:maxReceived], "") // a cut through a letter
 	}
 	return oauth.Refuse(code, received, expected)
 }

@@ -2,12 +2,15 @@ package admin
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/chancery-dev/chancery/broker/keys"
+	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/tenant"
 )
 
@@ -121,6 +124,9 @@ func (s *Server) explain(c *gin.Context) error {
 		return err
 	}
 	story, err := s.Explain.Explain(c.Request.Context(), t, c.Param("id"))
+	if errors.Is(err, object.ErrNotFound) {
+		return fmt.Errorf("no request with the trace or decision id %q is recorded in this tenant: %w", c.Param("id"), err)
+	}
 	if err != nil {
 		return err
 	}

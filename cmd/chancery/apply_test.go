@@ -155,9 +155,9 @@ func TestApplyRefusals(t *testing.T) {
 		{"unknown tenant", []string{"get", "clients", "--tenant", "Not A Label"}, []string{"no tenant's name"}},
 		{"unknown output", []string{"get", "clients", "-o", "xml"}, []string{`--output: "xml"`}},
 		{"unknown kind", []string{"get", "gadgets"}, []string{`unknown kind "gadgets"`, "IdentityProvider"}},
-		{"unknown flag", []string{"get", "clients", "--wat"}, []string{"unknown flag"}},
+		{"unknown flag", []string{"get", "clients", "--wat"}, []string{"unknown flag", "chancery get --help"}},
 		{"unknown command", []string{"aply"}, []string{"unknown command"}},
-		{"too few arguments", []string{"delete", "client"}, []string{"accepts 2 arg"}},
+		{"too few arguments", []string{"delete", "client"}, []string{"accepts 2 arg", "chancery delete KIND NAME"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

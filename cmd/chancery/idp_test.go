@@ -66,6 +66,7 @@ func TestIdPCommandsRefuse(t *testing.T) {
 		"a wait too long":        {"idp", "capture", "okta", "--for", "2h"},
 		"a capture of nobody":    {"idp", "capture", "nobody"},
 		"a file that is not":     {"idp", "inspect", "/nowhere"},
+		"an issuer with a slash": {"idp", "inspect", file, "--issuer", "https://auth.acme.com/"},
 		"a bundle of nothing":    {"idp", "bundle", "create", "--out", "x"},
 		"a bundle of two":        {"idp", "bundle", "create", "--from", "https://a", "--idp", "okta", "--out", "x"},
 		"an import into nothing": {"idp", "bundle", "import", file},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -42,6 +43,9 @@ Exit status: 0 no check failed; 1 it could not be read; 2 a check failed.`,
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := c.checkOutput(); err != nil {
 			return err
+		}
+		if strings.HasSuffix(issuer, "/") {
+			return fmt.Errorf("--issuer: %q ends in a slash, and our issuer never does: say server.public_url as the configuration does", issuer)
 		}
 		compact, err := c.readAssertion(args[0])
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -82,6 +83,9 @@ func (c *command) initialise(f initFlags) error {
 		return err
 	}
 	profile := config.Profile(f.profile)
+	if profile != config.Dev && strings.ContainsFunc(folder, notUnitPath) {
+		return errors.New("--out: a systemd unit is written that names this folder: letters, digits and / . _ - + @ : , are expected in its path")
+	}
 	files := []initFile{{name: initConfig, text: string(text), anew: f.force}}
 	if profile != config.Dev {
 		files = append(files, initFile{name: initUnit, text: unitFor(folder, f.database), anew: f.force})
@@ -105,7 +109,7 @@ func (f initFlags) settings(folder string) (map[string]any, error) {
 	case "postgres":
 		settings["database.url.env"], settings["database.owner_url.env"] = envDatabaseURL, envOwnerURL
 	default:
-		return nil, fmt.Errorf("--database: %q: sqlite or postgres is expected; a URL with its password belongs into %s", f.database, envDatabaseURL)
+		return nil, fmt.Errorf("--database: sqlite or postgres is expected; a URL with its password belongs into %s", envDatabaseURL)
 	}
 	if f.publicURL != "" {
 		settings["server.public_url"] = f.publicURL
@@ -129,6 +133,13 @@ type initFile struct {
 func writeInit(folder string, files []initFile, force bool) (err error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
+	}
+	about, err := os.Stat(folder)
+	if err != nil {
+		return err
+	}
+	if about.Mode().Perm()&0o002 != 0 { // who may write there may put another keyring in its place
+		return fmt.Errorf("%s: everybody may write there (mode %04o): chmod o-w it, or say another --out", folder, about.Mode().Perm())
 	}
 	ring := filepath.Join(folder, initKeyring)
 	hasRing, err := there(ring)
@@ -211,18 +222,20 @@ func alreadyThere(path string) error {
 func (c *command) sayInit(folder string, f initFlags) error {
 	profile := config.Profile(f.profile)
 	path := func(name string) string { return filepath.Join(folder, name) }
-	_, _ = fmt.Fprintf(c.stdout, "%s  the configuration (profile %s)\n%s  seals what is secret in the database; keep a copy elsewhere\n", path(initConfig), profile, path(initKeyring))
+	made := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintf(made, "%s\tthe configuration (profile %s)\n%s\tseals what is secret in the database; keep a copy elsewhere\n", path(initConfig), profile, path(initKeyring))
 	if profile != config.Regulated {
-		_, _ = fmt.Fprintf(c.stdout, "%s  the credential of the admin API\n", path(initToken))
+		_, _ = fmt.Fprintf(made, "%s\tthe credential of the admin API\n", path(initToken))
 	}
 	if profile != config.Dev {
-		_, _ = fmt.Fprintf(c.stdout, "%s  for systemd; the files belong to its user then: chown -R chancery: %s\n", path(initUnit), folder)
+		_, _ = fmt.Fprintf(made, "%s\tfor systemd; the files belong to its user then: chown -R chancery: %s\n", path(initUnit), folder)
 	}
+	_ = made.Flush()
 	if profile != config.Dev && f.publicURL == "" {
 		_, _ = fmt.Fprintln(c.stderr, "warning: server.public_url is a loopback address; it is the issuer in every token: set it before anything else")
 	}
 	if profile == config.Regulated {
-		_, _ = fmt.Fprintln(c.stderr, "warning: profile regulated wants policy.isolation: process, which this version does not serve, and will not start before it says in_process")
+		_, _ = fmt.Fprintln(c.stderr, "warning: profile regulated wants policy.isolation: process, which this version does not serve, and will not start before it says in_process (in the file, or --set policy.isolation=in_process)")
 	}
 	at := " --config " + path(initConfig)
 	_, err := fmt.Fprintf(c.stdout, "\nNext:\n")

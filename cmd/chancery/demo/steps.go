@@ -211,7 +211,7 @@ func verifyAudit(ctx context.Context, s *show) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	lines := []string{fmt.Sprintf("%d events and %d checkpoints verify against the checkpoint key %s", report.Events, report.Checkpoints, strings.Join(report.KeyIDs, ", "))}
+	lines := []string{fmt.Sprintf("events: %d, checkpoints: %d; they verify against the checkpoint key %s", report.Events, report.Checkpoints, strings.Join(report.KeyIDs, ", "))}
 	if report.Events == 0 || report.Checkpoints == 0 {
 		return nil, fmt.Errorf("the export holds %d events and %d checkpoints", report.Events, report.Checkpoints)
 	}

@@ -79,9 +79,10 @@ func (d *Doctor) calls(ctx context.Context) ([]Call, error) {
 			calls = append(calls, d.judge(door, "keys of client "+one.name(), spec.Auth.JWKSURI, fetch.Network{}, "write its keys into the object: auth.jwks"))
 		}
 	}
-	for _, f := range []string{"client metadata documents", "groups from a directory", "webhooks", "shared signals", "update checks, telemetry of ours"} {
+	for _, f := range []string{"client metadata documents", "groups from a directory", "webhooks", "shared signals"} {
 		calls = append(calls, Call{Feature: f, Verdict: Never, Why: "not in this version"})
 	}
+	calls = append(calls, Call{Feature: "update checks, telemetry of ours", Verdict: Never, Why: "there is none"})
 	return calls, nil
 }
 
@@ -181,7 +182,7 @@ func (d *Doctor) egressRow(ctx context.Context) {
 		case Never:
 		}
 	}
-	seen := fmt.Sprintf("egress.mode %s, %d hosts may be called", d.Loaded.Egress.Mode, allowed)
+	seen := fmt.Sprintf("egress.mode %s; hosts that may be called: %d", d.Loaded.Egress.Mode, allowed)
 	if len(denied) > 0 {
 		d.report.add("egress", Warn, seen+"; denied: "+strings.Join(denied, ", "), "chancery doctor egress says what does without each")
 		return

@@ -158,7 +158,7 @@ func TestPublic(t *testing.T) {
 		status Status
 		text   string
 	}{
-		{"as it should be", nil, set, "public keys", OK, "1 keys are published"},
+		{"as it should be", nil, set, "public keys", OK, "published: 1"},
 		{"as it should be", nil, set, "public", OK, "offers ID-JAGs"},
 		{"no metadata", func(m map[string]any) { clear(m) }, set, "public", Fail, "the metadata says issuer \"\""},
 		{"another issuer", func(m map[string]any) { m["issuer"] = issuer + "/" }, set, "public", Fail, "the metadata says issuer"},

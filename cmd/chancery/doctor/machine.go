@@ -54,7 +54,7 @@ func (d *Doctor) openKeyring() {
 		d.report.add("keyring", Fail, err.Error(), "bring back its copy")
 	default:
 		d.keyring = k
-		d.report.ok("keyring", fmt.Sprintf("%s holds %d keys and is its owner's alone", path, len(k.Keys())))
+		d.report.ok("keyring", fmt.Sprintf("%s is its owner's alone; keys in it: %d", path, len(k.Keys())))
 	}
 }
 

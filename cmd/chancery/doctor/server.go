@@ -128,7 +128,7 @@ func (d *Doctor) publicKeys(ctx context.Context, uri string) {
 		d.report.add("public keys", Fail, "there is no usable key in the key set", do)
 		return
 	}
-	d.report.ok("public keys", fmt.Sprintf("%d keys are published", len(keys)))
+	d.report.ok("public keys", fmt.Sprintf("published: %d", len(keys)))
 }
 
 // reason leaves the URL out of an error of net/http.

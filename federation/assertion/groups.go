@@ -79,7 +79,7 @@ func ReadGroups(claims jws.Claims, rules federation.ClaimRules, trail *federatio
 	if !ok || len(values) > MaxGroups {
 		return none, trail.Refuse(federation.CodeGroupsMalformed, checkGroups, rules.Groups+": "+strconv.Itoa(len(elements))+" elements", "at most 2000 names", nil)
 	}
-	trail.Pass(checkGroups, rules.Groups+": "+strconv.Itoa(len(values))+" groups", "a list of names")
+	trail.Pass(checkGroups, rules.Groups+": "+strconv.Itoa(len(values))+" named", "a list of names")
 	return Groups{State: GroupsComplete, Values: values}, nil
 }
 

@@ -203,6 +203,14 @@ func TestInlineKeysNeedNoNetwork(t *testing.T) {
 }
 
 func TestAlgorithms(t *testing.T) {
+	t.Run("what the entry lists is told", func(t *testing.T) {
+		s := newScene(t)
+		s.entry.Assertions.Algorithms = []string{"RS256", "PS256"}
+		refusal := s.refusal(s.idp.IDJAG("alice"), federation.CodeAlgorithmNotAllowed)
+		if last := refusal.Checks[len(refusal.Checks)-1]; last.Received != "ES256" || last.Expected != "one of the entry's: RS256, PS256" {
+			t.Errorf("the check says %q, expected %q", last.Received, last.Expected)
+		}
+	})
 	for _, algorithm := range []string{"ES256", "ES384", "EdDSA", "RS256", "PS256"} {
 		t.Run(algorithm, func(t *testing.T) {
 			s := newScene(t)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/chancery-dev/chancery/federation"
@@ -181,7 +182,7 @@ func (w *walk) checkSignature(ctx context.Context, cache *jwks.Cache, owner stri
 	// RFC 8725 §3.1, before the keys: an algorithm that cannot pass costs no fetch.
 	algorithm, kid := w.header.Algorithm, w.header.KeyID
 	if !jws.Supported(algorithm) || !slices.Contains(idp.Assertions.Algorithms, algorithm) {
-		return jws.Claims{}, w.trail.Refuse(federation.CodeAlgorithmNotAllowed, "alg", algorithm, "an algorithm of the entry", nil)
+		return jws.Claims{}, w.trail.Refuse(federation.CodeAlgorithmNotAllowed, "alg", algorithm, oneOf(idp.Assertions.Algorithms), nil)
 	}
 	source := idp.Keys
 	source.Issuer = idp.Issuer // the entry's, whatever the source says
@@ -209,7 +210,7 @@ func (w *walk) checkSignature(ctx context.Context, cache *jwks.Cache, owner stri
 	case errors.Is(err, jws.ErrSignature):
 		return jws.Claims{}, w.trail.Refuse(federation.CodeSignatureInvalid, "signature", kid, "a signature by the issuer's key", err)
 	case errors.Is(err, jws.ErrAlgorithm):
-		return jws.Claims{}, w.trail.Refuse(federation.CodeAlgorithmNotAllowed, "alg", algorithm, "an algorithm of the entry", err)
+		return jws.Claims{}, w.trail.Refuse(federation.CodeAlgorithmNotAllowed, "alg", algorithm, oneOf(idp.Assertions.Algorithms), err)
 	case errors.Is(err, jws.ErrClaims), errors.Is(err, jws.ErrClaim):
 		return jws.Claims{}, w.refuseClaims(err)
 	case err != nil: // no key fits, or several do
@@ -218,6 +219,14 @@ func (w *walk) checkSignature(ctx context.Context, cache *jwks.Cache, owner stri
 	w.key = key
 	w.trail.Pass("signature", algorithm+" "+key.ID, idp.Name)
 	return claims, nil
+}
+
+// oneOf tells an administrator what the entry lists; outsiders never see it.
+func oneOf(algorithms []string) string {
+	if len(algorithms) == 0 {
+		return "an algorithm of the entry, which lists none"
+	}
+	return "one of the entry's: " + strings.Join(algorithms, ", ")
 }
 
 func mayHaveChanged(err error) bool {

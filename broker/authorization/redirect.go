@@ -10,7 +10,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/oauth"
 )
 
-const maxRedirect = 2048
+const maxRedirect = 1024
 
 // loopbackHosts are those whose port may differ (RFC 8252 §7.3). localhost is one of them though §8.3 prefers the
 // literals: programs that people use register it without a port, and browsers take it for loopback without asking a name
@@ -81,7 +81,7 @@ func isPort(s string) bool {
 // redirectProblem says why a string can be nobody's redirect URI, or nothing.
 func redirectProblem(uri string) string {
 	if len(uri) > maxRedirect {
-		return "at most 2048 bytes"
+		return "at most 1024 bytes"
 	}
 	// RFC 3986 §2: what is no character of a URI, browsers mend, each in its own way. A fragment: RFC 6749 §3.1.2.
 	if strings.ContainsFunc(uri, func(r rune) bool { return r <= 0x20 || r > 0x7e || strings.ContainsRune("\"<>\\^`{|}#", r) }) {
@@ -94,12 +94,15 @@ func redirectProblem(uri string) string {
 	if wrong := reservedQuery(u.RawQuery); wrong != "" {
 		return wrong
 	}
+	if hasDots(uri) {
+		return "a path without dot segments"
+	}
 	switch {
 	case u.Scheme == "https" || u.Scheme == "http":
 		return hostProblem(u, uri)
 	case !strings.Contains(u.Scheme, "."): // RFC 8252 §7.1; javascript: and data: among them
 		return "https, http on loopback, or a private-use scheme with a dot"
-	case u.User != nil || u.Opaque != "" || u.Host == "" && u.Path == "":
+	case u.User != nil || u.Opaque == "" && u.Host == "" && u.Path == "":
 		return "a private-use URI with a place in it"
 	}
 	return ""
@@ -120,6 +123,18 @@ func hostProblem(u *url.URL, uri string) string {
 		return "https, except on loopback"
 	}
 	return ""
+}
+
+// hasDots: a browser removes dot segments before it goes there, in their escaped spellings too (URL Standard §4.1), so that
+// the place would not be the one that was compared.
+func hasDots(uri string) bool {
+	path, _, _ := strings.Cut(uri, "?")
+	for segment := range strings.SplitSeq(strings.ReplaceAll(strings.ToLower(path), "%2e", "."), "/") {
+		if segment, _, _ = strings.Cut(segment, ";"); segment == "." || segment == ".." {
+			return true
+		}
+	}
+	return false
 }
 
 func isLoopback(host string) bool {

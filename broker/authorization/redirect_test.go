@@ -46,9 +46,11 @@ func TestRedirectTricks(t *testing.T) {
 		"/\\evil.example":                       malformed,
 		"/cb":                                   malformed,
 		"cb":                                    malformed,
-		"https://app.example/x/../cb":           unregistered,
-		"https://app.example/./cb":              unregistered,
-		"https://app.example/%2e/cb":            unregistered,
+		"https://app.example/x/../cb":           malformed,
+		"https://app.example/./cb":              malformed,
+		"https://app.example/%2e/cb":            malformed,
+		"https://app.example/x/%2E.;y/cb":       malformed,
+		"https://app.example/cb/..":             malformed,
 		"https://app.example/%63b":              unregistered,
 		"https://app.example/cb%2f":             unregistered,
 		"https://app.example/cb%00":             unregistered,
@@ -111,9 +113,11 @@ func TestRedirectTricks(t *testing.T) {
 		"com.example.application:/c":                       unregistered,
 		"com.example.evil:/cb":                             unregistered,
 		"Com.Example.App:/cb":                              malformed,
-		"com.example.app:cb":                               malformed,
+		"com.example.app:cb":                               unregistered,
 		"com.example.app:":                                 malformed,
-		"https://app.example/" + strings.Repeat("x", 2048): malformed,
+		"com.example.app:/../cb":                           malformed,
+		"com.example.app://u@h/cb":                         malformed,
+		"https://app.example/" + strings.Repeat("x", 1024): malformed,
 	} {
 		t.Run(uri[:min(len(uri), 60)], func(t *testing.T) {
 			a := valid(tenant)
@@ -183,7 +187,7 @@ func TestAbsentRedirect(t *testing.T) {
 // Whoever let it be registered: a browser is never sent there.
 func TestRegisteredIsNotEnough(t *testing.T) {
 	tenant := picture(t)
-	for _, uri := range []string{"javascript:alert(1)", "data:text/html,x", "https://a.example/#x", "https://u@a.example/", "http://a.example/", "https://a.example/?code=x", ""} {
+	for _, uri := range []string{"javascript:alert(1)", "data:text/html,x", "https://a.example/#x", "https://u@a.example/", "https://a.example/x/../cb", "http://a.example/", "https://a.example/?code=x", ""} {
 		for _, named := range []bool{true, false} {
 			a := valid(tenant)
 			a.redirects = []string{uri}

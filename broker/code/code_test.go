@@ -261,15 +261,17 @@ func TestIssueRefuses(t *testing.T) {
 	}
 }
 
-// The largest request that is parsed still fits: eight resources, a kilobyte of scopes, the largest nonce.
+// The largest request that is parsed still fits: eight resources, a kilobyte of scopes, the largest nonce and redirect URI.
 func TestLargest(t *testing.T) {
 	g := grant()
+	g.RedirectURI = "https://app.example/" + strings.Repeat("c", 1004)
 	g.Nonce, g.Scopes, g.Resources = strings.Repeat("n", 512), strings.Fields(strings.Repeat("seven:x ", 128)), nil
 	for i := range 8 {
 		g.Resources = append(g.Resources, code.Resource{UID: fmt.Sprintf("res_01KABCDEFGHJKMNPQRSTVWXYZ%d", i), URI: "https://mcp.acme.com/" + strings.Repeat("p", 60)})
 	}
 	b := newBench(t, fixed{key(1)})
 	p := b.issue(t, g)
+	p.RedirectURI = g.RedirectURI
 	if _, err := b.codes.Open(p); err != nil {
 		t.Error(err)
 	}

@@ -67,7 +67,7 @@ const defaultBinary = "/usr/bin/chancery"
 // unitFor names the binary that runs now, if it is not a build that will be gone.
 func unitFor(folder, database string) string {
 	binary := defaultBinary
-	if path, err := os.Executable(); err == nil && !strings.HasPrefix(path, os.TempDir()) && filepath.Base(path) == "chancery" {
+	if path, err := os.Executable(); err == nil && !strings.HasPrefix(path, os.TempDir()) && filepath.Base(path) == "chancery" && !strings.ContainsFunc(path, notUnitPath) {
 		binary = path
 	}
 	return unitText(folder, binary, database)
@@ -79,4 +79,9 @@ func unitText(folder, binary, database string) string {
 		write = "# The database and its lock:\nReadWritePaths=" + folder
 	}
 	return strings.NewReplacer("{{folder}}", folder, "{{binary}}", binary, "{{write}}", write).Replace(unit)
+}
+
+// notUnitPath: in a unit, spaces separate, % and $ stand for something else, and quotes and backslashes escape (systemd.syntax(7)).
+func notUnitPath(r rune) bool {
+	return !strings.ContainsRune("/._-+@:,", r) && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
 }

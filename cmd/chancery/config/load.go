@@ -188,7 +188,7 @@ func ParseSettings(pairs []string) (map[string]any, error) {
 	for _, pair := range pairs {
 		key, value, ok := strings.Cut(pair, "=")
 		if !ok {
-			return nil, fmt.Errorf("--set %s: KEY=VALUE is expected", pair)
+			return nil, errors.New("--set: KEY=VALUE is expected") // not quoted: it may be a secret
 		}
 		leaf, known := findLeaf(key)
 		if !known {
@@ -196,6 +196,10 @@ func ParseSettings(pairs []string) (map[string]any, error) {
 		}
 		if _, twice := flat[key]; twice {
 			return nil, fmt.Errorf("--set %s: given twice", key)
+		}
+		if leaf.Secret && !strings.HasPrefix(value, "sqlite:") && strings.Contains(hideSecret(value), redacted) {
+			// Arguments of a process are everybody's to read.
+			return nil, fmt.Errorf("--set %s: it may hold a password: refer to it, {env: NAME} or {file: PATH} (%s.env, %s.file)", key, key, key)
 		}
 		parsed, err := leaf.parse(value)
 		if err != nil {

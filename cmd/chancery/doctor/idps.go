@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/chancery-dev/chancery/admin/client"
 	"github.com/chancery-dev/chancery/broker/object"
@@ -82,22 +84,49 @@ func (d *Doctor) idps(ctx context.Context) {
 		d.report.add("idps", Warn, "there is none: nobody's assertions are taken", "chancery apply an IdentityProvider")
 		return
 	}
-	for _, one := range all {
-		check := "idp " + one.Metadata.Name
-		if one.tenant != tenant.DefaultName {
-			check = "idp " + one.tenant + "/" + one.Metadata.Name
-		}
-		if spec, ok := one.Spec.(*object.IdentityProviderSpec); ok && spec.Disabled {
-			d.report.skip(check, "the entry is disabled: its assertions are refused")
+	results := make([]tested, len(all))
+	var running sync.WaitGroup
+	slots := make(chan struct{}, testsAtOnce)
+	for i, one := range all {
+		if one.disabled() {
 			continue
 		}
-		rows, err := d.testIdP(ctx, one)
-		if err != nil {
-			d.report.add(check, Fail, err.Error(), "chancery idp test "+one.Metadata.Name)
-			continue
-		}
-		d.tellIdP(check, one.Metadata.Name, rows)
+		slots <- struct{}{}
+		running.Go(func() {
+			defer func() { <-slots }()
+			ctx, cancel := context.WithTimeout(ctx, idpPatience)
+			defer cancel()
+			results[i].rows, results[i].err = d.testIdP(ctx, one)
+		})
 	}
+	running.Wait()
+	for i, one := range all {
+		check, name := "idp "+one.name(), one.Metadata.Name
+		switch {
+		case one.disabled():
+			d.report.skip(check, "the entry is disabled: its assertions are refused")
+		case results[i].err != nil:
+			d.report.add(check, Fail, results[i].err.Error(), "chancery idp test "+name)
+		default:
+			d.tellIdP(check, name, results[i].rows)
+		}
+	}
+}
+
+// An IdP that hangs costs its own row, and not those of others.
+const (
+	idpPatience = 20 * time.Second
+	testsAtOnce = 8
+)
+
+type tested struct {
+	rows []diagnose.Row
+	err  error
+}
+
+func (e entry) disabled() bool {
+	spec, ok := e.Spec.(*object.IdentityProviderSpec)
+	return ok && spec.Disabled
 }
 
 func (d *Doctor) testIdP(ctx context.Context, one entry) ([]diagnose.Row, error) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -87,12 +88,23 @@ func ReadSettings(r io.Reader) (Settings, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(&s); err != nil && !errors.Is(err, io.EOF) {
-		return Settings{}, fmt.Errorf("settings: %w", err)
+		return Settings{}, fmt.Errorf("settings: %w", plain(err))
 	}
 	if err := decoder.Decode(new(any)); !errors.Is(err, io.EOF) {
 		return Settings{}, errors.New("settings: one YAML document is expected")
 	}
 	return s, nil
+}
+
+var unknownField = regexp.MustCompile(`field (\S+) not found in type \S+`)
+
+// plain says what is wrong with the file; names of Go types are nobody's business.
+func plain(err error) error {
+	wrong, ok := errors.AsType[*yaml.TypeError](err)
+	if !ok {
+		return err
+	}
+	return errors.New(unknownField.ReplaceAllString(strings.Join(wrong.Errors, "; "), `unknown field "$1"`))
 }
 
 // Validate tells what is missing or unsafe. It asks nobody.
@@ -140,7 +152,7 @@ func (s Settings) Validate() error {
 func (c Client) validate(name string) error {
 	switch {
 	case c.ID == "":
-		return errors.New(name + ".id: it is missing")
+		return fmt.Errorf("%s.id: it is missing: the suite is a client that the target knows (--%s-id, or --settings); --print-setup prints what to register", name, strings.ReplaceAll(name, "_", "-"))
 	case c.Auth == PrivateKeyJWT && c.Key == nil:
 		return errors.New(name + ": private_key_jwt needs a key")
 	case c.Auth == PrivateKeyJWT:

@@ -43,6 +43,9 @@ timeout: 3s
 			t.Errorf("%s is read", name)
 		}
 	}
+	if _, err := conformance.ReadSettings(strings.NewReader("targets: x")); err == nil || err.Error() != `settings: line 1: unknown field "targets"` {
+		t.Errorf("a key that is misspelt: %v", err)
+	}
 }
 
 func TestSettingsThatAreRefused(t *testing.T) {

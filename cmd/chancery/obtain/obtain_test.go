@@ -334,4 +334,8 @@ func TestProfile(t *testing.T) {
 			t.Errorf("%q passes", bad)
 		}
 	}
+	_, err = obtain.ParseProfile([]byte("idps: {a: {client: {secretfile: x}}}"))
+	if err == nil || err.Error() != `line 1: unknown field "secretfile"` {
+		t.Errorf("a field that is misspelt: %v", err)
+	}
 }

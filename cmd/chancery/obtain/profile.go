@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -55,12 +56,23 @@ func ParseProfile(text []byte) (Profile, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(&p); err != nil && !errors.Is(err, io.EOF) {
-		return Profile{}, err
+		return Profile{}, plain(err)
 	}
 	if len(p.IdPs) == 0 {
 		return Profile{}, errors.New("it names no IdP (idps: {NAME: …})")
 	}
 	return p, nil
+}
+
+var unknownField = regexp.MustCompile(`field (\S+) not found in type \S+`)
+
+// plain says what is wrong with the file; names of Go types are nobody's business.
+func plain(err error) error {
+	wrong, ok := errors.AsType[*yaml.TypeError](err)
+	if !ok {
+		return err
+	}
+	return errors.New(unknownField.ReplaceAllString(strings.Join(wrong.Errors, "; "), `unknown field "$1"`))
 }
 
 // Entry finds one by name; without a name, the only one.

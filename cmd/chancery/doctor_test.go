@@ -76,6 +76,12 @@ func TestDoctorFinds(t *testing.T) {
 		}, []string{"log.level"}},
 		{"a setting that is not served", "configuration", doctor.Fail, set("CHANCERY_POLICY__ISOLATION=process"), []string{"policy.isolation"}},
 		{"an odd profile", "profile", doctor.Warn, set("CHANCERY_PROFILE=production", "CHANCERY_ADMIN__TOKEN__FILE="), []string{"loopback", "no limits"}},
+		{"a credential for everybody", "profile", doctor.Warn, func(t *testing.T, s *shell) {
+			t.Helper()
+			if err := os.Chmod(s.folder+"/admin-token", 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}, []string{"everybody on this machine may read the file of admin.token"}},
 		{"no keyring", "keyring", doctor.Fail, func(t *testing.T, s *shell) {
 			t.Helper()
 			s.environ = append(s.environ, "CHANCERY_PROFILE=production", "CHANCERY_VAULT__KEYRING__FILE="+s.folder+"/nowhere")

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"unicode/utf8"
@@ -39,16 +40,17 @@ func (r Ref) Resolve(environ func(string) (string, bool)) (secret.Text, error) {
 }
 
 func readSecret(path string) (secret.Text, error) {
-	info, err := os.Stat(path)
+	file, err := os.Open(path) //nolint:gosec // the operator names the file
 	if err != nil {
 		return secret.Text{}, err
 	}
-	if info.Size() > maxSecretFile {
+	defer file.Close() //nolint:errcheck // only read
+	raw, err := io.ReadAll(io.LimitReader(file, maxSecretFile+1))
+	if err != nil {
+		return secret.Text{}, err
+	}
+	if len(raw) > maxSecretFile {
 		return secret.Text{}, fmt.Errorf("%s: larger than a secret can be", path)
-	}
-	raw, err := os.ReadFile(path) //nolint:gosec // the operator names the file
-	if err != nil {
-		return secret.Text{}, err
 	}
 	value := strings.TrimRight(string(raw), "\r\n")
 	if value == "" || !utf8.ValidString(value) {
@@ -72,4 +74,23 @@ func (t Text) Resolve(environ func(string) (string, bool)) (secret.Text, error) 
 		return t.Ref.Resolve(environ)
 	}
 	return secret.New(t.Plain), nil
+}
+
+// Shared names the settings whose secret is in a file that everybody on the machine may read.
+func (l *Loaded) Shared() []string {
+	var shared []string
+	for _, leaf := range Leaves() {
+		key, isFile := strings.CutSuffix(leaf.Key, ".file")
+		if !isFile || len(siblings(leaf.Key)) == 0 {
+			continue
+		}
+		path, _ := l.values[leaf.Key].(string)
+		if path == "" {
+			continue
+		}
+		if about, err := os.Stat(path); err == nil && about.Mode().Perm()&0o004 != 0 {
+			shared = append(shared, key)
+		}
+	}
+	return shared
 }

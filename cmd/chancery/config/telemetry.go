@@ -31,8 +31,8 @@ func (t Telemetry) validate(e Egress) error {
 		err = fmt.Errorf("telemetry.sample_ratio: %g: above 0 and at most 1 is expected; for no traces, remove telemetry.otlp_endpoint", t.SampleRatio)
 	}
 	u, parseErr := url.Parse(t.OTLPEndpoint)
-	if parseErr != nil || u.Host == "" || u.User != nil || u.Fragment != "" { // not quoted: it may hold a credential
-		return errors.Join(err, errors.New("telemetry.otlp_endpoint: an https URL without user and fragment is expected; credentials belong into telemetry.otlp_headers"))
+	if parseErr != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" { // not quoted: it may hold a credential
+		return errors.Join(err, errors.New("telemetry.otlp_endpoint: an https URL without user, query and fragment is expected; credentials belong into telemetry.otlp_headers"))
 	}
 	if networkErr := t.Network().Validate(); networkErr != nil {
 		err = errors.Join(err, fmt.Errorf("telemetry.otlp_ca_bundle: %w", networkErr))

@@ -121,6 +121,9 @@ func (d *Doctor) profile() {
 	note(c.Profile != config.Dev && https && c.Server.TLS.Cert == "" && len(c.Server.TrustedProxies) == 0, "a proxy is in front and not in server.trusted_proxies: every caller has its address")
 	note(c.Profile != config.Dev && c.Limits.PerAddress == "" && c.Limits.PerClient == "", "no limits: one caller may take all of limits.in_flight")
 	note(c.Log.Level == "debug", "log.level is debug: every request is logged")
+	for _, key := range c.Shared() {
+		note(true, "everybody on this machine may read the file of "+key)
+	}
 	if len(odd) > 0 {
 		d.report.add("profile", Warn, strings.Join(odd, "; "), "change it, or know why not")
 		return

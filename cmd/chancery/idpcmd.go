@@ -57,7 +57,7 @@ Exit status: 0 every check passed (warnings do not count); 1 it could not be tes
   chancery idp test --file okta.yaml --output json`,
 		Args: cobra.MaximumNArgs(1),
 	}
-	cmd.Flags().StringVar(&draft, "file", "", "an IdentityProvider that is not applied yet, or - for standard input")
+	cmd.Flags().StringVarP(&draft, "file", "f", "", "an IdentityProvider that is not applied yet, or - for standard input")
 	cmd.Flags().StringVar(&s.file, "assertion", "", "file with an assertion, or - for standard input")
 	s.add(cmd)
 	c.addOutputFlag(cmd, asTable)

@@ -15,23 +15,7 @@ import (
 func (c *command) migrateCommand() *cobra.Command {
 	parent := &cobra.Command{Use: "migrate", Short: "See and change the database schema"}
 	parent.AddCommand(
-		&cobra.Command{
-			Use: "status", Short: "List migrations and whether they are applied", Args: cobra.NoArgs,
-			RunE: c.withSchema(func(ctx context.Context, s *assembly.Schema) error {
-				steps, err := migrations.Status(ctx, s.DB, s.Dialect)
-				if err != nil {
-					return err
-				}
-				for _, step := range steps {
-					state := "pending"
-					if step.Applied {
-						state = "applied"
-					}
-					_, _ = fmt.Fprintf(c.stdout, "%05d  %-8s  %s\n", step.Version, state, step.Name)
-				}
-				return nil
-			}),
-		},
+		c.migrateStatusCommand(),
 		&cobra.Command{
 			Use: "plan", Short: "Print the SQL that `migrate up` would run; exit status 2 if there is any", Args: cobra.NoArgs,
 			RunE: c.withSchema(func(ctx context.Context, s *assembly.Schema) error {
@@ -66,6 +50,42 @@ func (c *command) migrateCommand() *cobra.Command {
 		c.migrateDownCommand(),
 	)
 	return parent
+}
+
+type migration struct {
+	Version int64  `json:"version"`
+	State   string `json:"state"`
+	Name    string `json:"name"`
+}
+
+func (c *command) migrateStatusCommand() *cobra.Command {
+	status := &cobra.Command{
+		Use: "status", Short: "List migrations and whether they are applied", Args: cobra.NoArgs,
+		RunE: c.withSchema(func(ctx context.Context, s *assembly.Schema) error {
+			if err := c.checkOutput(); err != nil {
+				return err
+			}
+			steps, err := migrations.Status(ctx, s.DB, s.Dialect)
+			if err != nil {
+				return err
+			}
+			known := make([]migration, len(steps))
+			for i, step := range steps {
+				known[i] = migration{Version: step.Version, State: "pending", Name: step.Name}
+				if step.Applied {
+					known[i].State = "applied"
+				}
+			}
+			return c.print(known, func(w io.Writer) error {
+				for _, one := range known {
+					_, _ = fmt.Fprintf(w, "%05d  %-8s  %s\n", one.Version, one.State, one.Name)
+				}
+				return nil
+			})
+		}),
+	}
+	c.addOutputFlag(status, asTable)
+	return status
 }
 
 func (c *command) migrateDownCommand() *cobra.Command {

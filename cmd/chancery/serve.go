@@ -29,6 +29,7 @@ func (c *command) serveCommand() *cobra.Command {
 				return err
 			}
 			log := c.logger(loaded.Log)
+			keepNoCore()
 			if bound := c.tuneCollector(os.DirFS("/")); bound > 0 {
 				log.Info("the heap is kept below three quarters of this container's memory", "mib", bound>>20)
 			}

@@ -1,0 +1,6 @@
+//go:build !unix
+
+package main
+
+// keepNoCore: there are none.
+func keepNoCore() {}

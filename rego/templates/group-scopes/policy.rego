@@ -52,7 +52,7 @@ decision := {
 	"allow": false,
 	"reasons": [{
 		"code": "user_absent",
-		"detail": "nobody is behind the request, and the client is not listed for itself",
+		"detail": "nobody is behind the request, and data.clients does not list the client for itself",
 	}],
 } if {
 	not input.user.id

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -163,6 +164,13 @@ func (s Story) Lines() []string {
 		line := fmt.Sprintf("  %s %-22s %s", mark, c.Name, c.Received)
 		if !c.OK && c.Expected != "" { // of what held, what came in says enough
 			line += "   (expected " + c.Expected + ")"
+		}
+		add("%s", line)
+	}
+	if s.Received != "" && !slices.ContainsFunc(s.Checks, func(c audit.Check) bool { return !c.OK }) {
+		line := "  received " + s.Received // it was refused before there was a check, such as a form that cannot be read
+		if s.Expected != "" {
+			line += "   (expected " + s.Expected + ")"
 		}
 		add("%s", line)
 	}

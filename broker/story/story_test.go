@@ -132,3 +132,22 @@ func TestLinesAreForTerminals(t *testing.T) {
 		}
 	}
 }
+
+// A form that cannot be read fails no check; what is wrong with it is told all the same, and where a check failed, once.
+func TestLinesOfWhatCameBeforeTheChecks(t *testing.T) {
+	b := refusal()
+	said := func() string {
+		s, err := story.Tell(t.Context(), b, acme, "trc_1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(s.Lines(), "\n")
+	}
+	if text := said(); strings.Contains(text, "received x") {
+		t.Errorf("told twice:\n%s", text)
+	}
+	b.events[0].Checks = nil
+	if text := said(); !strings.Contains(text, "  received x   (expected y)") {
+		t.Errorf("not told:\n%s", text)
+	}
+}

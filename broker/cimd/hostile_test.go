@@ -124,6 +124,7 @@ func TestHostileHosts(t *testing.T) {
 			_, _ = io.WriteString(w, "{")
 			_ = http.NewResponseController(w).Flush()
 			<-r.Context().Done()
+			panic(http.ErrAbortHandler) // who returns here ends the body well, and may be read before the connection is closed
 		}, oauth.CodeCIMDUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {

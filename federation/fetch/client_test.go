@@ -132,6 +132,7 @@ func TestHostileServers(t *testing.T) {
 				_ = http.NewResponseController(w).Flush()
 				<-drip.C
 			}
+			panic(http.ErrAbortHandler) // not the end of a body
 		}, fetch.ErrTimeout},
 		"cut off": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
@@ -408,6 +409,7 @@ func TestRoundTripper(t *testing.T) {
 		case "/slow":
 			_ = http.NewResponseController(w).Flush()
 			<-r.Context().Done()
+			panic(http.ErrAbortHandler) // who returns here ends the body well, and may be read before the connection is closed
 		case "/redirect":
 			http.Redirect(w, r, "http://169.254.169.254/", http.StatusFound)
 		default:

@@ -35,14 +35,6 @@ func entraHosts() []string {
 	return hosts
 }
 
-// entraConsumers is the tenant of personal accounts: anybody can be in it.
-const entraConsumers = "9188040d-6c67-4c5b-b112-36a304b66dad"
-
-// everyTenant are the places that stand for tenants of anybody (T12).
-func everyTenant() []string {
-	return []string{"common", "organizations", "consumers", entraConsumers, "{tenantid}", "%7btenantid%7d"}
-}
-
 // entraTenant takes the tenant out of an issuer of Entra, "" where it has none of
 // its two forms.
 func entraTenant(issuer string) string {
@@ -126,7 +118,7 @@ func entraDialect(issuer string) federation.Dialect {
 func pinnedProblem(s string) string {
 	if u, err := url.Parse(s); err == nil && slices.Contains(entraHosts(), strings.ToLower(u.Hostname())) {
 		for part := range strings.SplitSeq(strings.ToLower(u.EscapedPath()), "/") {
-			if slices.Contains(everyTenant(), part) {
+			if federation.IsEveryTenant(part) {
 				return "stands for every tenant of Entra: expected the issuer of one tenant, https://" + u.Host + "/TENANT/…, where TENANT is the directory's id"
 			}
 		}

@@ -12,15 +12,15 @@ import (
 	"github.com/chancery-dev/chancery/broker/page/pagetest"
 )
 
-func sample[M any](t *testing.T, name string) M {
+func sample[M any](t *testing.T, name string) (m M) {
 	t.Helper()
 	for _, s := range pagetest.Samples() {
-		if m, ok := s.Model.(M); ok && s.Name == name {
-			return m
+		if found, ok := s.Model.(M); ok && s.Name == name {
+			return found
 		}
 	}
 	t.Fatalf("no sample %s", name)
-	panic("unreachable")
+	return m
 }
 
 func shown(t *testing.T, m pagetest.Renderer) string {

@@ -35,7 +35,7 @@ func (w *walk) checkDialectTenant(c *claimSet) error {
 		return w.checkTenant(c)
 	}
 	switch {
-	case isEveryTenant(c.tenant):
+	case federation.IsEveryTenant(c.tenant):
 		return w.trail.Refuse(federation.CodeTenantUnlisted, name, c.tenant, "one tenant", nil)
 	case dialect.Tenant != "" && c.tenant != dialect.Tenant:
 		return w.trail.Refuse(federation.CodeTenantUnlisted, name, c.tenant, dialect.Tenant, nil)
@@ -44,17 +44,6 @@ func (w *walk) checkDialectTenant(c *claimSet) error {
 	}
 	w.trail.Pass(name, c.tenant, "the tenant of the entry")
 	return nil
-}
-
-// isEveryTenant tells the places of Microsoft Entra that stand for tenants of
-// anybody, and the tenant of personal accounts.
-func isEveryTenant(tenant string) bool {
-	switch tenant {
-	case "common", "organizations", "consumers", "9188040d-6c67-4c5b-b112-36a304b66dad":
-		return true
-	default:
-		return false
-	}
 }
 
 // scalar is a claim's value as text: a string as it is, a number or boolean in its

@@ -202,16 +202,6 @@ func (c Claims) List(name string) (value []any, present bool, err error) {
 	return value, true, nil
 }
 
-// Private returns the claims that are neither registered here nor named in
-// known, as a map of the caller's own.
-func (c Claims) Private(known ...string) map[string]any {
-	private := maps.Clone(c.members)
-	maps.DeleteFunc(private, func(name string, _ any) bool {
-		return registeredClaims.Has(name) || slices.Contains(known, name)
-	})
-	return private
-}
-
 // Names lists all claims in alphabetical order.
 func (c Claims) Names() []string { return slices.Sorted(maps.Keys(c.members)) }
 

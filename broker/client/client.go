@@ -87,7 +87,28 @@ type Client struct {
 	RequireDPoP bool
 	Plan        string
 	Environment string
+	// RedirectURIs are where answers of the code flow may go, exactly (RFC 9700 §2.1). Absent: nowhere.
+	RedirectURIs []string
+	// PostLogoutURIs are where a browser may go after a logout that the client asked for.
+	PostLogoutURIs []string
+	// MustPush: authorization requests come through the PAR endpoint only (RFC 9126 §6).
+	MustPush bool
+	// Approved: an administrator consented for everybody. Never of a client that appeared by itself.
+	Approved bool
+	Origin   Origin
+	// Host is that of a metadata document, of which it was fetched; "" for every other client.
+	Host string
 }
+
+// Origin says who vouches for a client.
+type Origin int
+
+// The origins. The zero value is nobody's word.
+const (
+	OriginDynamic  Origin = iota // it registered itself (RFC 7591)
+	OriginDocument               // its client ID metadata document was fetched, or preloaded
+	OriginCompany                // an administrator made its Client object
+)
 
 // MayUse tells whether the client lists the grant type. Absent means none.
 func (c *Client) MayUse(grantType string) bool { return slices.Contains(c.GrantTypes, grantType) }

@@ -31,6 +31,7 @@ type Tenant struct {
 	// their names; disabled ones are left out.
 	Workloads map[string][]federation.Workload
 	Policies  *policy.Set
+	SignIn    SignIn
 
 	active bool // status: active
 	// guards are those of tenant default that bind all; compiled is every policy, for the next picture to take over.

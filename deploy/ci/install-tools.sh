@@ -6,6 +6,7 @@
 #   install-tools.sh cc          a C compiler, which the race detector needs (same way)
 #   install-tools.sh lint        golangci-lint, pinned, into the tool cache
 #   install-tools.sh sdks        the MCP SDKs for TypeScript and Python, pinned, beside their tests
+#   install-tools.sh mcpconformance   MCP's conformance suite and the Node.js that it needs, pinned, beside its tests
 #   install-tools.sh panva       an OpenID provider of other people, pinned, beside its tests
 #   install-tools.sh simplesamlphp   SimpleSAMLphp and PHP, through apt-get (same way)
 #   install-tools.sh browser     Chromium (same way), and what drives it, pinned, beside its tests
@@ -129,6 +130,8 @@ install_sdks() {
   fi
 }
 
+install_mcpconformance() { npm_packages e2e/mcpconformance "MCP's conformance suite"; }
+
 install_panva() { npm_packages e2e/idp/panva "oidc-provider"; }
 
 # npm_packages installs what the lock file of a folder pins.
@@ -155,6 +158,7 @@ all)
   install_sdks
   install_browser
   install_panva
+  install_mcpconformance
   install_simplesamlphp
   ;;
 postgres) install_postgres ;;
@@ -164,6 +168,7 @@ keycloak) install_keycloak ;;
 sdks) install_sdks ;;
 browser) install_browser ;;
 panva) install_panva ;;
+mcpconformance) install_mcpconformance ;;
 simplesamlphp) install_simplesamlphp ;;
-*) die "usage: install-tools.sh [postgres|cc|lint|keycloak|sdks|panva|simplesamlphp|browser]" ;;
+*) die "usage: install-tools.sh [postgres|cc|lint|keycloak|sdks|panva|mcpconformance|simplesamlphp|browser]" ;;
 esac

@@ -13,7 +13,6 @@ import (
 	"github.com/chancery-dev/chancery/broker/snapshot"
 	"github.com/chancery-dev/chancery/broker/trace"
 	"github.com/chancery-dev/chancery/federation"
-	"github.com/chancery-dev/chancery/federation/assertion"
 )
 
 // call is one request on its way: what is known of it so far, for the decision and for the record.
@@ -30,46 +29,6 @@ type call struct {
 	inputHash    string
 	groupsOfUser groups
 	checks       []audit.Check
-}
-
-// evidence is what a flow found out about who gets the token. What a grant does not know stays absent, in policy's input,
-// in the token and in the record; nothing that is absent stands for a yes.
-type evidence struct {
-	assertion *assertion.Verified  // nil: none was needed, the client asks for itself
-	workload  *federation.Workload // nil: no rule was applied
-	person    *federation.Account  // nil: nobody is behind the request
-	subject   string               // of the token; while it is empty, no token can be minted
-}
-
-func (e evidence) isIDJAG() bool {
-	return e.assertion != nil && e.assertion.Profile() == federation.ProfileIDJAG
-}
-
-// acr, amr and authTime are of a person's authentication: a program has none, whatever its token says.
-func (e evidence) acr() string {
-	if e.person == nil || e.assertion == nil {
-		return ""
-	}
-	return e.assertion.ACR()
-}
-
-func (e evidence) amr() []string {
-	if e.person == nil || e.assertion == nil {
-		return nil
-	}
-	return e.assertion.AMR()
-}
-
-// authTime is zero where the IdP does not say.
-func (e evidence) authTime() time.Time {
-	if e.person == nil || e.assertion == nil {
-		return time.Time{}
-	}
-	at, known := e.assertion.AuthTime()
-	if !known {
-		return time.Time{}
-	}
-	return at
 }
 
 func newCall(r Request, now time.Time) *call { return &call{Request: r, now: now} }
@@ -133,10 +92,11 @@ func (c *call) refusalOf(err error) error {
 }
 
 // identified tells whether it is known who asks: the client proved it, or a rule made it known; or the client that is
-// named holds an assertion, made for it, that is bound to a key that it proved. A genuine token alone is not enough, nor
-// with a name beside it: a public platform gives one to anybody, bound to anybody's key.
+// named holds what we gave to it (a code with its verifier, a refresh token), or an assertion, made for it, that is bound
+// to a key that it proved. A genuine token alone is not enough, nor with a name beside it: a public platform gives one to
+// anybody, bound to anybody's key.
 func (c *call) identified() bool {
-	if c.authentication.Proved() {
+	if c.authentication.Proved() || c.client() != nil && c.signedIn != nil {
 		return true
 	}
 	return c.client() != nil && c.assertion != nil && c.assertion.Profile() != federation.ProfileWorkload && c.assertion.Thumbprint() != ""

@@ -14,14 +14,15 @@ type groups struct {
 	source        string
 }
 
-// groups takes the first of the entry's sources that says something: the assertion's claim, or the user's own record. An
+// groups takes the first of the entry's sources that says something: what the IdP said, in its assertion or when the person
+// signed in last, or the user's own record. An
 // overage is something said: "too many to list" denies before policy is asked, and never reads as "none". Where nobody is
 // behind the request there are no groups, whatever a token says of some.
 func (c *call) groups() (groups, error) {
-	if c.person == nil {
+	if c.person == nil || c.said == nil {
 		return groups{}, nil
 	}
-	rules, claim := c.assertion.Provider().Claims, c.assertion.Groups()
+	rules, claim := c.said.provider.Claims, c.said.groups
 	for _, from := range rules.GroupsFrom {
 		switch {
 		case from == federation.GroupsFromClaim && claim.State == assertion.GroupsOverage:

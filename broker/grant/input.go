@@ -1,6 +1,8 @@
 package grant
 
 import (
+	"time"
+
 	"github.com/chancery-dev/chancery/policy"
 )
 
@@ -38,38 +40,44 @@ func (c *call) input(s scopes) (*policy.Input, error) {
 	if c.workload != nil {
 		in.Workload = &policy.Workload{Name: c.workload.Name, Sub: c.assertion.Subject()}
 	}
-	if c.assertion != nil {
-		c.inputAssertion(in, s)
+	if c.said != nil {
+		c.inputStatement(in, s)
 	}
 	return in, nil
 }
 
-// inputAssertion adds what the issuer said, and what it is.
-func (c *call) inputAssertion(in *policy.Input, s scopes) {
-	v := c.assertion
-	in.Issuer = &policy.Issuer{ID: v.Issuer(), Name: v.Provider().Name, Preset: v.Provider().Preset}
+// inputStatement adds what the IdP said, and who it is. A person who signed in here brings no assertion: of him there is
+// how he authenticated, and nothing asserts scopes.
+func (c *call) inputStatement(in *policy.Input, s scopes) {
+	v := c.said
+	in.Issuer = &policy.Issuer{ID: v.issuer, Name: v.provider.Name, Preset: v.provider.Preset}
 	in.Assertion = &policy.Assertion{
-		Profile: string(v.Profile()), Type: v.Type(), ExpiresAt: v.ExpiresAt().Unix(), ACR: c.acr(), AMR: c.amr(), Claims: v.Private(),
+		Profile: v.profile, Type: v.typ, IssuedAt: seconds(v.issuedAt), ExpiresAt: seconds(v.expiresAt), AuthTime: seconds(c.authTime()),
+		ACR: c.acr(), AMR: c.amr(), Claims: v.claims,
 	}
-	if at := v.IssuedAt(); !at.IsZero() {
-		in.Assertion.IssuedAt = at.Unix()
+	if c.signedIn == nil {
+		in.Asserted = &policy.Asserted{Scopes: s.asserted}
 	}
-	if at := c.authTime(); !at.IsZero() {
-		in.Assertion.AuthTime = at.Unix()
-	}
-	in.Asserted = &policy.Asserted{Scopes: s.asserted}
-	if agent := v.Agent(); agent != nil && agent.SubjectKind != "" {
-		in.Subject = &policy.Subject{Kind: agent.SubjectKind}
+	if v.agent != nil && v.agent.SubjectKind != "" {
+		in.Subject = &policy.Subject{Kind: v.agent.SubjectKind}
 	}
 }
 
+// seconds is a time as policy sees it: 0, which is left out, where there is none.
+func seconds(at time.Time) int64 {
+	if at.IsZero() {
+		return 0
+	}
+	return at.Unix()
+}
+
 func (c *call) inputUser(groups groups) *policy.User {
-	if c.person == nil {
+	if c.person == nil || c.said == nil {
 		return nil
 	}
-	user, ids := c.person, c.assertion.Identifiers()
+	user := c.person
 	return &policy.User{
-		ID: user.UID, Sub: ids.Subject, Email: user.Email, Kind: user.Kind, Guest: user.Guest || ids.Guest, HomeTenant: user.HomeTenant,
+		ID: user.UID, Sub: c.said.subject, Email: user.Email, Kind: user.Kind, Guest: user.Guest || c.said.guest, HomeTenant: user.HomeTenant,
 		Groups: groups.values, GroupNames: groups.names, GroupsState: groups.state, GroupsSource: groups.source,
 		Roles: user.Roles, Attributes: user.Attributes, Status: user.Status,
 	}
@@ -79,10 +87,10 @@ func (c *call) inputUser(groups groups) *policy.User {
 // request, the program itself. Nobody is named where a client acts for a person and the IdP says no more.
 func (c *call) inputActor() *policy.Actor {
 	actor := &policy.Actor{}
-	if c.assertion != nil {
-		actor.Chain = chain(c.assertion.Actor())
+	if c.said != nil {
+		actor.Chain = chain(c.said.actor)
 		actor.Depth = len(actor.Chain)
-		if agent := c.assertion.Agent(); agent != nil {
+		if agent := c.said.agent; agent != nil {
 			actor.Kind, actor.Facets, actor.ParentApp = agent.Kind, agent.Facets, agent.ParentApp
 		}
 	}

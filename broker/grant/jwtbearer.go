@@ -109,7 +109,7 @@ func (g *Grants) verify(ctx context.Context, c *call) error {
 	if err != nil {
 		return c.refusalOf(err)
 	}
-	c.assertion, c.idp = verified, verified.Provider()
+	c.assertion, c.said, c.idp = verified, saidIn(verified), verified.Provider()
 	c.retell(verified.Checks())
 	if verified.AuthorizationDetails() != nil { // RFC 9396 §5: no type is known here
 		return c.refuse(oauth.CodeAuthorizationDetailsUnsupported, "authorization_details", "authorization_details", "none")

@@ -174,8 +174,8 @@ func (c *call) event(kind audit.Type, outcome audit.Outcome) audit.Event {
 		e.Client = client.ClientID
 	}
 	e.IdP = c.issuerName()
-	if c.assertion != nil {
-		e.AssertionID, e.AssertionBy = c.assertion.ID(), c.assertion.Issuer()
+	if c.said != nil && c.signedIn == nil {
+		e.AssertionID, e.AssertionBy = c.said.id, c.said.issuer
 	}
 	if c.person != nil {
 		e.OnBehalf = c.person.UID
@@ -195,14 +195,6 @@ func (c *call) issuerName() string {
 		return ""
 	}
 	return c.idp.Name
-}
-
-// issuerUID is of the IdP whose assertion was verified, "" where there was none.
-func (c *call) issuerUID() string {
-	if c.assertion == nil {
-		return ""
-	}
-	return c.assertion.Provider().UID
 }
 
 func detail(refusal *oauth.Error) map[string]string {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,6 +83,7 @@ func Prepare(t testing.TB, o Options) *World {
 	w.Issuer = fmt.Sprintf("http://127.0.0.1:%d", ports[0])
 	w.startIdP(o.IdP)
 	must(t, os.WriteFile(w.path("admin-token"), []byte(w.AdminToken+"\n"), 0o600))
+	must(t, os.WriteFile(w.path(secretFile), []byte(SignInSecret+"\n"), 0o600))
 	if w.objects = o.Objects; w.objects == "" {
 		w.objects = DefaultObjects
 	}
@@ -104,6 +106,7 @@ func (w *World) startIdP(options idptest.Options) {
 	if options.Clients == nil {
 		options.Clients = []idptest.Client{{ID: ClientID, Secret: "at-the-idp", RedirectURIs: []string{"http://127.0.0.1/callback"}}}
 	}
+	options.Clients = append(slices.Clone(options.Clients), w.signInClient())
 	w.IdP = idptest.Start(w.t, options)
 }
 

@@ -230,6 +230,19 @@ const (
 	CodeCIMDKeysUnusable                Code = "cimd_keys_unusable"                // The jwks of the document has no usable key
 	CodeCIMDURIRefused                  Code = "cimd_uri_refused"                  // A URL in the document is not an https URL of a public host
 	CodeCIMDApplicationType             Code = "cimd_application_type"             // The application_type does not fit the redirect_uris
+	CodeRequestNotWaiting               Code = "request_not_waiting"               // No authorization request waits here: it was answered, or its ten minutes are over
+	CodeBrowserMismatch                 Code = "browser_mismatch"                  // This page belongs to a request that another browser began, or the browser keeps no cookies
+	CodeFormTokenInvalid                Code = "form_token_invalid"                // The form was not made for this browser and this request, or what it asked about has changed
+	CodeCrossSiteForm                   Code = "cross_site_form"                   // The form was sent by a page of another site
+	CodeSignInRequired                  Code = "sign_in_required"                  // The person has to sign in, and the request lets nobody be asked; or it was not the person who was expected
+	CodeConsentRequired                 Code = "consent_required"                  // The person has to agree, and the request lets nobody be asked
+	CodePersonNeeded                    Code = "person_needed"                     // The person has to prove more than the present sign-in does, and the request lets nobody be asked
+	CodeConsentDenied                   Code = "consent_denied"                    // The person said no
+	CodeStepUpDeclined                  Code = "step_up_declined"                  // The person did not want to prove more than the present sign-in does
+	CodeStepUpUnmet                     Code = "step_up_unmet"                     // Policy asks for stronger or fresher authentication than the person has shown when asked for it
+	CodeSignInUnfinished                Code = "sign_in_unfinished"                // The person was sent to an IdP again and again without being signed in as the request asks
+	CodeSignInIdPUnknown                Code = "sign_in_idp_unknown"               // Nobody signs in through an IdP of this name
+	CodeLogoutRedirectUnregistered      Code = "logout_redirect_unregistered"      // After a logout the browser may not go where the request says
 )
 
 var rows = []Row{
@@ -459,4 +472,17 @@ var rows = []Row{
 	{Code: CodeCIMDKeysUnusable, Error: "invalid_client", Status: 400, Section: "RFC 7517 §5", Who: "developer", Text: "The jwks of the document has no usable key", Fix: "Publish RSA keys of 2048 to 8192 bits, or keys on P-256, P-384, P-521 or Ed25519, with use sig or none."},
 	{Code: CodeCIMDURIRefused, Error: "invalid_client", Status: 400, Section: "draft-ietf-oauth-client-id-metadata-document-03 §6, RFC 6890", Who: "developer", Text: "A URL in the document is not an https URL of a public host", Fix: "Use https with a host name that has a dot; no port besides 443, user information or address."},
 	{Code: CodeCIMDApplicationType, Error: "invalid_client", Status: 400, Section: "OpenID Connect Dynamic Client Registration §2", Who: "developer", Text: "The application_type does not fit the redirect_uris", Fix: "Set application_type to native where a redirect URI is on loopback or has a private-use scheme; otherwise to web, or leave it out."},
+	{Code: CodeRequestNotWaiting, Error: "invalid_request", Status: 400, Section: "docs/sign-in.md", Who: "developer", Text: "No authorization request waits here: it was answered, or its ten minutes are over", Fix: "Start again from the application. The address of a page in the middle of a sign-in cannot be kept or used twice."},
+	{Code: CodeBrowserMismatch, Error: "invalid_request", Status: 403, Section: "RFC 9700 §4.7", Who: "developer", Text: "This page belongs to a request that another browser began, or the browser keeps no cookies", Fix: "Start again from the application, in one browser that keeps cookies."},
+	{Code: CodeFormTokenInvalid, Error: "invalid_request", Status: 403, Section: "RFC 6749 §10.12", Who: "developer", Text: "The form was not made for this browser and this request, or what it asked about has changed", Fix: "Open the page again and decide anew."},
+	{Code: CodeCrossSiteForm, Error: "invalid_request", Status: 403, Section: "RFC 6749 §10.12", Who: "developer", Text: "The form was sent by a page of another site", Fix: "Open the page of this server itself, and send its form from there."},
+	{Code: CodeSignInRequired, Error: "login_required", Status: 400, Section: "OIDC Core §3.1.2.6", Who: "developer", Text: "The person has to sign in, and the request lets nobody be asked; or it was not the person who was expected", Fix: "Send the request again without prompt=none, or with the id_token_hint of whom you mean."},
+	{Code: CodeConsentRequired, Error: "consent_required", Status: 400, Section: "OIDC Core §3.1.2.6", Who: "developer", Text: "The person has to agree, and the request lets nobody be asked", Fix: "Send the request again without prompt=none."},
+	{Code: CodePersonNeeded, Error: "interaction_required", Status: 400, Section: "OIDC Core §3.1.2.6", Who: "developer", Text: "The person has to prove more than the present sign-in does, and the request lets nobody be asked", Fix: "Send the request again without prompt=none."},
+	{Code: CodeConsentDenied, Error: "access_denied", Status: 403, Section: "RFC 6749 §4.1.2.1", Who: "developer", Text: "The person said no", Fix: "Ask for less, or explain first what it is for."},
+	{Code: CodeStepUpDeclined, Error: "access_denied", Status: 403, Section: "RFC 6749 §4.1.2.1", Who: "developer", Text: "The person did not want to prove more than the present sign-in does", Fix: "Ask again when the access is needed."},
+	{Code: CodeStepUpUnmet, Error: "unmet_authentication_requirements", Status: 400, Section: "RFC 9470 §5", Who: "admin", Text: "Policy asks for stronger or fresher authentication than the person has shown when asked for it", Fix: "Let the IdP offer what the policy's step_up names, or allow passkeys to the tenant; explain with the trace shows what came back."},
+	{Code: CodeSignInUnfinished, Error: "login_required", Status: 400, Section: "OIDC Core §3.1.2.6", Who: "developer", Text: "The person was sent to an IdP again and again without being signed in as the request asks", Fix: "Start again from the application; if it happens again, explain with the trace shows what the IdP left out."},
+	{Code: CodeSignInIdPUnknown, Error: "invalid_request", Status: 404, Section: "docs/sign-in.md", Who: "admin", Text: "Nobody signs in through an IdP of this name", Fix: "Compare the callback that is registered at the IdP with the name of its entry; the entry needs oidc or saml, and must not be disabled."},
+	{Code: CodeLogoutRedirectUnregistered, Error: "invalid_request", Status: 400, Section: "OIDC RP-Initiated Logout §3", Who: "developer", Text: "After a logout the browser may not go where the request says", Fix: "Register the address as one of the client's post_logout_redirect_uris, byte for byte, and send its id_token_hint or client_id along."},
 }

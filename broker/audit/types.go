@@ -27,6 +27,9 @@ const (
 	TypeCaptureRecorded   Type = "capture.recorded" // it came, and its claims are kept, sealed, until they are read
 	TypeCaptureRead       Type = "capture.read"
 	TypeCaptureEnded      Type = "capture.ended" // before anything was read
+	TypeConsentGiven      Type = "consent.given" // a person let a client act for him
+	TypeConsentWithdrawn  Type = "consent.withdrawn"
+	TypeAuthorizeRefused  Type = "authorization.refused" // a browser's request, before policy was asked or by its person
 	TypeStarted           Type = "process.started"
 	TypeStopped           Type = "process.stopped"
 )
@@ -38,7 +41,8 @@ func Types() []Type {
 		TypeRequestRefused, TypeRefusalsCounted,
 		TypeObjectCreated, TypeObjectChanged, TypeObjectDeleted, TypeSecretCreated, TypeSecretRevoked,
 		TypeKeyPrepared, TypeKeyActivated, TypeKeyRetired, TypeKeyRevoked, TypeCheckpointKeyMade,
-		TypeAdminRefused, TypeAuditExported, TypeIdPTested, TypeCaptureArmed, TypeCaptureRecorded, TypeCaptureRead, TypeCaptureEnded, TypeStarted, TypeStopped,
+		TypeAdminRefused, TypeAuditExported, TypeIdPTested, TypeCaptureArmed, TypeCaptureRecorded, TypeCaptureRead, TypeCaptureEnded,
+		TypeConsentGiven, TypeConsentWithdrawn, TypeAuthorizeRefused, TypeStarted, TypeStopped,
 	}
 }
 
@@ -49,7 +53,8 @@ func (t Type) Registered() bool {
 		TypeRequestRefused, TypeRefusalsCounted,
 		TypeObjectCreated, TypeObjectChanged, TypeObjectDeleted, TypeSecretCreated, TypeSecretRevoked,
 		TypeKeyPrepared, TypeKeyActivated, TypeKeyRetired, TypeKeyRevoked, TypeCheckpointKeyMade,
-		TypeAdminRefused, TypeAuditExported, TypeIdPTested, TypeCaptureArmed, TypeCaptureRecorded, TypeCaptureRead, TypeCaptureEnded, TypeStarted, TypeStopped:
+		TypeAdminRefused, TypeAuditExported, TypeIdPTested, TypeCaptureArmed, TypeCaptureRecorded, TypeCaptureRead, TypeCaptureEnded,
+		TypeConsentGiven, TypeConsentWithdrawn, TypeAuthorizeRefused, TypeStarted, TypeStopped:
 		return true
 	default:
 		return false

@@ -13,6 +13,8 @@ import (
 const (
 	ScopeOpenID  = "openid"         // OIDC Core §3.1.2.1
 	ScopeOffline = "offline_access" // OIDC Core §11
+	ScopeProfile = "profile"        // OIDC Core §5.4, where no resource has a scope of the name
+	ScopeEmail   = "email"          // the same
 )
 
 const maxResources = 8
@@ -95,7 +97,7 @@ func (r *Request) settleIdentity(requested, available []string) {
 		return
 	}
 	r.identity = []string{ScopeOpenID}
-	for _, s := range []string{"profile", "email"} {
+	for _, s := range []string{ScopeProfile, ScopeEmail} {
 		if slices.Contains(requested, s) && slices.Contains(r.client.Scopes, s) && !slices.Contains(available, s) {
 			r.identity = append(r.identity, s)
 		}

@@ -2,22 +2,25 @@ package object
 
 // ClientSpec is an OAuth client: an agent, an MCP host, a program.
 type ClientSpec struct {
-	ClientID     string            `json:"client_id,omitempty"`
-	DisplayName  string            `json:"display_name,omitempty"`
-	Owner        string            `json:"owner,omitempty"`
-	Type         string            `json:"type,omitempty"`
-	Disabled     bool              `json:"disabled,omitempty"`
-	ExpiresAt    string            `json:"expires_at,omitempty"`
-	Auth         ClientAuth        `json:"auth,omitzero"`
-	RedirectURIs []string          `json:"redirect_uris,omitempty"`
-	GrantTypes   []string          `json:"grant_types,omitempty"`
-	Scopes       []string          `json:"scopes,omitempty"`
-	Resources    []string          `json:"resources,omitempty"`
-	DPoP         string            `json:"dpop,omitempty"`
-	Plan         string            `json:"plan,omitempty"`
-	Environment  string            `json:"environment,omitempty"`
-	Exchange     ClientExchange    `json:"exchange,omitzero"`
-	IdPClientIDs map[string]string `json:"idp_client_ids,omitempty"` // for people's help only
+	ClientID                           string            `json:"client_id,omitempty"`
+	DisplayName                        string            `json:"display_name,omitempty"`
+	Owner                              string            `json:"owner,omitempty"`
+	Type                               string            `json:"type,omitempty"`
+	Disabled                           bool              `json:"disabled,omitempty"`
+	ExpiresAt                          string            `json:"expires_at,omitempty"`
+	Auth                               ClientAuth        `json:"auth,omitzero"`
+	RedirectURIs                       []string          `json:"redirect_uris,omitempty"`
+	PostLogoutRedirectURIs             []string          `json:"post_logout_redirect_uris,omitempty"`
+	RequirePushedAuthorizationRequests bool              `json:"require_pushed_authorization_requests,omitempty"`
+	Consent                            string            `json:"consent,omitempty"`
+	GrantTypes                         []string          `json:"grant_types,omitempty"`
+	Scopes                             []string          `json:"scopes,omitempty"`
+	Resources                          []string          `json:"resources,omitempty"`
+	DPoP                               string            `json:"dpop,omitempty"`
+	Plan                               string            `json:"plan,omitempty"`
+	Environment                        string            `json:"environment,omitempty"`
+	Exchange                           ClientExchange    `json:"exchange,omitzero"`
+	IdPClientIDs                       map[string]string `json:"idp_client_ids,omitempty"` // for people's help only
 }
 
 // ClientAuth is how the client authenticates.
@@ -56,10 +59,19 @@ const (
 	AudienceIssuer        = "issuer"
 	AudienceIssuerOrToken = "issuer_or_token_endpoint" //nolint:gosec // a name of the contract, no credential
 
+	// ConsentExplicit asks each person; ConsentAdmin is the company's word for all of them.
+	ConsentExplicit = "explicit"
+	ConsentAdmin    = "admin"
+
 	DPoPOptional = "optional"
 	DPoPRequired = "required"
 
+	GrantAuthorizationCode = "authorization_code"
+	GrantRefreshToken      = "refresh_token"
 	GrantClientCredentials = "client_credentials"
+	GrantDeviceCode        = "urn:ietf:params:oauth:grant-type:device_code"
+	GrantSAML2Bearer       = "urn:ietf:params:oauth:grant-type:saml2-bearer"   //nolint:gosec // a registered name, no credential
+	GrantTokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange" //nolint:gosec // a registered name, no credential
 	GrantJWTDPoP           = "urn:ietf:params:oauth:grant-type:jwt-dpop"
 	GrantJWTBearer         = "urn:ietf:params:oauth:grant-type:jwt-bearer" //nolint:gosec // a registered name, no credential
 
@@ -84,6 +96,7 @@ func (s *ClientSpec) WithDefaults() *ClientSpec {
 		filled.Auth.Method = or(s.Auth.Method, AuthNone)
 	}
 	filled.Auth.Audience = or(s.Auth.Audience, AudienceIssuer)
+	filled.Consent = or(s.Consent, ConsentExplicit)
 	filled.DPoP = or(s.DPoP, DPoPOptional)
 	if s.Exchange.MaxDepth == nil {
 		depth := DefaultMaxDepth

@@ -8,17 +8,18 @@ import (
 
 // IdentityProviderSpec is a trusted issuer. What is absent is filled from its preset.
 type IdentityProviderSpec struct {
-	Disabled   bool              `json:"disabled,omitempty"`
-	Preset     string            `json:"preset,omitempty"`
-	Issuer     string            `json:"issuer,omitempty"`
-	JWKS       IdPKeys           `json:"jwks,omitzero"`
-	Network    IdPNetwork        `json:"network,omitzero"`
-	OIDC       IdPOIDC           `json:"oidc,omitzero"`
-	SAML       IdPSAML           `json:"saml,omitzero"`
-	Domains    []string          `json:"domains,omitempty"`
-	Assertions AssertionTrust    `json:"assertions,omitzero"`
-	Subject    SubjectMatching   `json:"subject,omitzero"`
-	Claims     ClaimTranslations `json:"claims,omitzero"`
+	Disabled    bool              `json:"disabled,omitempty"`
+	DisplayName string            `json:"display_name,omitempty"` // what people call it, on the page where they choose
+	Preset      string            `json:"preset,omitempty"`
+	Issuer      string            `json:"issuer,omitempty"`
+	JWKS        IdPKeys           `json:"jwks,omitzero"`
+	Network     IdPNetwork        `json:"network,omitzero"`
+	OIDC        IdPOIDC           `json:"oidc,omitzero"`
+	SAML        IdPSAML           `json:"saml,omitzero"`
+	Domains     []string          `json:"domains,omitempty"`
+	Assertions  AssertionTrust    `json:"assertions,omitzero"`
+	Subject     SubjectMatching   `json:"subject,omitzero"`
+	Claims      ClaimTranslations `json:"claims,omitzero"`
 }
 
 // IdPKeys say where the issuer's keys are: by discovery unless told.
@@ -33,23 +34,6 @@ type IdPNetwork struct {
 	CABundle              string `json:"ca_bundle,omitempty"`
 	Proxy                 string `json:"proxy,omitempty"`
 	AllowPrivateAddresses bool   `json:"allow_private_addresses,omitempty"`
-}
-
-// IdPOIDC is how people sign in by OpenID Connect.
-type IdPOIDC struct {
-	ClientID     string    `json:"client_id,omitempty"`
-	ClientSecret SecretRef `json:"client_secret,omitzero"`
-	Scopes       []string  `json:"scopes,omitempty"`
-}
-
-// IdPSAML is how people sign in by SAML.
-type IdPSAML struct {
-	MetadataURL  string `json:"metadata_url,omitempty"`
-	Metadata     string `json:"metadata,omitempty"`
-	IDPEntityID  string `json:"idp_entity_id,omitempty"`
-	SPEntityID   string `json:"sp_entity_id,omitempty"`
-	SignRequests *bool  `json:"sign_requests,omitempty"`
-	IDPInitiated bool   `json:"idp_initiated,omitempty"`
 }
 
 // AssertionTrust bounds what this issuer's assertions can do. Absent lists allow nothing.

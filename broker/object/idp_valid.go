@@ -221,7 +221,7 @@ func (s *IdentityProviderSpec) Warnings() []Problem {
 	if s.OIDC.ClientID != "" || !s.OIDC.ClientSecret.IsZero() || len(s.OIDC.Scopes) > 0 {
 		f.notServed("spec.oidc", "sign-in by OpenID Connect")
 	}
-	if s.SAML != (IdPSAML{}) {
+	if !s.SAML.IsZero() {
 		f.notServed("spec.saml", "sign-in by SAML")
 	}
 	if len(s.Domains) > 0 {

@@ -17,6 +17,10 @@ type SignIn struct {
 	SAML *saml.Registry
 	// IdPs are those at which people may sign in now, by name; none is disabled.
 	IdPs []*federation.IdentityProvider
+	// ServiceProviders are what SAML IdPs are told of us, by the uid of the IdP: those too whose own metadata is not known yet.
+	ServiceProviders map[string]saml.ServiceProvider
+	// NameIDFormats are those to ask a SAML IdP for, by its uid; none leaves it to the IdP.
+	NameIDFormats map[string]string
 	// Titles are what people call an IdP, by its uid.
 	Titles map[string]string
 	// Domains lead to an IdP's uid, canonical and lower case (home realm discovery).

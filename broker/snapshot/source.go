@@ -48,7 +48,7 @@ type Versions interface {
 	Changes(ctx context.Context, t tenant.UID, after int64) (changed []ledger.ChangedObject, upTo int64, complete bool, err error)
 }
 
-// Config is what a Source needs; all but Algorithm, Reload, Built and the sizes are required.
+// Config is what a Source needs; all but Algorithm, Reload, Built, SignInConfig and the sizes are required.
 type Config struct {
 	Store     Store
 	Versions  Versions
@@ -62,6 +62,7 @@ type Config struct {
 	Reload func(ctx context.Context, t tenant.UID) error
 	// Built is told of every attempt to build a picture.
 	Built func(tenantName string, took time.Duration, err error)
+	SignInConfig
 	// Clients and Users bound the caches; 0 means 50000.
 	Clients, Users int
 }

@@ -29,9 +29,10 @@ type Tenant struct {
 	Registry               *federation.Registry
 	// Workloads are the rules that turn a platform's token into a client, by the uid of their IdP, in the order of
 	// their names; disabled ones are left out.
-	Workloads map[string][]federation.Workload
-	Policies  *policy.Set
-	SignIn    SignIn
+	Workloads    map[string][]federation.Workload
+	Policies     *policy.Set
+	SignIn       SignIn
+	Registration Registration
 
 	active bool // status: active
 	// guards are those of tenant default that bind all; compiled is every policy, for the next picture to take over.

@@ -29,6 +29,11 @@ var rights = []struct{ table, may string }{
 	{"issued_tokens", "select, insert"},
 	{"revocations", "select, insert, delete"},          // what has expired; a policy keeps the rest
 	{"idp_captures", "select, insert, update, delete"}, // of its tenant; what has ended goes through chancery_sweep_captures
+	{"service_provider_keys", "select, insert, update, delete"},
+	{"saml_metadata", "select, insert, update, delete"},
+	{"pending_requests", "select, insert, update, delete"}, // of its tenant; what has ended goes through chancery_sweep_requests
+	{"pushed_requests", "select, insert, delete"},
+	{"consents", "select, insert, update, delete"},
 	{"audit_writers", "select, insert, update (%heads%)"},
 	{"audit_events", "select, insert"},
 	{"audit_checkpoints", "select, insert"},
@@ -36,7 +41,7 @@ var rights = []struct{ table, may string }{
 	{table, "select"},
 }
 
-var functions = []string{"chancery_prepare_partitions(bigint)", "chancery_drop_expired(text, bigint)", "chancery_sweep_captures()"}
+var functions = []string{"chancery_prepare_partitions(bigint)", "chancery_drop_expired(text, bigint)", "chancery_sweep_captures()", "chancery_sweep_requests()"}
 
 // Grant gives the runtime role of a PostgreSQL database its rights, and takes
 // every other right on the schema's tables. It runs as the owner, after Up, as

@@ -4,6 +4,10 @@ package object
 const (
 	// ChangedSigningKey is a key that signs tokens.
 	ChangedSigningKey = "SigningKey"
+	// ChangedServiceProviderKey is a key with which the tenant speaks to SAML IdPs; pictures hold it.
+	ChangedServiceProviderKey = "ServiceProviderKey"
+	// ChangedSAMLMetadata is what an IdP says of itself, as far as it is in use; pictures hold it. Its uid is the IdP's.
+	ChangedSAMLMetadata = "SAMLMetadata"
 	// ChangedRevocation ended tokens of the object; the object itself is as it was.
 	ChangedRevocation = "Revocation"
 	// ChangedHolder did not change itself, but shares a natural key with an object that did.

@@ -115,6 +115,21 @@ const (
 	CodeRequestURIInvalid               Code = "request_uri_invalid"               // The pushed request is not there for this client
 	CodeRequestURIPushed                Code = "request_uri_pushed"                // A pushed request names another request
 	CodeRegistrationUnsupported         Code = "registration_unsupported"          // Clients are not described in an authorization request
+	CodeAuthorizationPending            Code = "authorization_pending"             // The person has not answered yet
+	CodeSlowDown                        Code = "slow_down"                         // The person has not answered yet, and the device asks too often
+	CodeDeviceDenied                    Code = "device_denied"                     // The person said no
+	CodeDeviceExpired                   Code = "device_expired"                    // Nobody answered in time
+	CodeDeviceCodeInvalid               Code = "device_code_invalid"               // The device code is not valid for this client
+	CodeDeviceCodeUsed                  Code = "device_code_used"                  // The device code was exchanged before
+	CodeDeviceClientMismatch            Code = "device_client_mismatch"            // The device code was given to another client
+	CodeDeviceKeyMismatch               Code = "device_key_mismatch"               // The request does not prove the key to which the device code is bound
+	CodeDeviceRevoked                   Code = "device_revoked"                    // What the person let the device have has been taken back
+	CodeDeviceRequestsFull              Code = "device_requests_full"              // Too many devices of this client wait for their person
+	CodeUserCodeUnknown                 Code = "user_code_unknown"                 // No device waits with this code
+	CodeUserCodeTriesExceeded           Code = "user_code_tries_exceeded"          // Too many codes were tried
+	CodeAccessTokenMissing              Code = "access_token_missing"              // The request has no access token
+	CodeAccessTokenInvalid              Code = "access_token_invalid"              // The access token is not valid here
+	CodeOpenidNotGranted                Code = "openid_not_granted"                // The access token does not carry openid of a sign-in
 	CodeCodeInvalid                     Code = "code_invalid"                      // The authorization code is not valid for this client
 	CodeCodeExpired                     Code = "code_expired"                      // The authorization code has expired
 	CodeCodeUsed                        Code = "code_used"                         // The authorization code was used before
@@ -204,6 +219,7 @@ const (
 	CodeSAMLNameid                      Code = "saml_nameid"                       // The subject has no name that stays
 	CodeSAMLAuthnContext                Code = "saml_authn_context"                // The person did not sign in in the way that was asked for
 	CodeSAMLAuthnStale                  Code = "saml_authn_stale"                  // The sign-in is older than was asked for, or its session is over
+	CodeSAMLReplayed                    Code = "saml_replayed"                     // The SAML assertion was used before
 	CodeSAMLMetadata                    Code = "saml_metadata"                     // The metadata describes no usable IdP
 	CodeSAMLMetadataEndpoint            Code = "saml_metadata_endpoint"            // The metadata has an endpoint to which no browser is sent
 	CodeCIMDOff                         Code = "cimd_off"                          // No client ID metadata document is read for this tenant
@@ -357,6 +373,21 @@ var rows = []Row{
 	{Code: CodeRequestURIInvalid, Error: "invalid_request_uri", Status: 400, Section: "RFC 9126 §2.2, §4", Who: "developer", Text: "The pushed request is not there for this client", Fix: "Push it again: a request_uri is good once, for 60 seconds, and for the client that pushed."},
 	{Code: CodeRequestURIPushed, Error: "invalid_request", Status: 400, Section: "RFC 9126 §2.1", Who: "developer", Text: "A pushed request names another request", Fix: "Send the parameters themselves to the PAR endpoint, without request_uri."},
 	{Code: CodeRegistrationUnsupported, Error: "registration_not_supported", Status: 400, Section: "OIDC Core §3.1.2.6", Who: "developer", Text: "Clients are not described in an authorization request", Fix: "Register the client before."},
+	{Code: CodeAuthorizationPending, Error: "authorization_pending", Status: 400, Section: "RFC 8628 §3.5", Who: "developer", Text: "The person has not answered yet", Fix: "Ask again after the interval."},
+	{Code: CodeSlowDown, Error: "slow_down", Status: 400, Section: "RFC 8628 §3.5", Who: "developer", Text: "The person has not answered yet, and the device asks too often", Fix: "Add five seconds to the interval, for this and all later requests."},
+	{Code: CodeDeviceDenied, Error: "access_denied", Status: 400, Section: "RFC 8628 §3.5", Who: "developer", Text: "The person said no", Fix: "Do not ask again by yourself; begin anew when the person wants to."},
+	{Code: CodeDeviceExpired, Error: "expired_token", Status: 400, Section: "RFC 8628 §3.5", Who: "developer", Text: "Nobody answered in time", Fix: "Begin anew at the device authorization endpoint when the person wants to."},
+	{Code: CodeDeviceCodeInvalid, Error: "invalid_grant", Status: 400, Section: "RFC 6749 §5.2", Who: "developer", Text: "The device code is not valid for this client", Fix: "Present the device_code that this client was given, unchanged."},
+	{Code: CodeDeviceCodeUsed, Error: "invalid_grant", Status: 400, Section: "RFC 8628 §3.4", Who: "developer", Text: "The device code was exchanged before", Fix: "A device code gives one answer. If it was lost, begin anew."},
+	{Code: CodeDeviceClientMismatch, Error: "invalid_grant", Status: 400, Section: "RFC 8628 §3.4", Who: "security", Text: "The device code was given to another client", Fix: "If no client mixed up its own codes, somebody presents what is not his.", Face: CodeDeviceCodeInvalid},
+	{Code: CodeDeviceKeyMismatch, Error: "invalid_grant", Status: 400, Section: "RFC 9449 §5", Who: "developer", Text: "The request does not prove the key to which the device code is bound", Fix: "Send a proof with the key of the device authorization request."},
+	{Code: CodeDeviceRevoked, Error: "invalid_grant", Status: 400, Section: "RFC 6749 §5.2", Who: "developer", Text: "What the person let the device have has been taken back", Fix: "Begin anew; the person must answer again."},
+	{Code: CodeDeviceRequestsFull, Error: "temporarily_unavailable", Status: 503, Section: "RFC 8628 §5.6", Who: "operator", Text: "Too many devices of this client wait for their person", Fix: "Try again after the time in Retry-After. Requests that nobody answers end after ten minutes."},
+	{Code: CodeUserCodeUnknown, Error: "invalid_request", Status: 400, Section: "RFC 8628 §3.3", Who: "developer", Text: "No device waits with this code", Fix: "Compare the code with what the device shows; it ends after ten minutes, and when it was answered."},
+	{Code: CodeUserCodeTriesExceeded, Error: "temporarily_unavailable", Status: 429, Section: "RFC 8628 §5.1", Who: "security", Text: "Too many codes were tried", Fix: "Try again after the time in Retry-After."},
+	{Code: CodeAccessTokenMissing, Error: "invalid_request", Status: 401, Section: "RFC 6750 §3", Who: "developer", Text: "The request has no access token", Fix: "Send it in the Authorization header, as Bearer, or as DPoP with a proof; never in the address."},
+	{Code: CodeAccessTokenInvalid, Error: "invalid_token", Status: 401, Section: "RFC 6750 §3.1", Who: "developer", Text: "The access token is not valid here", Fix: "Get a fresh one; it may have expired or been taken back. One that is bound to a key needs the scheme DPoP and a proof with it."},
+	{Code: CodeOpenidNotGranted, Error: "insufficient_scope", Status: 403, Section: "OIDC Core §5.3.1", Who: "developer", Text: "The access token does not carry openid of a sign-in", Fix: "Ask for openid in the authorization request."},
 	{Code: CodeCodeInvalid, Error: "invalid_grant", Status: 400, Section: "RFC 6749 §5.2", Who: "developer", Text: "The authorization code is not valid for this client", Fix: "Exchange each code once, by the client and for the redirect URI that asked for it; explain tells the reason."},
 	{Code: CodeCodeExpired, Error: "invalid_grant", Status: 400, Section: "RFC 6749 §4.1.2", Who: "developer", Text: "The authorization code has expired", Fix: "Exchange it within 60 seconds."},
 	{Code: CodeCodeUsed, Error: "invalid_grant", Status: 400, Section: "RFC 6749 §4.1.2", Who: "security", Text: "The authorization code was used before", Fix: "Exchange each code once. What its first use gave is revoked: if that was not the client itself, somebody else has read the code."},
@@ -446,6 +477,7 @@ var rows = []Row{
 	{Code: CodeSAMLNameid, Error: "invalid_grant", Status: 400, Section: "SAML core §8.3", Who: "admin", Text: "The subject has no name that stays", Fix: "Have the IdP send a persistent NameID, or name the attribute that identifies the account."},
 	{Code: CodeSAMLAuthnContext, Error: "invalid_grant", Status: 400, Section: "SAML core §3.3.2.2.1", Who: "admin", Text: "The person did not sign in in the way that was asked for", Fix: "Check what the IdP does with RequestedAuthnContext, and the map of its classes."},
 	{Code: CodeSAMLAuthnStale, Error: "invalid_grant", Status: 400, Section: "SAML core §2.7.2", Who: "admin", Text: "The sign-in is older than was asked for, or its session is over", Fix: "The IdP must honour ForceAuthn."},
+	{Code: CodeSAMLReplayed, Error: "invalid_grant", Status: 400, Section: "SAML profiles §4.1.4.5", Who: "security", Text: "The SAML assertion was used before", Fix: "Every assertion is good once; get a fresh one from the IdP."},
 	{Code: CodeSAMLMetadata, Error: "invalid_request", Status: 400, Section: "SAML metadata §2.4.3", Who: "admin", Text: "The metadata describes no usable IdP", Fix: "Take the metadata of the IdP itself: one EntityDescriptor with IDPSSODescriptor, a signing certificate and a single sign-on service."},
 	{Code: CodeSAMLMetadataEndpoint, Error: "invalid_request", Status: 400, Section: "SAML metadata §2.2.2", Who: "admin", Text: "The metadata has an endpoint to which no browser is sent", Fix: "Every endpoint must be https, without user information or fragment."},
 	{Code: CodeCIMDOff, Error: "invalid_client", Status: 400, Section: "draft-ietf-oauth-client-id-metadata-document-03 §4", Who: "admin", Text: "No client ID metadata document is read for this tenant", Fix: "Register the client as an object with this client_id, or set registration.cimd of the tenant to the hosts that are trusted to name clients."},

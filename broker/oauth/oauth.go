@@ -8,9 +8,11 @@ package oauth
 
 // The grants that are served.
 const (
-	GrantTypeJWTBearer         = "urn:ietf:params:oauth:grant-type:jwt-bearer" // RFC 7523 §2.1
-	GrantTypeJWTDPoP           = "urn:ietf:params:oauth:grant-type:jwt-dpop"   // draft-parecki-oauth-jwt-dpop-grant
-	GrantTypeClientCredentials = "client_credentials"                          // RFC 6749 §4.4
+	GrantTypeJWTBearer         = "urn:ietf:params:oauth:grant-type:jwt-bearer"   // RFC 7523 §2.1
+	GrantTypeJWTDPoP           = "urn:ietf:params:oauth:grant-type:jwt-dpop"     // draft-parecki-oauth-jwt-dpop-grant
+	GrantTypeClientCredentials = "client_credentials"                            // RFC 6749 §4.4
+	GrantTypeSAML2Bearer       = "urn:ietf:params:oauth:grant-type:saml2-bearer" // RFC 7522 §2.1
+	GrantTypeDeviceCode        = "urn:ietf:params:oauth:grant-type:device_code"  // RFC 8628 §3.4
 )
 
 // GrantTypes lists the grants that are served, for grant_types_supported (RFC 8414 §2).

@@ -30,6 +30,9 @@ const (
 	TypeConsentGiven      Type = "consent.given" // a person let a client act for him
 	TypeConsentWithdrawn  Type = "consent.withdrawn"
 	TypeAuthorizeRefused  Type = "authorization.refused" // a browser's request, before policy was asked or by its person
+	TypeMetadataAccepted  Type = "idp.metadata_accepted" // of a SAML IdP: the first, or by an administrator
+	TypeMetadataPending   Type = "idp.metadata_pending"  // another certificate, or an endpoint that moved, waits
+	TypeMetadataChanged   Type = "idp.metadata_changed"  // what needs nobody's word: something was taken away
 	TypeStarted           Type = "process.started"
 	TypeStopped           Type = "process.stopped"
 )
@@ -42,7 +45,7 @@ func Types() []Type {
 		TypeObjectCreated, TypeObjectChanged, TypeObjectDeleted, TypeSecretCreated, TypeSecretRevoked,
 		TypeKeyPrepared, TypeKeyActivated, TypeKeyRetired, TypeKeyRevoked, TypeCheckpointKeyMade,
 		TypeAdminRefused, TypeAuditExported, TypeIdPTested, TypeCaptureArmed, TypeCaptureRecorded, TypeCaptureRead, TypeCaptureEnded,
-		TypeConsentGiven, TypeConsentWithdrawn, TypeAuthorizeRefused, TypeStarted, TypeStopped,
+		TypeConsentGiven, TypeConsentWithdrawn, TypeAuthorizeRefused, TypeMetadataAccepted, TypeMetadataPending, TypeMetadataChanged, TypeStarted, TypeStopped,
 	}
 }
 
@@ -54,7 +57,7 @@ func (t Type) Registered() bool {
 		TypeObjectCreated, TypeObjectChanged, TypeObjectDeleted, TypeSecretCreated, TypeSecretRevoked,
 		TypeKeyPrepared, TypeKeyActivated, TypeKeyRetired, TypeKeyRevoked, TypeCheckpointKeyMade,
 		TypeAdminRefused, TypeAuditExported, TypeIdPTested, TypeCaptureArmed, TypeCaptureRecorded, TypeCaptureRead, TypeCaptureEnded,
-		TypeConsentGiven, TypeConsentWithdrawn, TypeAuthorizeRefused, TypeStarted, TypeStopped:
+		TypeConsentGiven, TypeConsentWithdrawn, TypeAuthorizeRefused, TypeMetadataAccepted, TypeMetadataPending, TypeMetadataChanged, TypeStarted, TypeStopped:
 		return true
 	default:
 		return false

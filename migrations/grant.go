@@ -27,6 +27,7 @@ var rights = []struct{ table, may string }{
 	{"redemptions", "select, insert, delete"}, // a loser's others, and what has expired
 	{"decisions", "select, insert"},
 	{"issued_tokens", "select, insert"},
+	{"refresh_families", "select, insert, update (generation, rotated_at, idle_until, ended_at, ended_why)"}, // what is over goes through chancery_sweep_families
 	{"revocations", "select, insert, delete"},          // what has expired; a policy keeps the rest
 	{"idp_captures", "select, insert, update, delete"}, // of its tenant; what has ended goes through chancery_sweep_captures
 	{"service_provider_keys", "select, insert, update, delete"},
@@ -34,6 +35,9 @@ var rights = []struct{ table, may string }{
 	{"pending_requests", "select, insert, update, delete"}, // of its tenant; what has ended goes through chancery_sweep_requests
 	{"pushed_requests", "select, insert, delete"},
 	{"consents", "select, insert, update, delete"},
+	{"registered_clients", "select, insert, update, delete"},
+	{"registered_counts", "select, insert, update"},
+	{"registration_tokens", "select, insert, update, delete"},
 	{"audit_writers", "select, insert, update (%heads%)"},
 	{"audit_events", "select, insert"},
 	{"audit_checkpoints", "select, insert"},
@@ -41,7 +45,7 @@ var rights = []struct{ table, may string }{
 	{table, "select"},
 }
 
-var functions = []string{"chancery_prepare_partitions(bigint)", "chancery_drop_expired(text, bigint)", "chancery_sweep_captures()", "chancery_sweep_requests()"}
+var functions = []string{"chancery_prepare_partitions(bigint)", "chancery_drop_expired(text, bigint)", "chancery_sweep_captures()", "chancery_sweep_families()", "chancery_sweep_requests()"}
 
 // Grant gives the runtime role of a PostgreSQL database its rights, and takes
 // every other right on the schema's tables. It runs as the owner, after Up, as

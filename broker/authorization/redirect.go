@@ -100,7 +100,7 @@ func redirectProblem(uri string) string {
 	switch {
 	case u.Scheme == "https" || u.Scheme == "http":
 		return hostProblem(u, uri)
-	case !strings.Contains(u.Scheme, "."): // RFC 8252 §7.1; javascript: and data: among them
+	case !strings.Contains(u.Scheme, ".") && !oauth.IsApplication(uri): // RFC 8252 §7.1; javascript: and data: among them
 		return "https, http on loopback, or a private-use scheme with a dot"
 	case u.User != nil || u.Opaque == "" && u.Host == "" && u.Path == "":
 		return "a private-use URI with a place in it"

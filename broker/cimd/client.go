@@ -11,8 +11,7 @@ import (
 // object: its UID is a digest of its URL, its Name is the document's host.
 type Client struct {
 	*client.Client
-	Document     *Document
-	RedirectURIs []string
+	Document *Document
 	// Stale tells that the document could not be read again, and that its last
 	// good version counts meanwhile.
 	Stale bool
@@ -36,10 +35,11 @@ func (s *Source) client(d *Document, r Rules, stale bool) *Client {
 			Scopes:      slices.Clone(r.Scopes),
 			Resources:   slices.Clone(r.Resources),
 			RequireDPoP: d.requireDPoP,
+			// Nobody here vouches for it: consent is asked of each person.
+			RedirectURIs: d.RedirectURIs(), MustPush: d.requirePAR, Origin: client.OriginDocument, Host: d.url.host,
 		},
-		Document:     d,
-		RedirectURIs: d.RedirectURIs(),
-		Stale:        stale,
+		Document: d,
+		Stale:    stale,
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/chancery-dev/chancery/broker/client"
 	"github.com/chancery-dev/chancery/federation/jwks"
@@ -116,8 +117,23 @@ func (d *Document) seal() {
 	text := fmt.Sprintf("%q\n%q\n%q\n%q\n%q\n", d.url.raw, redirects, d.method, d.thumbprints, d.jwksURI)
 	digest := sha256.Sum256([]byte(text))
 	d.fingerprint = base64.RawURLEncoding.EncodeToString(digest[:])
-	digest = sha256.Sum256([]byte(d.url.raw))
-	d.uid = uidPrefix + hex.EncodeToString(digest[:16])
+	d.uid = UID(d.url.raw)
+}
+
+// UID is the uid of the client whose client_id is the URL of a document, whether there is one or not: what was given to it
+// can be ended without asking its host.
+func UID(clientID string) string {
+	digest := sha256.Sum256([]byte(clientID))
+	return uidPrefix + hex.EncodeToString(digest[:16])
+}
+
+// IsUID tells what UID could have made.
+func IsUID(s string) bool {
+	digits, ok := strings.CutPrefix(s, uidPrefix)
+	if !ok || len(digits) != 32 {
+		return false
+	}
+	return !strings.ContainsFunc(digits, func(r rune) bool { return (r < '0' || r > '9') && (r < 'a' || r > 'f') })
 }
 
 // uidPrefix begins the uid of a client that no object stands for: a digest of its

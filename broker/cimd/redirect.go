@@ -1,6 +1,10 @@
 package cimd
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/chancery-dev/chancery/broker/oauth"
+)
 
 // Bounds of redirect_uris.
 const (
@@ -30,6 +34,8 @@ func redirectProblem(uri string) string {
 		return webProblem(rest)
 	case scheme == "http":
 		return loopbackProblem(rest)
+	case oauth.IsApplication(uri):
+		return ""
 	case !strings.Contains(scheme, "."):
 		// RFC 8252 §7.1: a private-use scheme is a domain name in reverse, and has a
 		// dot; javascript, data, file and blob have none.

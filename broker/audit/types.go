@@ -33,6 +33,8 @@ const (
 	TypeMetadataAccepted  Type = "idp.metadata_accepted" // of a SAML IdP: the first, or by an administrator
 	TypeMetadataPending   Type = "idp.metadata_pending"  // another certificate, or an endpoint that moved, waits
 	TypeMetadataChanged   Type = "idp.metadata_changed"  // what needs nobody's word: something was taken away
+	TypeDeviceApproved    Type = "device.approved" // a person let a device's client act for him
+	TypeDeviceDenied      Type = "device.denied"
 	TypeStarted           Type = "process.started"
 	TypeStopped           Type = "process.stopped"
 )
@@ -45,7 +47,7 @@ func Types() []Type {
 		TypeObjectCreated, TypeObjectChanged, TypeObjectDeleted, TypeSecretCreated, TypeSecretRevoked,
 		TypeKeyPrepared, TypeKeyActivated, TypeKeyRetired, TypeKeyRevoked, TypeCheckpointKeyMade,
 		TypeAdminRefused, TypeAuditExported, TypeIdPTested, TypeCaptureArmed, TypeCaptureRecorded, TypeCaptureRead, TypeCaptureEnded,
-		TypeConsentGiven, TypeConsentWithdrawn, TypeAuthorizeRefused, TypeMetadataAccepted, TypeMetadataPending, TypeMetadataChanged, TypeStarted, TypeStopped,
+		TypeConsentGiven, TypeConsentWithdrawn, TypeAuthorizeRefused, TypeMetadataAccepted, TypeMetadataPending, TypeMetadataChanged, TypeDeviceApproved, TypeDeviceDenied, TypeStarted, TypeStopped,
 	}
 }
 
@@ -57,7 +59,7 @@ func (t Type) Registered() bool {
 		TypeObjectCreated, TypeObjectChanged, TypeObjectDeleted, TypeSecretCreated, TypeSecretRevoked,
 		TypeKeyPrepared, TypeKeyActivated, TypeKeyRetired, TypeKeyRevoked, TypeCheckpointKeyMade,
 		TypeAdminRefused, TypeAuditExported, TypeIdPTested, TypeCaptureArmed, TypeCaptureRecorded, TypeCaptureRead, TypeCaptureEnded,
-		TypeConsentGiven, TypeConsentWithdrawn, TypeAuthorizeRefused, TypeMetadataAccepted, TypeMetadataPending, TypeMetadataChanged, TypeStarted, TypeStopped:
+		TypeConsentGiven, TypeConsentWithdrawn, TypeAuthorizeRefused, TypeMetadataAccepted, TypeMetadataPending, TypeMetadataChanged, TypeDeviceApproved, TypeDeviceDenied, TypeStarted, TypeStopped:
 		return true
 	default:
 		return false

@@ -33,7 +33,7 @@ const (
 	TypeMetadataAccepted  Type = "idp.metadata_accepted" // of a SAML IdP: the first, or by an administrator
 	TypeMetadataPending   Type = "idp.metadata_pending"  // another certificate, or an endpoint that moved, waits
 	TypeMetadataChanged   Type = "idp.metadata_changed"  // what needs nobody's word: something was taken away
-	TypeDeviceApproved    Type = "device.approved" // a person let a device's client act for him
+	TypeDeviceApproved    Type = "device.approved"       // a person let a device's client act for him
 	TypeDeviceDenied      Type = "device.denied"
 	TypeStarted           Type = "process.started"
 	TypeStopped           Type = "process.stopped"

@@ -138,6 +138,18 @@ const (
 	CodeCodeVerifierMalformed           Code = "code_verifier_malformed"           // The code verifier cannot be one
 	CodeCodeVerifierMismatch            Code = "code_verifier_mismatch"            // The code verifier does not belong to the challenge
 	CodeCodeKeyMismatch                 Code = "code_key_mismatch"                 // The authorization code is bound to another key
+	CodeCodeRedirectRemoved             Code = "code_redirect_removed"             // The redirect URI to which the code was sent is the client's no longer
+	CodeResourceOutsideGrant            Code = "resource_outside_grant"            // The requested resource is not among those that were granted
+	CodeSessionEnded                    Code = "session_ended"                     // The person's session has ended, and with it what was granted within it
+	CodeSignInIdPDisabled               Code = "sign_in_idp_disabled"              // The IdP at which the person signed in is disabled or gone
+	CodeUserInactive                    Code = "user_inactive"                     // The person is disabled or gone
+	CodeRefreshTokenInvalid             Code = "refresh_token_invalid"             // The refresh token is not valid for this client
+	CodeRefreshClientMismatch           Code = "refresh_client_mismatch"           // The refresh token was given to another client
+	CodeRefreshKeyMismatch              Code = "refresh_key_mismatch"              // The refresh token is bound to another key
+	CodeRefreshTokenExpired             Code = "refresh_token_expired"             // The refresh token has expired
+	CodeRefreshTokenEnded               Code = "refresh_token_ended"               // What was granted with this refresh token has ended
+	CodeRefreshTokenReused              Code = "refresh_token_reused"              // The refresh token was used before, and everything that came of its grant is revoked
+	CodeScopeOutsideGrant               Code = "scope_outside_grant"               // A refresh cannot have more scopes than were granted
 	CodeSignInStateMismatch             Code = "sign_in_state_mismatch"            // The answer of the IdP belongs to no sign-in that this browser began
 	CodeSignInExpired                   Code = "sign_in_expired"                   // The sign-in took longer than ten minutes, or the IdP's entry changed meanwhile
 	CodeIdPMixUp                        Code = "idp_mix_up"                        // The answer comes from another IdP than the one that the person was sent to
@@ -396,6 +408,18 @@ var rows = []Row{
 	{Code: CodeCodeVerifierMalformed, Error: "invalid_request", Status: 400, Section: "RFC 7636 §4.1", Who: "developer", Text: "The code verifier cannot be one", Fix: "Send 43 to 128 letters, digits and the characters - . _ ~"},
 	{Code: CodeCodeVerifierMismatch, Error: "invalid_grant", Status: 400, Section: "RFC 7636 §4.6", Who: "developer", Text: "The code verifier does not belong to the challenge", Fix: "Keep the verifier of each authorization request with its state."},
 	{Code: CodeCodeKeyMismatch, Error: "invalid_grant", Status: 400, Section: "RFC 9449 §10", Who: "developer", Text: "The authorization code is bound to another key", Fix: "Prove the key that dpop_jkt named."},
+	{Code: CodeCodeRedirectRemoved, Error: "invalid_grant", Status: 400, Section: "RFC 6749 §4.1.3", Who: "admin", Text: "The redirect URI to which the code was sent is the client's no longer", Fix: "Add it to the client's redirect_uris again, or have the person sign in with one that is there."},
+	{Code: CodeResourceOutsideGrant, Error: "invalid_target", Status: 400, Section: "RFC 8707 §2.2", Who: "developer", Text: "The requested resource is not among those that were granted", Fix: "Request a resource of the authorization request; for another one the person is asked again."},
+	{Code: CodeSessionEnded, Error: "invalid_grant", Status: 400, Section: "docs/grants.md", Who: "developer", Text: "The person's session has ended, and with it what was granted within it", Fix: "Have the person sign in again; ask for offline_access where access is to outlive the session."},
+	{Code: CodeSignInIdPDisabled, Error: "invalid_grant", Status: 400, Section: "docs/grants.md", Who: "admin", Text: "The IdP at which the person signed in is disabled or gone", Fix: "Enable the IdP, or have the person sign in through another one."},
+	{Code: CodeUserInactive, Error: "invalid_grant", Status: 400, Section: "docs/grants.md", Who: "admin", Text: "The person is disabled or gone", Fix: "Set the User's status to active if the person is to come back.", Face: CodeSessionEnded},
+	{Code: CodeRefreshTokenInvalid, Error: "invalid_grant", Status: 400, Section: "RFC 6749 §5.2", Who: "developer", Text: "The refresh token is not valid for this client", Fix: "Send the newest refresh token, as it was given to this client; explain tells the reason."},
+	{Code: CodeRefreshClientMismatch, Error: "invalid_grant", Status: 400, Section: "RFC 6749 §6", Who: "security", Text: "The refresh token was given to another client", Fix: "If no client mixed up its own tokens, somebody presents what is not his.", Face: CodeRefreshTokenInvalid},
+	{Code: CodeRefreshKeyMismatch, Error: "invalid_grant", Status: 400, Section: "RFC 9449 §5", Who: "developer", Text: "The refresh token is bound to another key", Fix: "Prove the key with which the first access token of this grant was asked for."},
+	{Code: CodeRefreshTokenExpired, Error: "invalid_grant", Status: 400, Section: "RFC 6749 §5.2", Who: "developer", Text: "The refresh token has expired", Fix: "Have the person sign in again; refresh.idle and refresh.absolute say how long one lives."},
+	{Code: CodeRefreshTokenEnded, Error: "invalid_grant", Status: 400, Section: "OAuth 2.1 §4.3", Who: "developer", Text: "What was granted with this refresh token has ended", Fix: "Have the person sign in again; explain tells what ended it."},
+	{Code: CodeRefreshTokenReused, Error: "invalid_grant", Status: 400, Section: "OAuth 2.1 §4.3.1, RFC 9700 §4.14.2", Who: "security", Text: "The refresh token was used before, and everything that came of its grant is revoked", Fix: "Keep the newest refresh token only, and refresh in one place at a time: if that was not the client itself, somebody else holds its tokens."},
+	{Code: CodeScopeOutsideGrant, Error: "invalid_scope", Status: 400, Section: "RFC 6749 §6", Who: "developer", Text: "A refresh cannot have more scopes than were granted", Fix: "Leave scope out, or name fewer; for more, send the person to the authorization endpoint with all that is needed."},
 	{Code: CodeSignInStateMismatch, Error: "invalid_request", Status: 400, Section: "OIDC Core §3.1.2.7, RFC 6749 §10.12", Who: "developer", Text: "The answer of the IdP belongs to no sign-in that this browser began", Fix: "Start again from the application. A link to the middle of a sign-in cannot be kept, and the browser must keep cookies."},
 	{Code: CodeSignInExpired, Error: "invalid_request", Status: 400, Section: "docs/sign-in.md", Who: "developer", Text: "The sign-in took longer than ten minutes, or the IdP's entry changed meanwhile", Fix: "Start again from the application."},
 	{Code: CodeIdPMixUp, Error: "invalid_request", Status: 400, Section: "RFC 9207 §2.4, RFC 9700 §4.4", Who: "admin", Text: "The answer comes from another IdP than the one that the person was sent to", Fix: "Give each IdP the callback URL of its own entry, and no other."},

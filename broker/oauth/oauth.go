@@ -11,6 +11,8 @@ const (
 	GrantTypeJWTBearer         = "urn:ietf:params:oauth:grant-type:jwt-bearer"   // RFC 7523 §2.1
 	GrantTypeJWTDPoP           = "urn:ietf:params:oauth:grant-type:jwt-dpop"     // draft-parecki-oauth-jwt-dpop-grant
 	GrantTypeClientCredentials = "client_credentials"                            // RFC 6749 §4.4
+	GrantTypeAuthorizationCode = "authorization_code"                            // RFC 6749 §4.1.3
+	GrantTypeRefreshToken      = "refresh_token"                                 // RFC 6749 §6
 	GrantTypeSAML2Bearer       = "urn:ietf:params:oauth:grant-type:saml2-bearer" // RFC 7522 §2.1
 	GrantTypeDeviceCode        = "urn:ietf:params:oauth:grant-type:device_code"  // RFC 8628 §3.4
 )

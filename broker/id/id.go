@@ -30,6 +30,11 @@ const (
 	Token            Kind = "tok"
 	Writer           Kind = "wri"
 	Capture          Kind = "cap"
+	Family           Kind = "fam"
+	// DynamicClient is the client_id, and the uid, of a client that registered itself.
+	DynamicClient Kind = "dyn"
+	// InitialToken is an initial access token's name; it lets nobody in.
+	InitialToken Kind = "ini"
 )
 
 // New returns a fresh id of the kind at the given time.
@@ -54,3 +59,19 @@ func Time(kind Kind, s string) (time.Time, bool) {
 	}
 	return ulid.Time(u.Time()), true
 }
+
+// Size is that of an id without its prefix, as bytes.
+const Size = len(ulid.ULID{})
+
+// Bytes is an id without its prefix; false if it is no id of the kind.
+func Bytes(kind Kind, s string) ([Size]byte, bool) {
+	rest, ok := strings.CutPrefix(s, string(kind)+"_")
+	if !ok {
+		return [Size]byte{}, false
+	}
+	u, err := ulid.ParseStrict(rest)
+	return u, err == nil && u.String() == rest // lower case reads the same, and is another id
+}
+
+// Of is the id of a kind that Bytes reads so.
+func Of(kind Kind, b [Size]byte) string { return string(kind) + "_" + ulid.ULID(b).String() }

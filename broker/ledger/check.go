@@ -32,6 +32,9 @@ func (e Entry) check() error {
 		if r.Tenant != e.Tenant || r.Space == "" || r.Key == [32]byte{} || r.ExpiresAt.IsZero() {
 			return fmt.Errorf("%w: a redemption without tenant, space, key or expiry", ErrUnfit)
 		}
+		if err := checkTexts([]string{r.Origin}); err != nil {
+			return err
+		}
 	}
 	pictured := false
 	for _, p := range e.Pictures {
@@ -48,6 +51,9 @@ func (e Entry) check() error {
 			return err
 		}
 	}
+	if err := e.checkFamily(); err != nil {
+		return err
+	}
 	t := e.Token
 	if t == nil {
 		return nil
@@ -61,7 +67,7 @@ func (e Entry) check() error {
 	}
 	texts := []string{
 		t.ID, t.KeyID, t.GrantType, t.ClientUID, t.Subject, t.IdPUID, t.ResourceID, t.Audience, t.Scope,
-		t.Thumbprint, t.DecisionID, t.Trace,
+		t.Thumbprint, t.DecisionID, t.Trace, t.Origin,
 	}
 	for _, text := range texts {
 		if len(text) > maxToken {

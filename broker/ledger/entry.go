@@ -34,6 +34,9 @@ type Redemption struct {
 	Always bool
 	// Code of the catalogue if the thing was used before.
 	Code string
+	// Origin, where it is set, names what came of the first use: a second one ends it, in the transaction that records the
+	// conflict (RFC 6749 §4.1.2).
+	Origin string
 }
 
 // Picture is the version of a tenant on which an entry was decided.
@@ -74,6 +77,7 @@ type IssuedToken struct {
 	Thumbprint string // of the key it is bound to
 	DecisionID string
 	Trace      string
+	Origin     string // what it came of, where that can end it; else ""
 	// Version of its tenant at the commit, so that what is revoked at a version is revoked whatever clocks say.
 	// The ledger sets it.
 	Version int64
@@ -86,6 +90,9 @@ type Entry struct {
 	Redemptions []Redemption
 	Decision    *Decision
 	Token       *IssuedToken
+	Family      *Family   // begins
+	Rotation    *Rotation // of a family that there is
+	Ending      *Ending
 	Event       audit.Event
 	// Conflict makes the event that is recorded instead when a redemption was lost.
 	Conflict func(lost Redemption) audit.Event
@@ -101,6 +108,8 @@ func (c *Conflict) Error() string { return "already redeemed: " + string(c.Lost.
 var (
 	// ErrStale: the entry was decided on an older picture of its tenant; decide again.
 	ErrStale = errors.New("decided on an older picture of the tenant")
+	// ErrMoved: the family was rotated or has ended meanwhile; look at it and decide again.
+	ErrMoved = errors.New("the family of refresh tokens has moved")
 	// ErrUnavailable: nothing was recorded, nothing may be issued.
 	ErrUnavailable = errors.New("the ledger cannot be written")
 )

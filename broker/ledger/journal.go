@@ -48,8 +48,9 @@ type Claim struct {
 // Batch is what the writer commits at once.
 type Batch struct {
 	Head     audit.Head
-	Pictures []Picture // distinct, sorted by tenant
-	Claims   []Claim   // one for each key, sorted
+	Pictures []Picture     // distinct, sorted by tenant
+	Claims   []Claim       // one for each key, sorted
+	Families []FamilyClaim // one for each family that moves, or must stand still, sorted
 	// Settle says what follows from a standing. It may be called again with another one; the last
 	// call counts.
 	Settle func(Standing) Page
@@ -60,6 +61,7 @@ type Standing struct {
 	Now      time.Time            // the database's clock
 	Versions map[tenant.UID]int64 // of the tenants in the batch; absent if there is no such tenant
 	Fresh    []bool               // for each claim: the row was not there before
+	Families []FamilyStanding     // for each of the batch's, which are held until the transaction ends
 }
 
 // Page is what a batch writes after its claims.
@@ -69,5 +71,8 @@ type Page struct {
 	Rows      []audit.Row
 	Decisions []*Decision
 	Tokens    []*IssuedToken
+	Families  []*Family
+	Moved     []Moved
+	Ended     []Ended // after all the others
 	From, To  audit.Head
 }

@@ -25,8 +25,9 @@ func Revocation(t tenant.UID, jti string, expires time.Time) (Redemption, bool) 
 	return Redemption{Tenant: t, Space: SpaceRevokedToken, Key: key, ExpiresAt: expires}, ok
 }
 
-// versioned notes on a token which version of its tenant it was decided on: the
-// one that the commit compares. The caller's own token stays as it is.
+// versioned notes on a token, and on a family that begins with it, which version
+// of its tenant it was decided on: the one that the commit compares. The caller's
+// own stay as they are.
 func (e Entry) versioned() Entry {
 	if e.Token == nil {
 		return e
@@ -38,5 +39,10 @@ func (e Entry) versioned() Entry {
 		}
 	}
 	e.Token = &t
+	if e.Family != nil {
+		f := *e.Family
+		f.Version = t.Version
+		e.Family = &f
+	}
 	return e
 }

@@ -25,6 +25,9 @@ type sheet struct {
 	first   []int   // for each claim: the waiter in whose name it is tried
 	wants   [][]int // for each waiter and redemption: its claim
 	answers []answer
+
+	families []FamilyClaim
+	family   []int // for each waiter: its family; nil if no waiter has one
 }
 
 // newSheet gives each key one claim, in the order that all replicas share, so
@@ -52,6 +55,7 @@ func newSheet(waiters []*waiter) *sheet {
 		}
 		s.wants[a.waiter][a.redemption] = len(s.claims) - 1
 	}
+	s.newFamilies()
 	return s
 }
 
@@ -96,9 +100,14 @@ func (s *sheet) settle(from audit.Head, standing Standing) Page {
 		owner[i] = free
 	}
 	records := make([]audit.Record, 0, len(s.waiters))
+	var lines lines
 	for i, w := range s.waiters {
 		if err := w.standing(standing); err != nil {
 			s.answers[i] = answer{err: err}
+			continue
+		}
+		if !lines.stands(s, i, standing) {
+			s.answers[i] = answer{err: ErrMoved}
 			continue
 		}
 		var lost *Redemption
@@ -120,6 +129,9 @@ func (s *sheet) settle(from audit.Head, standing Standing) Page {
 			if d := w.entry.Decision; d != nil && record.Event.Decision == d.ID {
 				page.Decisions = append(page.Decisions, d) // the event leads to it
 			}
+			if lost.Origin != "" {
+				lines.end(&w.entry, Ending{Origin: lost.Origin, Why: EndedByReuse}, &page)
+			}
 			s.answers[i] = answer{err: &Conflict{Lost: *lost}}
 			continue
 		}
@@ -130,6 +142,7 @@ func (s *sheet) settle(from audit.Head, standing Standing) Page {
 		if w.entry.Token != nil {
 			page.Tokens = append(page.Tokens, w.entry.Token)
 		}
+		lines.begin(s, i, &page)
 		s.answers[i] = answer{}
 	}
 	for c, claim := range s.claims {

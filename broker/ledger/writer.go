@@ -137,7 +137,7 @@ func (l *Ledger) attempt(ctx context.Context, batch []*waiter) ([]answer, error)
 	return tried.until(ctx, l, func() (audit.Head, []answer, error) {
 		from, to := l.page.head, audit.Head{}
 		err := l.config.Journal.Write(ctx, Batch{
-			Head: from, Pictures: pictures, Claims: s.claims,
+			Head: from, Pictures: pictures, Claims: s.claims, Families: s.families,
 			Settle: func(standing Standing) Page {
 				page := s.settle(from, standing)
 				to = page.To

@@ -12,8 +12,8 @@ import (
 	"github.com/chancery-dev/chancery/broker/tenant"
 )
 
-// Nearly every batch is clear: all its pictures are the newest and nothing in it
-// was redeemed before. Such a batch takes one round trip. What it is assumed to
+// Nearly every batch is clear: all its pictures are the newest, nothing in it
+// was redeemed before, and its families are where they were seen. Such a batch takes one round trip. What it is assumed to
 // find is checked by the database within the transaction, and a division by zero
 // ends the transaction where it is not so; the batch then takes two trips, on
 // which the truth is read.
@@ -48,6 +48,9 @@ func assume(b ledger.Batch) (ledger.Standing, bool) {
 		}
 		standing.Versions[p.Tenant] = p.Version
 	}
+	for _, f := range b.Families {
+		standing.Families = append(standing.Families, ledger.FamilyStanding{Alive: true, Generation: f.From})
+	}
 	// The clock is the database's to compare: by a zero time no redemption is too old.
 	return standing, true
 }
@@ -73,6 +76,10 @@ func writeClear(ctx context.Context, conn *pgxpool.Conn, b ledger.Batch, page le
 	guard := batch.Queue(guardStandingPostgres, tenants, versions, (ledger.Margin / 2).Microseconds(), oldest)
 	if len(b.Claims) > 0 {
 		guard = batch.Queue(guardClaimsPostgres, append(claimColumns(b.Claims), len(b.Claims))...)
+	}
+	if len(b.Families) > 0 {
+		batch.Queue(nameTenantsPostgres, tenantNames(tenants))
+		guard = batch.Queue(guardFamiliesPostgres, append(familyColumns(b.Families), len(b.Families))...)
 	}
 	guard.Exec(cleared)
 	err := finish(ctx, conn, batch, page)

@@ -28,9 +28,9 @@ $8::text[], $9::bytea[], $10::text[], $11::text[])`
 
 	insertTokensPostgres = `insert into issued_tokens
 (tenant_uid, jti, issued_at, expires_at, kid, grant_type, client_uid, subject, idp_uid, resource_uid, audience, scope,
-jkt, decision_id, trace, version)
+jkt, decision_id, trace, version, origin)
 select * from unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[],
-$9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::bigint[])`
+$9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::bigint[], $17::text[])`
 
 	// The division fails, and the transaction with it, if the head is not where the batch began or is sealed.
 	moveHeadPostgres = `with moved as (update audit_writers set seq = $2, link = $3, seen_at = ` + clockPostgres + `
@@ -90,8 +90,12 @@ func tokenColumns(tokens []*ledger.IssuedToken) []any {
 		columns[i] = make([]string, n)
 	}
 	issued, expires, versions := make([]int64, n), make([]int64, n), make([]int64, n)
+	origins := make([]*string, n)
 	for i, t := range tokens {
 		issued[i], expires[i], versions[i] = t.IssuedAt.UnixMicro(), t.ExpiresAt.UnixMicro(), t.Version
+		if t.Origin != "" {
+			origins[i] = &t.Origin
+		}
 		for c, text := range []string{
 			t.Tenant.String(), t.ID, t.KeyID, t.GrantType, t.ClientUID, t.Subject, t.IdPUID, t.ResourceID,
 			t.Audience, t.Scope, t.Thumbprint, t.DecisionID, t.Trace,
@@ -103,5 +107,5 @@ func tokenColumns(tokens []*ledger.IssuedToken) []any {
 	for _, c := range columns[2:] {
 		args = append(args, c)
 	}
-	return append(args, versions)
+	return append(args, versions, origins)
 }

@@ -125,6 +125,13 @@ func claim(ctx context.Context, conn *pgxpool.Conn, b ledger.Batch) (ledger.Stan
 			return readFresh(rows, b.Claims, standing.Fresh)
 		})
 	}
+	if len(b.Families) > 0 {
+		standing.Families = make([]ledger.FamilyStanding, len(b.Families))
+		batch.Queue(nameTenantsPostgres, tenantNames(tenants))
+		batch.Queue(holdFamiliesPostgres, familyColumns(b.Families)[:2]...).Query(func(rows pgx.Rows) error {
+			return readFamilies(rows, standing.Families)
+		})
+	}
 	// Nothing was committed yet, so a lost connection is no riddle.
 	return standing, classify(conn.SendBatch(ctx, batch).Close(), false)
 }
@@ -211,6 +218,9 @@ func queuePage(batch *pgx.Batch, p ledger.Page) error {
 	}
 	if len(p.Tokens) > 0 {
 		batch.Queue(insertTokensPostgres, tokenColumns(p.Tokens)...)
+	}
+	if err := queueFamilies(batch, p); err != nil {
+		return err
 	}
 	batch.Queue(moveHeadPostgres, p.From.Writer, p.To.Seq, p.To.Link[:], p.From.Seq, p.From.Link[:])
 	return nil

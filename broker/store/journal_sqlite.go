@@ -94,7 +94,12 @@ func claimSQLite(ctx context.Context, tx *sql.Tx, b ledger.Batch) (ledger.Standi
 		}
 		standing.Versions[p.Tenant] = version
 	}
-	return standing, insertClaims(ctx, tx, b.Claims, standing.Fresh)
+	if err := insertClaims(ctx, tx, b.Claims, standing.Fresh); err != nil {
+		return standing, err
+	}
+	var err error
+	standing.Families, err = familiesSQLite(ctx, tx, b.Families)
+	return standing, err
 }
 
 // insertClaims tells which claims were not there before; fresh may be nil.
@@ -163,13 +168,17 @@ func writePage(ctx context.Context, tx *sql.Tx, p ledger.Page) error {
 	}
 	if err := insertRows(ctx, tx, "issued_tokens",
 		"tenant_uid, jti, issued_at, expires_at, kid, grant_type, client_uid, subject, idp_uid, resource_uid, audience, scope, "+
-			"jkt, decision_id, trace, version", len(p.Tokens), func(i int) ([]any, error) {
+			"jkt, decision_id, trace, version, origin", len(p.Tokens), func(i int) ([]any, error) {
 			t := p.Tokens[i]
 			return []any{
 				t.Tenant.String(), t.ID, t.IssuedAt.UnixMicro(), t.ExpiresAt.UnixMicro(), t.KeyID, t.GrantType, t.ClientUID,
 				t.Subject, t.IdPUID, t.ResourceID, t.Audience, t.Scope, t.Thumbprint, t.DecisionID, t.Trace, t.Version,
+				sql.NullString{String: t.Origin, Valid: t.Origin != ""},
 			}, nil
 		}); err != nil {
+		return err
+	}
+	if err := writeFamilies(ctx, tx, p); err != nil {
 		return err
 	}
 	moved, err := tx.ExecContext(ctx, "update audit_writers set seq = ?, link = ?, seen_at = "+clockSQLite+

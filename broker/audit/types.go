@@ -29,11 +29,15 @@ const (
 	TypeCaptureEnded      Type = "capture.ended" // before anything was read
 	TypeConsentGiven      Type = "consent.given" // a person let a client act for him
 	TypeConsentWithdrawn  Type = "consent.withdrawn"
-	TypeAuthorizeRefused  Type = "authorization.refused" // a browser's request, before policy was asked or by its person
-	TypeMetadataAccepted  Type = "idp.metadata_accepted" // of a SAML IdP: the first, or by an administrator
-	TypeMetadataPending   Type = "idp.metadata_pending"  // another certificate, or an endpoint that moved, waits
-	TypeMetadataChanged   Type = "idp.metadata_changed"  // what needs nobody's word: something was taken away
-	TypeDeviceApproved    Type = "device.approved"       // a person let a device's client act for him
+	TypeAuthorizeRefused  Type = "authorization.refused"    // a browser's request, by policy, before it was asked, or by its person
+	TypeConsidered        Type = "authorization.considered" // policy allows a browser's request, before its person is asked
+	TypeCodeIssued        Type = "code.issued"              // an authorization code
+	TypeFamilyEnded       Type = "refresh_family.ended"     // refresh tokens, and what came with them
+	TypeFamiliesEnded     Type = "refresh_families.ended"   // several, of a session or a person's grants
+	TypeMetadataAccepted  Type = "idp.metadata_accepted"    // of a SAML IdP: the first, or by an administrator
+	TypeMetadataPending   Type = "idp.metadata_pending"     // another certificate, or an endpoint that moved, waits
+	TypeMetadataChanged   Type = "idp.metadata_changed"     // what needs nobody's word: something was taken away
+	TypeDeviceApproved    Type = "device.approved"          // a person let a device's client act for him
 	TypeDeviceDenied      Type = "device.denied"
 	TypeStarted           Type = "process.started"
 	TypeStopped           Type = "process.stopped"
@@ -47,7 +51,7 @@ func Types() []Type {
 		TypeObjectCreated, TypeObjectChanged, TypeObjectDeleted, TypeSecretCreated, TypeSecretRevoked,
 		TypeKeyPrepared, TypeKeyActivated, TypeKeyRetired, TypeKeyRevoked, TypeCheckpointKeyMade,
 		TypeAdminRefused, TypeAuditExported, TypeIdPTested, TypeCaptureArmed, TypeCaptureRecorded, TypeCaptureRead, TypeCaptureEnded,
-		TypeConsentGiven, TypeConsentWithdrawn, TypeAuthorizeRefused, TypeMetadataAccepted, TypeMetadataPending, TypeMetadataChanged, TypeDeviceApproved, TypeDeviceDenied, TypeStarted, TypeStopped,
+		TypeConsentGiven, TypeConsentWithdrawn, TypeAuthorizeRefused, TypeConsidered, TypeCodeIssued, TypeFamilyEnded, TypeFamiliesEnded, TypeMetadataAccepted, TypeMetadataPending, TypeMetadataChanged, TypeDeviceApproved, TypeDeviceDenied, TypeStarted, TypeStopped,
 	}
 }
 
@@ -59,7 +63,7 @@ func (t Type) Registered() bool {
 		TypeObjectCreated, TypeObjectChanged, TypeObjectDeleted, TypeSecretCreated, TypeSecretRevoked,
 		TypeKeyPrepared, TypeKeyActivated, TypeKeyRetired, TypeKeyRevoked, TypeCheckpointKeyMade,
 		TypeAdminRefused, TypeAuditExported, TypeIdPTested, TypeCaptureArmed, TypeCaptureRecorded, TypeCaptureRead, TypeCaptureEnded,
-		TypeConsentGiven, TypeConsentWithdrawn, TypeAuthorizeRefused, TypeMetadataAccepted, TypeMetadataPending, TypeMetadataChanged, TypeDeviceApproved, TypeDeviceDenied, TypeStarted, TypeStopped:
+		TypeConsentGiven, TypeConsentWithdrawn, TypeAuthorizeRefused, TypeConsidered, TypeCodeIssued, TypeFamilyEnded, TypeFamiliesEnded, TypeMetadataAccepted, TypeMetadataPending, TypeMetadataChanged, TypeDeviceApproved, TypeDeviceDenied, TypeStarted, TypeStopped:
 		return true
 	default:
 		return false

@@ -184,6 +184,8 @@ func (g *Grants) flowOf(grantType string) (flow, error) {
 		return flow{run: g.jwtBearer, nameless: true}, nil
 	case oauth.GrantTypeJWTDPoP:
 		return flow{run: g.jwtDPoP, nameless: true}, nil
+	case oauth.GrantTypeSAML2Bearer:
+		return flow{run: g.samlBearer}, nil
 	case oauth.GrantTypeClientCredentials:
 		return flow{run: g.clientCredentials}, nil
 	default:

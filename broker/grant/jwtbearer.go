@@ -145,8 +145,12 @@ func (g *Grants) settleSubject(ctx context.Context, c *call) error {
 	if c.workload != nil {
 		return c.subjectIsClient()
 	}
-	v := c.assertion
-	resolution, err := federation.Resolve(ctx, g.Directories.Directory(c.Tenant), v.Provider(), v.Identifiers())
+	return g.settlePerson(ctx, c, c.assertion.Provider(), c.assertion.Identifiers())
+}
+
+// settlePerson finds the one active user of whom an IdP speaks.
+func (g *Grants) settlePerson(ctx context.Context, c *call, idp *federation.IdentityProvider, ids federation.Identifiers) error {
+	resolution, err := federation.Resolve(ctx, g.Directories.Directory(c.Tenant), idp, ids)
 	if err != nil {
 		return c.unresolved(err)
 	}

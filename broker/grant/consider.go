@@ -27,3 +27,11 @@ type ConsideredResource struct {
 	Resource *snapshot.Resource
 	Scopes   []string
 }
+
+// CodeOrder asks for a code, after the person let the client have what was considered.
+type CodeOrder struct {
+	Consideration
+	Considered Considered
+	Identity   []string // openid and what goes with it; empty: no ID token is asked for
+	Offline    bool     // access that outlives the session was agreed to
+}

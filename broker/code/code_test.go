@@ -34,7 +34,7 @@ var (
 func grant() code.Grant {
 	return code.Grant{
 		ClientUID: "cli_1", RedirectURI: redirect, RedirectNamed: true, Challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", Thumbprint: jkt,
-		Resources: []code.Resource{{UID: "res_1", URI: "https://mcp.acme.com/notes"}}, Scopes: []string{"notes:read"}, Identity: []string{"openid"}, Offline: true,
+		Resources: []code.Resource{{UID: "res_1", URI: "https://mcp.acme.com/notes", Scopes: []string{"notes:read"}}}, Identity: []string{"openid"}, Offline: true,
 		Nonce: "n1", UserUID: "usr_1", IdPUID: "idp_1", Session: session, AuthTime: now.Add(-time.Minute), ACR: "phr", AMR: []string{"hwk"}, DecisionID: "dec_1",
 	}
 }
@@ -242,14 +242,13 @@ func TestIssueRefuses(t *testing.T) {
 		"no S256 challenge":     func(g *code.Grant) { g.Challenge = "plain" },
 		"no thumbprint":         func(g *code.Grant) { g.Thumbprint = "x" },
 		"no resource":           func(g *code.Grant) { g.Resources = nil },
-		"a resource without id": func(g *code.Grant) { g.Resources = []code.Resource{{URI: "https://a"}} },
-		"a resource nowhere":    func(g *code.Grant) { g.Resources = []code.Resource{{UID: "res_1"}} },
-		"no scope":              func(g *code.Grant) { g.Scopes = nil },
-		"an empty scope":        func(g *code.Grant) { g.Scopes = []string{""} },
+		"a resource without id": func(g *code.Grant) { g.Resources[0].UID = "" },
+		"a resource nowhere":    func(g *code.Grant) { g.Resources[0].URI = "" },
+		"no scope":              func(g *code.Grant) { g.Resources[0].Scopes = nil },
+		"an empty scope":        func(g *code.Grant) { g.Resources[0].Scopes = []string{""} },
 		"no user":               func(g *code.Grant) { g.UserUID = "" },
 		"no IdP":                func(g *code.Grant) { g.IdPUID = "" },
 		"no session":            func(g *code.Grant) { g.Session = code.Digest{} },
-		"no auth_time":          func(g *code.Grant) { g.AuthTime = time.Time{} },
 		"auth_time to come":     func(g *code.Grant) { g.AuthTime = now.Add(time.Second) },
 		"too large":             func(g *code.Grant) { g.Nonce = strings.Repeat("n", 6<<10) },
 	} {
@@ -261,13 +260,30 @@ func TestIssueRefuses(t *testing.T) {
 	}
 }
 
+// What an IdP does not say stays unsaid: no auth_time is no time, and not the epoch.
+func TestAuthTimeUnknown(t *testing.T) {
+	g := grant()
+	g.AuthTime = time.Time{}
+	b := newBench(t, fixed{key(1)})
+	opened, err := b.codes.Open(b.issue(t, g))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at := opened.Grant().AuthTime; !at.IsZero() {
+		t.Errorf("auth_time %s", at)
+	}
+	if r := opened.Redemption(); r.Origin == "" || r.Origin != opened.ID() {
+		t.Errorf("a second use would end %q", r.Origin)
+	}
+}
+
 // The largest request that is parsed still fits: eight resources, a kilobyte of scopes, the largest nonce and redirect URI.
 func TestLargest(t *testing.T) {
 	g := grant()
 	g.RedirectURI = "https://app.example/" + strings.Repeat("c", 1004)
-	g.Nonce, g.Scopes, g.Resources = strings.Repeat("n", 512), strings.Fields(strings.Repeat("seven:x ", 128)), nil
+	g.Nonce, g.Resources = strings.Repeat("n", 512), nil
 	for i := range 8 {
-		g.Resources = append(g.Resources, code.Resource{UID: fmt.Sprintf("res_01KABCDEFGHJKMNPQRSTVWXYZ%d", i), URI: "https://mcp.acme.com/" + strings.Repeat("p", 60)})
+		g.Resources = append(g.Resources, code.Resource{UID: fmt.Sprintf("res_01KABCDEFGHJKMNPQRSTVWXYZ%d", i), URI: "https://mcp.acme.com/" + strings.Repeat("p", 60), Scopes: strings.Fields(strings.Repeat("seven:x ", 16))})
 	}
 	b := newBench(t, fixed{key(1)})
 	p := b.issue(t, g)

@@ -18,24 +18,29 @@ type Grant struct {
 	Challenge     string     `json:"challenge"`                // PKCE, S256
 	Thumbprint    string     `json:"jkt,omitempty"`            // of the key to which the code is bound (RFC 9449 §10)
 	Resources     []Resource `json:"resources"`
-	Scopes        []string   `json:"scopes"`             // the resources' scopes that were granted
 	Identity      []string   `json:"identity,omitempty"` // openid and what goes with it
 	Offline       bool       `json:"offline,omitempty"`
 	Nonce         string     `json:"nonce,omitempty"`
 	UserUID       string     `json:"user"`
 	IdPUID        string     `json:"idp"`
 	Session       Digest     `json:"session"` // the digest under which the session rests
-	AuthTime      time.Time  `json:"auth_time"`
+	AuthTime      time.Time  `json:"auth_time,omitzero"` // zero: the IdP does not say
 	ACR           string     `json:"acr,omitempty"`
 	AMR           []string   `json:"amr,omitempty"`
 	DecisionID    string     `json:"decision,omitempty"`
 }
 
-// Resource is one that tokens may be for. What was made again under its URI has
-// another uid, and is another one.
+// Resource is one that tokens may be for, with those of its scopes that were
+// granted. What was made again under its URI has another uid, and is another one.
 type Resource struct {
-	UID string `json:"uid"`
-	URI string `json:"uri"`
+	UID    string   `json:"uid"`
+	URI    string   `json:"uri"`
+	Scopes []string `json:"scopes"`
+}
+
+// isWhole: a resource without scopes would be one for nothing, or for everything.
+func (r Resource) isWhole() bool {
+	return r.UID != "" && r.URI != "" && len(r.Scopes) > 0 && !slices.Contains(r.Scopes, "")
 }
 
 // Digest is a SHA-256 digest, written in base64url.
@@ -68,12 +73,11 @@ func (g Grant) validate(now time.Time) error {
 		{"a redirect URI", g.RedirectURI != ""},
 		{"a PKCE challenge", isDigest(g.Challenge)},
 		{"a key thumbprint, or none", g.Thumbprint == "" || isDigest(g.Thumbprint)},
-		{"resources", len(g.Resources) > 0 && !slices.ContainsFunc(g.Resources, func(r Resource) bool { return r.UID == "" || r.URI == "" })},
-		{"scopes", len(g.Scopes) > 0 && !slices.Contains(g.Scopes, "")},
+		{"resources and scopes of each", len(g.Resources) > 0 && !slices.ContainsFunc(g.Resources, func(r Resource) bool { return !r.isWhole() })},
 		{"a user", g.UserUID != ""},
 		{"an IdP", g.IdPUID != ""},
 		{"a session", g.Session != Digest{}},
-		{"when the person authenticated", !g.AuthTime.IsZero() && !g.AuthTime.After(now)},
+		{"a past in which the person authenticated", !g.AuthTime.After(now)},
 	} {
 		if !must.is {
 			return fmt.Errorf("%w: %s", errIncomplete, must.name)

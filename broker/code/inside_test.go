@@ -24,7 +24,7 @@ func inside(t testing.TB, now time.Time) []byte {
 		IssuedAt: now.UnixMicro(), ExpiresAt: now.Add(Lifetime).UnixMicro(),
 		Grant: Grant{
 			ClientUID: "cli_1", RedirectURI: "https://a.example/cb", Challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
-			Resources: []Resource{{UID: "res_1", URI: "https://r.example/"}}, Scopes: []string{"a"}, UserUID: "usr_1", IdPUID: "idp_1", Session: Digest{1}, AuthTime: now,
+			Resources: []Resource{{UID: "res_1", URI: "https://r.example/", Scopes: []string{"a"}}}, UserUID: "usr_1", IdPUID: "idp_1", Session: Digest{1}, AuthTime: now,
 		},
 	})
 	if err != nil {

@@ -62,6 +62,7 @@ func (r Redeemable) ID() string {
 func (r Redeemable) Redemption() ledger.Redemption {
 	return ledger.Redemption{
 		Tenant: r.tenant, Space: Space, Key: r.key(), ExpiresAt: r.expiresAt.Add(2 * skew), Code: string(oauth.CodeCodeUsed),
+		Origin: r.ID(), // a second use ends what came of the first (T35)
 	}
 }
 

@@ -24,7 +24,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/trace"
 )
 
-// Config is what the public listener needs. Everything but Door, Nonces, Traces, TrustedProxies and CORSOrigins is required.
+// Config is what the public listener needs. Everything but People, Door, Nonces, Traces, TrustedProxies and CORSOrigins is required.
 type Config struct {
 	PublicURL      string // the default tenant's issuer
 	Pictures       Pictures
@@ -33,6 +33,7 @@ type Config struct {
 	JWKS           KeySets
 	Ready          func(context.Context) error
 	Observer       Observer
+	People         People         // nil: nobody signs in
 	Door           Door           // nil: addresses are not limited
 	Nonces         Nonces         // nil: proofs need none
 	Traces         trace.Requests // nil: nothing is traced
@@ -90,6 +91,7 @@ type Server struct {
 	probe     probe
 	slots     chan struct{}
 	documents documents
+	origins   *http.CrossOriginProtection
 }
 
 // New builds the routes.
@@ -109,6 +111,11 @@ func New(c Config) (*Server, error) {
 			s.proxies = append(s.proxies, prefix)
 		}
 	}
+	origins, err := ownOrigins(c.PublicURL)
+	if err != nil {
+		return nil, err
+	}
+	s.origins = origins
 	s.engine.RedirectTrailingSlash = false
 	s.engine.HandleMethodNotAllowed = true
 	s.routes()
@@ -173,6 +180,10 @@ func (s *Server) tenantRoutes(unlimited, g *gin.RouterGroup) {
 	unlimited.POST("/introspect", s.introspect)
 	unlimited.POST("/revoke", s.revoke)
 	read(g, "/errors/:code", s.errorPage)
+	if s.People != nil {
+		s.mountPeople(unlimited, g)
+		return
+	}
 	read(g, "/authorize", s.authorizationEndpoint)
 	g.POST("/authorize", s.authorizationEndpoint) // RFC 6749 §3.1
 }

@@ -39,6 +39,9 @@ var rights = []struct{ table, may string }{
 	{"registered_counts", "select, insert, update"},
 	{"registration_tokens", "select, insert, update, delete"},
 	{"device_authorizations", "select, insert, update, delete"}, // what has ended goes through chancery_sweep_devices
+	{"interactions", "select, insert, update, delete"},          // what has ended goes through chancery_sweep_interactions
+	{"passkeys", "select, insert, update (sign_count, used_at), delete"},
+	{"passkey_challenges", "select, insert, delete"},
 	{"audit_writers", "select, insert, update (%heads%)"},
 	{"audit_events", "select, insert"},
 	{"audit_checkpoints", "select, insert"},
@@ -46,7 +49,7 @@ var rights = []struct{ table, may string }{
 	{table, "select"},
 }
 
-var functions = []string{"chancery_prepare_partitions(bigint)", "chancery_drop_expired(text, bigint)", "chancery_sweep_captures()", "chancery_sweep_devices()", "chancery_sweep_families()", "chancery_sweep_requests()"}
+var functions = []string{"chancery_prepare_partitions(bigint)", "chancery_drop_expired(text, bigint)", "chancery_sweep_captures()", "chancery_sweep_devices()", "chancery_sweep_families()", "chancery_sweep_interactions()", "chancery_sweep_requests()"}
 
 // Grant gives the runtime role of a PostgreSQL database its rights, and takes
 // every other right on the schema's tables. It runs as the owner, after Up, as

@@ -16,14 +16,17 @@ const sweepBatch = 5000
 
 // Swept is what a sweep removed and made.
 type Swept struct {
-	Redemptions int64
-	Decisions   int64 // rows on SQLite and of the default partition; a month that ended counts as one
-	Tokens      int64
-	Revocations int64 // before which no token is alive any more
-	Captures    int64 // of assertions, that nobody read
-	Changes     int64 // what versions changed that every replica has long seen
-	Partitions  int64 // made for the months to come
-	Busy        bool  // another replica sweeps
+	Redemptions  int64
+	Decisions    int64 // rows on SQLite and of the default partition; a month that ended counts as one
+	Tokens       int64
+	Revocations  int64 // before which no token is alive any more
+	Captures     int64 // of assertions, that nobody read
+	Devices      int64 // requests that ended
+	Requests     int64 // for authorization, whose time is over
+	Interactions int64 // and challenges for passkeys, that ended
+	Changes      int64 // what versions changed that every replica has long seen
+	Partitions   int64 // made for the months to come
+	Busy         bool  // another replica sweeps
 }
 
 // Retention says how long records stay; zero keeps them.
@@ -95,6 +98,15 @@ func (s *Store) sweep(ctx context.Context, db execer, keep Retention) (Swept, er
 	}
 	if swept.Captures, err = s.sweepCaptures(ctx, db); err != nil {
 		return swept, fmt.Errorf("sweep captures: %w", withoutURL(err))
+	}
+	if swept.Requests, err = s.sweepRequests(ctx, db); err != nil {
+		return swept, fmt.Errorf("sweep authorization requests: %w", withoutURL(err))
+	}
+	if swept.Devices, err = s.sweepDevices(ctx, db, now); err != nil {
+		return swept, fmt.Errorf("sweep requests of devices: %w", withoutURL(err))
+	}
+	if swept.Interactions, err = s.sweepInteractions(ctx, db); err != nil {
+		return swept, fmt.Errorf("sweep interactions: %w", withoutURL(err))
 	}
 	if swept.Changes, err = sweepChanges(ctx, db, now.Add(-changesKept)); err != nil {
 		return swept, fmt.Errorf("sweep changes of tenants: %w", withoutURL(err))

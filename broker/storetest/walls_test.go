@@ -122,7 +122,7 @@ func TestTenantsDoNotSeeEachOther(t *testing.T) {
 }
 
 // walled are the tables behind row-level security.
-var walled = []string{"objects", "object_revisions", "object_keys", "client_secrets", "signing_keys", "revocations", "idp_captures"}
+var walled = []string{"objects", "object_revisions", "object_keys", "client_secrets", "signing_keys", "revocations", "idp_captures", "registered_clients", "registered_counts", "registration_tokens", "pending_requests", "pushed_requests", "consents"}
 
 func TestRowLevelSecurity(t *testing.T) {
 	d := postgres(t)

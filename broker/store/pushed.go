@@ -1,0 +1,72 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/chancery-dev/chancery/broker/authorization"
+	"github.com/chancery-dev/chancery/broker/tenant"
+)
+
+// PushedRequests keeps authorization requests that clients pushed.
+type PushedRequests struct{ store *Store }
+
+var _ authorization.Store = (*PushedRequests)(nil)
+
+// PushedRequests opens them.
+func (s *Store) PushedRequests() *PushedRequests { return &PushedRequests{store: s} }
+
+// Push implements authorization.Store.
+func (p *PushedRequests) Push(ctx context.Context, t tenant.UID, h authorization.Handle, r authorization.PushedRequest) error {
+	if r.ClientUID == "" || r.Parameters == "" || r.ExpiresAt.IsZero() {
+		return fmt.Errorf("%w: a pushed request of nobody, for nothing, or for ever", errIncomplete)
+	}
+	return p.store.changeOf(ctx, t, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "insert into pushed_requests (tenant_uid, handle, client_uid, parameters, expires_at) values ($1, $2, $3, $4, $5)",
+			t.String(), h[:], r.ClientUID, r.Parameters, r.ExpiresAt.UnixMicro())
+		return err
+	})
+}
+
+// Take implements authorization.Store: one statement finds and removes.
+func (p *PushedRequests) Take(ctx context.Context, t tenant.UID, h authorization.Handle, clientUID string, now time.Time) (authorization.PushedRequest, error) {
+	taken := authorization.PushedRequest{ClientUID: clientUID}
+	var expires int64
+	err := p.store.changeOf(ctx, t, func(ctx context.Context, tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, "delete from pushed_requests where tenant_uid = $1 and handle = $2 and client_uid = $3 and expires_at > $4 returning parameters, expires_at",
+			t.String(), h[:], clientUID, now.UnixMicro()).Scan(&taken.Parameters, &expires)
+	})
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return authorization.PushedRequest{}, authorization.ErrNotPushed
+	case err != nil:
+		return authorization.PushedRequest{}, err
+	}
+	taken.ExpiresAt = time.UnixMicro(expires).UTC()
+	return taken, nil
+}
+
+// sweepRequests removes requests, pending and pushed, that have ended, of every tenant: on PostgreSQL through the owner's
+// function, for the runtime role sees its tenant's alone.
+func (s *Store) sweepRequests(ctx context.Context, db execer) (int64, error) {
+	var gone int64
+	if s.dialect == Postgres {
+		err := db.QueryRowContext(ctx, "select chancery_sweep_requests()").Scan(&gone)
+		return gone, err
+	}
+	for _, table := range []string{"pending_requests", "pushed_requests"} {
+		done, err := db.ExecContext(ctx, "delete from "+table+" where expires_at < "+s.clock())
+		if err != nil {
+			return gone, err
+		}
+		n, err := done.RowsAffected()
+		if err != nil {
+			return gone, err
+		}
+		gone += n
+	}
+	return gone, nil
+}

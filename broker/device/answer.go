@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -108,7 +109,9 @@ func (a *Authorizations) find(ctx context.Context, t *snapshot.Tenant, clients c
 // Approve lets the client have what was granted, if the request still waits: else it is user_code_unknown. Policy was asked
 // before, and is asked again when the device fetches its token.
 func (a *Authorizations) Approve(ctx context.Context, f Found, by By, granted code.Grant) error {
-	if granted.UserUID != by.Session.UserUID || granted.ClientUID != f.authorization.ClientUID || len(granted.Scopes) == 0 || len(granted.Resources) == 0 {
+	nothing := func(r code.Resource) bool { return r.UID == "" || len(r.Scopes) == 0 }
+	if granted.UserUID != by.Session.UserUID || granted.IdPUID != by.Session.IdPUID || granted.Session != by.Session.Handle ||
+		granted.ClientUID != f.authorization.ClientUID || len(granted.Resources) == 0 || slices.ContainsFunc(granted.Resources, nothing) {
 		return errors.New("an approval of nothing, or for somebody else")
 	}
 	granted.Thumbprint, granted.Nonce = f.authorization.Thumbprint, f.request.Nonce()
@@ -135,7 +138,10 @@ func (a *Authorizations) answer(ctx context.Context, f Found, by By, to State, k
 		Client: f.authorization.ClientID, Remote: by.Remote, GrantType: oauth.GrantTypeDeviceCode,
 	}
 	if granted != nil {
-		event.Scope, event.Decision = strings.Join(granted.Scopes, " "), granted.DecisionID
+		event.Decision = granted.DecisionID
+		for _, r := range granted.Resources {
+			event.Scope = strings.TrimSpace(event.Scope + " " + strings.Join(r.Scopes, " "))
+		}
 	}
 	err := a.store.Answer(ctx, f.tenant.UID, f.authorization.Handle, to, Answer{
 		At: now, UserUID: by.Session.UserUID, IdPUID: by.Session.IdPUID, Version: f.tenant.Version, Granted: granted,

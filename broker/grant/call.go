@@ -36,12 +36,12 @@ func newCall(r Request, now time.Time) *call { return &call{Request: r, now: now
 func (c *call) client() *client.Client { return c.authentication.Client() }
 
 // verifyProof checks a DPoP proof if there is one. Whether one is needed is the grant's matter.
-func (c *call) verifyProof(ctx context.Context) error {
+func (c *call) verifyProof(ctx context.Context, endpoint string) error {
 	_, step := trace.Begin(ctx, trace.StepProof)
 	proof, err := dpop.Verify(c.Proofs, dpop.Expectation{
 		Tenant: c.Tenant.UID,
 		Method: "POST",
-		URL:    c.Tenant.Issuer + "/token", // from configuration, never from the Host header
+		URL:    c.Tenant.Issuer + endpoint, // from configuration, never from the Host header
 		Now:    c.now,
 		Nonce:  c.Nonce,
 	})

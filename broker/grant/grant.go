@@ -93,7 +93,7 @@ type Observer interface {
 	Checked(checks []audit.Check)
 }
 
-// Config is what the grants need; every part but Uses and Captures is required.
+// Config is what the grants need; every part but Uses, Captures and Devices is required.
 type Config struct {
 	Clients     Clients
 	Assertions  *assertion.Verifier
@@ -110,6 +110,8 @@ type Config struct {
 	Uses Uses
 	// Captures is shown each assertion; nil shows it to nobody.
 	Captures Captures
+	// Devices keeps requests of devices; nil serves no device grant.
+	Devices Devices
 }
 
 // Grants answers token requests.
@@ -204,21 +206,8 @@ func (g *Grants) answer(ctx context.Context, r Request) (Response, error) {
 	}
 
 	// 2. Who asks (before anything of the assertion is looked at).
-	within, step := trace.Begin(ctx, trace.StepClient)
-	c.authentication, err = g.Clients.Authenticate(within, client.Request{
-		Tenant:        r.Tenant.UID,
-		Issuer:        r.Tenant.Issuer,
-		TokenEndpoint: r.Tenant.Issuer + "/token",
-		Authorization: r.Authorization,
-		ClientID:      r.Form.Get("client_id"),
-		ClientSecret:  r.Form.Get("client_secret"),
-		Assertion:     r.Form.Get("client_assertion"),
-		AssertionType: r.Form.Get("client_assertion_type"),
-		Spent:         r.spent,
-	})
-	step.End(codeOf(err))
-	if err != nil {
-		return Response{}, g.turnAway(c, oauth.AsError(err))
+	if err := g.authenticate(ctx, c); err != nil {
+		return Response{}, err
 	}
 	if c.client() == nil && !f.nameless { // RFC 6749 §4.4.2
 		return Response{}, g.turnAway(c, errNoClient())
@@ -226,7 +215,7 @@ func (g *Grants) answer(ctx context.Context, r Request) (Response, error) {
 	c.introduce()
 
 	// 3. Which key the caller holds, if it shows one (RFC 9449 §5).
-	if err := c.verifyProof(ctx); err != nil {
+	if err := c.verifyProof(ctx, "/token"); err != nil {
 		return Response{}, g.recordRefusal(ctx, c, oauth.AsError(err))
 	}
 
@@ -239,4 +228,26 @@ func (g *Grants) answer(ctx context.Context, r Request) (Response, error) {
 	// 5. Durable before a byte of it leaves.
 	response, err := g.recordGrant(ctx, c, result)
 	return response, g.offer(c, err)
+}
+
+// authenticate finds out who asks; a refusal is recorded.
+func (g *Grants) authenticate(ctx context.Context, c *call) error {
+	within, step := trace.Begin(ctx, trace.StepClient)
+	var err error
+	c.authentication, err = g.Clients.Authenticate(within, client.Request{
+		Tenant:        c.Tenant.UID,
+		Issuer:        c.Tenant.Issuer,
+		TokenEndpoint: c.Tenant.Issuer + "/token",
+		Authorization: c.Authorization,
+		ClientID:      c.Form.Get("client_id"),
+		ClientSecret:  c.Form.Get("client_secret"),
+		Assertion:     c.Form.Get("client_assertion"),
+		AssertionType: c.Form.Get("client_assertion_type"),
+		Spent:         c.spent,
+	})
+	step.End(codeOf(err))
+	if err != nil {
+		return g.turnAway(c, oauth.AsError(err))
+	}
+	return nil
 }

@@ -3,6 +3,7 @@ package oauth
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/url"
 	"strings"
 	"unicode/utf8"
@@ -34,6 +35,14 @@ func (f Form) LogValue() slog.Value { return slog.StringValue(f.String()) }
 
 // Get returns a parameter's value, empty if it is absent.
 func (f Form) Get(name string) string { return f.values[name] }
+
+// With is the form with a parameter that its endpoint says, whatever was sent.
+func (f Form) With(name, value string) Form {
+	values := make(map[string]string, len(f.values)+1)
+	maps.Copy(values, f.values)
+	values[name] = value
+	return Form{values: values, resources: f.resources}
+}
 
 // Resources returns the `resource` parameters (RFC 8707 §2).
 func (f Form) Resources() []string { return f.resources }

@@ -2,45 +2,58 @@ package audit
 
 // Registered types of event. A name once given keeps its meaning for ever.
 const (
-	TypeTokenIssued       Type = "token.issued"
-	TypeTokenRefused      Type = "token.refused"
-	TypeTokenRevoked      Type = "token.revoked"
-	TypeTokensRevoked     Type = "tokens.revoked"          // everything of a client, a user or an IdP
-	TypeTokensCounted     Type = "tokens.revoked.counted"  // how many of them were alive
-	TypeAssertionUsed     Type = "client.assertion_used"   // at an endpoint that records nothing else
-	TypeRequestRefused    Type = "request.refused"         // before a client was authenticated
-	TypeRefusalsCounted   Type = "request.refused.counted" // the rest of a flood, by key and minute
-	TypeObjectCreated     Type = "object.created"
-	TypeObjectChanged     Type = "object.changed"
-	TypeObjectDeleted     Type = "object.deleted"
-	TypeSecretCreated     Type = "secret.created"
-	TypeSecretRevoked     Type = "secret.revoked"
-	TypeKeyPrepared       Type = "key.prepared"
-	TypeKeyActivated      Type = "key.activated"
-	TypeKeyRetired        Type = "key.retired"
-	TypeKeyRevoked        Type = "key.revoked"
-	TypeCheckpointKeyMade Type = "checkpoint_key.created"
-	TypeAdminRefused      Type = "admin.refused"
-	TypeAuditExported     Type = "audit.exported"
-	TypeIdPTested         Type = "idp.tested"       // somebody had us connect to an IdP, or an assertion rehearsed
-	TypeCaptureArmed      Type = "capture.armed"    // somebody waits for the next assertion of an IdP
-	TypeCaptureRecorded   Type = "capture.recorded" // it came, and its claims are kept, sealed, until they are read
-	TypeCaptureRead       Type = "capture.read"
-	TypeCaptureEnded      Type = "capture.ended" // before anything was read
-	TypeConsentGiven      Type = "consent.given" // a person let a client act for him
-	TypeConsentWithdrawn  Type = "consent.withdrawn"
-	TypeAuthorizeRefused  Type = "authorization.refused"    // a browser's request, by policy, before it was asked, or by its person
-	TypeConsidered        Type = "authorization.considered" // policy allows a browser's request, before its person is asked
-	TypeCodeIssued        Type = "code.issued"              // an authorization code
-	TypeFamilyEnded       Type = "refresh_family.ended"     // refresh tokens, and what came with them
-	TypeFamiliesEnded     Type = "refresh_families.ended"   // several, of a session or a person's grants
-	TypeMetadataAccepted  Type = "idp.metadata_accepted"    // of a SAML IdP: the first, or by an administrator
-	TypeMetadataPending   Type = "idp.metadata_pending"     // another certificate, or an endpoint that moved, waits
-	TypeMetadataChanged   Type = "idp.metadata_changed"     // what needs nobody's word: something was taken away
-	TypeDeviceApproved    Type = "device.approved"          // a person let a device's client act for him
-	TypeDeviceDenied      Type = "device.denied"
-	TypeStarted           Type = "process.started"
-	TypeStopped           Type = "process.stopped"
+	TypeTokenIssued            Type = "token.issued"
+	TypeTokenRefused           Type = "token.refused"
+	TypeTokenRevoked           Type = "token.revoked"
+	TypeTokensRevoked          Type = "tokens.revoked"          // everything of a client, a user or an IdP
+	TypeTokensCounted          Type = "tokens.revoked.counted"  // how many of them were alive
+	TypeAssertionUsed          Type = "client.assertion_used"   // at an endpoint that records nothing else
+	TypeRequestRefused         Type = "request.refused"         // before a client was authenticated
+	TypeRefusalsCounted        Type = "request.refused.counted" // the rest of a flood, by key and minute
+	TypeObjectCreated          Type = "object.created"
+	TypeObjectChanged          Type = "object.changed"
+	TypeObjectDeleted          Type = "object.deleted"
+	TypeSecretCreated          Type = "secret.created"
+	TypeSecretRevoked          Type = "secret.revoked"
+	TypeKeyPrepared            Type = "key.prepared"
+	TypeKeyActivated           Type = "key.activated"
+	TypeKeyRetired             Type = "key.retired"
+	TypeKeyRevoked             Type = "key.revoked"
+	TypeCheckpointKeyMade      Type = "checkpoint_key.created"
+	TypeAdminRefused           Type = "admin.refused"
+	TypeAuditExported          Type = "audit.exported"
+	TypeIdPTested              Type = "idp.tested"       // somebody had us connect to an IdP, or an assertion rehearsed
+	TypeCaptureArmed           Type = "capture.armed"    // somebody waits for the next assertion of an IdP
+	TypeCaptureRecorded        Type = "capture.recorded" // it came, and its claims are kept, sealed, until they are read
+	TypeCaptureRead            Type = "capture.read"
+	TypeCaptureEnded           Type = "capture.ended" // before anything was read
+	TypeConsentGiven           Type = "consent.given" // a person let a client act for him
+	TypeConsentWithdrawn       Type = "consent.withdrawn"
+	TypeAuthorizeRefused       Type = "authorization.refused"    // a browser's request, by policy, before it was asked, or by its person
+	TypeConsidered             Type = "authorization.considered" // policy allows a browser's request, before its person is asked
+	TypeCodeIssued             Type = "code.issued"              // an authorization code
+	TypeFamilyEnded            Type = "refresh_family.ended"     // refresh tokens, and what came with them
+	TypeFamiliesEnded          Type = "refresh_families.ended"   // several, of a session or a person's grants
+	TypeMetadataAccepted       Type = "idp.metadata_accepted"    // of a SAML IdP: the first, or by an administrator
+	TypeMetadataPending        Type = "idp.metadata_pending"     // another certificate, or an endpoint that moved, waits
+	TypeMetadataChanged        Type = "idp.metadata_changed"     // what needs nobody's word: something was taken away
+	TypeDeviceApproved         Type = "device.approved"          // a person let a device's client act for him
+	TypeDeviceDenied           Type = "device.denied"
+	TypeInteractionBegun       Type = "interaction.begun"    // a link for a person was given to a client that was challenged
+	TypeInteractionFinished    Type = "interaction.finished" // its person proved what was asked
+	TypeInteractionRefused     Type = "interaction.refused"
+	TypePasskeyEnrolled        Type = "passkey.enrolled"
+	TypePasskeyRemoved         Type = "passkey.removed"
+	TypePasskeyUsed            Type = "passkey.used" // a person proved himself with it
+	TypePasskeyRefused         Type = "passkey.refused"
+	TypeClientRegistered       Type = "client.registered" // a client registered itself
+	TypeRegistrationChanged    Type = "registration.changed"
+	TypeRegistrationRemoved    Type = "registration.removed"
+	TypeRegistrationsExpired   Type = "registrations.expired"      // nobody used them
+	TypeRegistrationTokenMade  Type = "registration_token.created" // with it clients may register
+	TypeRegistrationTokenEnded Type = "registration_token.removed"
+	TypeStarted                Type = "process.started"
+	TypeStopped                Type = "process.stopped"
 )
 
 // Types lists the registered types.
@@ -51,7 +64,9 @@ func Types() []Type {
 		TypeObjectCreated, TypeObjectChanged, TypeObjectDeleted, TypeSecretCreated, TypeSecretRevoked,
 		TypeKeyPrepared, TypeKeyActivated, TypeKeyRetired, TypeKeyRevoked, TypeCheckpointKeyMade,
 		TypeAdminRefused, TypeAuditExported, TypeIdPTested, TypeCaptureArmed, TypeCaptureRecorded, TypeCaptureRead, TypeCaptureEnded,
-		TypeConsentGiven, TypeConsentWithdrawn, TypeAuthorizeRefused, TypeConsidered, TypeCodeIssued, TypeFamilyEnded, TypeFamiliesEnded, TypeMetadataAccepted, TypeMetadataPending, TypeMetadataChanged, TypeDeviceApproved, TypeDeviceDenied, TypeStarted, TypeStopped,
+		TypeConsentGiven, TypeConsentWithdrawn, TypeAuthorizeRefused, TypeConsidered, TypeCodeIssued, TypeFamilyEnded, TypeFamiliesEnded, TypeMetadataAccepted, TypeMetadataPending, TypeMetadataChanged, TypeDeviceApproved, TypeDeviceDenied, TypeInteractionBegun, TypeInteractionFinished, TypeInteractionRefused,
+		TypeClientRegistered, TypeRegistrationChanged, TypeRegistrationRemoved, TypeRegistrationsExpired, TypeRegistrationTokenMade, TypeRegistrationTokenEnded,
+		TypePasskeyEnrolled, TypePasskeyRemoved, TypePasskeyUsed, TypePasskeyRefused, TypeStarted, TypeStopped,
 	}
 }
 
@@ -63,7 +78,9 @@ func (t Type) Registered() bool {
 		TypeObjectCreated, TypeObjectChanged, TypeObjectDeleted, TypeSecretCreated, TypeSecretRevoked,
 		TypeKeyPrepared, TypeKeyActivated, TypeKeyRetired, TypeKeyRevoked, TypeCheckpointKeyMade,
 		TypeAdminRefused, TypeAuditExported, TypeIdPTested, TypeCaptureArmed, TypeCaptureRecorded, TypeCaptureRead, TypeCaptureEnded,
-		TypeConsentGiven, TypeConsentWithdrawn, TypeAuthorizeRefused, TypeConsidered, TypeCodeIssued, TypeFamilyEnded, TypeFamiliesEnded, TypeMetadataAccepted, TypeMetadataPending, TypeMetadataChanged, TypeDeviceApproved, TypeDeviceDenied, TypeStarted, TypeStopped:
+		TypeConsentGiven, TypeConsentWithdrawn, TypeAuthorizeRefused, TypeConsidered, TypeCodeIssued, TypeFamilyEnded, TypeFamiliesEnded, TypeMetadataAccepted, TypeMetadataPending, TypeMetadataChanged, TypeDeviceApproved, TypeDeviceDenied, TypeInteractionBegun, TypeInteractionFinished, TypeInteractionRefused,
+		TypeClientRegistered, TypeRegistrationChanged, TypeRegistrationRemoved, TypeRegistrationsExpired, TypeRegistrationTokenMade, TypeRegistrationTokenEnded,
+		TypePasskeyEnrolled, TypePasskeyRemoved, TypePasskeyUsed, TypePasskeyRefused, TypeStarted, TypeStopped:
 		return true
 	default:
 		return false

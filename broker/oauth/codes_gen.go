@@ -271,6 +271,22 @@ const (
 	CodeSignInUnfinished                Code = "sign_in_unfinished"                // The person was sent to an IdP again and again without being signed in as the request asks
 	CodeSignInIdPUnknown                Code = "sign_in_idp_unknown"               // Nobody signs in through an IdP of this name
 	CodeLogoutRedirectUnregistered      Code = "logout_redirect_unregistered"      // After a logout the browser may not go where the request says
+	CodeRegistrationOff                 Code = "registration_off"                  // Clients do not register themselves in this tenant
+	CodeRegistrationTokenMissing        Code = "registration_token_missing"        // The request needs a bearer token
+	CodeRegistrationTokenInvalid        Code = "registration_token_invalid"        // The bearer token does not let the request in, or there is no such registration
+	CodeRegistrationFull                Code = "registration_full"                 // As many clients have registered themselves as this tenant allows
+	CodeRegistrationContentType         Code = "registration_content_type"         // The body is not JSON
+	CodeRegistrationMalformed           Code = "registration_malformed"            // The client metadata cannot be read
+	CodeRegistrationMetadata            Code = "registration_metadata"             // A member of the client metadata has a value that cannot be taken
+	CodeRegistrationRedirectURI         Code = "registration_redirect_uri"         // A redirect URI is missing, or is none that can be registered
+	CodeRegistrationRedirectHost        Code = "registration_redirect_host"        // Clients that register themselves may not send people to this place
+	CodeRegistrationGrantTypes          Code = "registration_grant_types"          // None of the grant types can be given to a client that registers itself
+	CodeRegistrationResponseTypes       Code = "registration_response_types"       // The response types do not contain code
+	CodeRegistrationAuthMethod          Code = "registration_auth_method"          // The client cannot authenticate in this way
+	CodeRegistrationKeys                Code = "registration_keys"                 // The keys do not fit the way in which the client authenticates, or cannot be used
+	CodeRegistrationClientMismatch      Code = "registration_client_mismatch"      // The body is not about this client as it is registered
+	CodeSoftwareStatementInvalid        Code = "software_statement_invalid"        // The software statement is not a JWT
+	CodeSoftwareStatementUnapproved     Code = "software_statement_unapproved"     // No publisher of software statements is trusted here
 )
 
 var rows = []Row{
@@ -541,4 +557,20 @@ var rows = []Row{
 	{Code: CodeSignInUnfinished, Error: "login_required", Status: 400, Section: "OIDC Core §3.1.2.6", Who: "developer", Text: "The person was sent to an IdP again and again without being signed in as the request asks", Fix: "Start again from the application; if it happens again, explain with the trace shows what the IdP left out."},
 	{Code: CodeSignInIdPUnknown, Error: "invalid_request", Status: 404, Section: "docs/sign-in.md", Who: "admin", Text: "Nobody signs in through an IdP of this name", Fix: "Compare the callback that is registered at the IdP with the name of its entry; the entry needs oidc or saml, and must not be disabled."},
 	{Code: CodeLogoutRedirectUnregistered, Error: "invalid_request", Status: 400, Section: "OIDC RP-Initiated Logout §3", Who: "developer", Text: "After a logout the browser may not go where the request says", Fix: "Register the address as one of the client's post_logout_redirect_uris, byte for byte, and send its id_token_hint or client_id along."},
+	{Code: CodeRegistrationOff, Error: "access_denied", Status: 403, Section: "RFC 7591 §3", Who: "admin", Text: "Clients do not register themselves in this tenant", Fix: "Register the client as an object, use the URL of a client ID metadata document, or set registration.dcr of the tenant."},
+	{Code: CodeRegistrationTokenMissing, Error: "invalid_token", Status: 401, Section: "RFC 7591 §3, RFC 7592 §2", Who: "developer", Text: "The request needs a bearer token", Fix: "To register, send an initial access token from the administrator (chancery registration-token create); to look after a registration, its registration_access_token."},
+	{Code: CodeRegistrationTokenInvalid, Error: "invalid_token", Status: 401, Section: "RFC 7591 §3, RFC 7592 §2", Who: "developer", Text: "The bearer token does not let the request in, or there is no such registration", Fix: "Ask the administrator for a fresh initial access token; a registration_access_token is replaced at each change of its registration."},
+	{Code: CodeRegistrationFull, Error: "access_denied", Status: 403, Section: "docs/client-registration.md", Who: "admin", Text: "As many clients have registered themselves as this tenant allows", Fix: "Remove clients that nobody uses (chancery registration list), or raise registration.dcr_limits.max_clients."},
+	{Code: CodeRegistrationContentType, Error: "invalid_client_metadata", Status: 400, Section: "RFC 7591 §3.1", Who: "developer", Text: "The body is not JSON", Fix: "Send application/json."},
+	{Code: CodeRegistrationMalformed, Error: "invalid_client_metadata", Status: 400, Section: "RFC 7591 §2", Who: "developer", Text: "The client metadata cannot be read", Fix: "Send one JSON object without duplicate names, with members of the registered types."},
+	{Code: CodeRegistrationMetadata, Error: "invalid_client_metadata", Status: 400, Section: "RFC 7591 §2", Who: "developer", Text: "A member of the client metadata has a value that cannot be taken", Fix: "Use 1 to 128 visible characters for names, https URLs with a host name for pages, and web or native for application_type."},
+	{Code: CodeRegistrationRedirectURI, Error: "invalid_redirect_uri", Status: 400, Section: "RFC 7591 §3.2.2", Who: "developer", Text: "A redirect URI is missing, or is none that can be registered", Fix: "Use https with a host name, http on localhost, 127.0.0.1 or [::1], without fragment, user information, wildcard or dot segments."},
+	{Code: CodeRegistrationRedirectHost, Error: "invalid_redirect_uri", Status: 400, Section: "RFC 7591 §3.2.2", Who: "admin", Text: "Clients that register themselves may not send people to this place", Fix: "Add the host to registration.dcr_limits.hosts of the tenant if its clients are wanted; loopback needs none."},
+	{Code: CodeRegistrationGrantTypes, Error: "invalid_client_metadata", Status: 400, Section: "RFC 7591 §2", Who: "developer", Text: "None of the grant types can be given to a client that registers itself", Fix: "Ask for authorization_code or device_code, with refresh_token if wanted; all else is for clients that an administrator registers."},
+	{Code: CodeRegistrationResponseTypes, Error: "invalid_client_metadata", Status: 400, Section: "RFC 7591 §2.1", Who: "developer", Text: "The response types do not contain code", Fix: "Leave response_types out, or list code."},
+	{Code: CodeRegistrationAuthMethod, Error: "invalid_client_metadata", Status: 400, Section: "RFC 7591 §2", Who: "developer", Text: "The client cannot authenticate in this way", Fix: "Use none, client_secret_basic, client_secret_post or private_key_jwt, the last with an asymmetric algorithm."},
+	{Code: CodeRegistrationKeys, Error: "invalid_client_metadata", Status: 400, Section: "RFC 7591 §2", Who: "developer", Text: "The keys do not fit the way in which the client authenticates, or cannot be used", Fix: "With private_key_jwt send public keys as jwks, or an https jwks_uri, not both; with other methods send neither."},
+	{Code: CodeRegistrationClientMismatch, Error: "invalid_client_metadata", Status: 400, Section: "RFC 7592 §2.2", Who: "developer", Text: "The body is not about this client as it is registered", Fix: "Send the client_id of the registration, its own client_secret or none, and no member that only the server sets."},
+	{Code: CodeSoftwareStatementInvalid, Error: "invalid_software_statement", Status: 400, Section: "RFC 7591 §3.2.2", Who: "developer", Text: "The software statement is not a JWT", Fix: "Leave software_statement out."},
+	{Code: CodeSoftwareStatementUnapproved, Error: "unapproved_software_statement", Status: 400, Section: "RFC 7591 §3.2.2", Who: "developer", Text: "No publisher of software statements is trusted here", Fix: "Leave software_statement out."},
 }

@@ -30,6 +30,8 @@ const (
 	Token            Kind = "tok"
 	Writer           Kind = "wri"
 	Capture          Kind = "cap"
+	Session          Kind = "ses"
+	Passkey          Kind = "pky"
 	Family           Kind = "fam"
 	// DynamicClient is the client_id, and the uid, of a client that registered itself.
 	DynamicClient Kind = "dyn"

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/chancery-dev/chancery/broker/client"
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/broker/tenant"
 	"github.com/chancery-dev/chancery/federation/fetch"
@@ -143,14 +144,8 @@ func (s *Source) Get(ctx context.Context, t tenant.UID, r Rules, clientID string
 		return nil, oauth.Fail(oauth.CodeInternal, err)
 	}
 	// 1. What can be refused for nothing: the rules, before anything is fetched.
-	if r.Mode != ModeHosts && (r.Mode != ModeOpen || !s.dev) {
-		return nil, refuse(oauth.CodeCIMDOff, string(r.Mode), string(ModeHosts))
-	}
-	u, err := ParseURL(clientID, s.dev && r.Mode == ModeOpen)
+	u, err := s.admit(r, clientID)
 	if err != nil {
-		return nil, err
-	}
-	if err := r.admit(u, s.dev); err != nil {
 		return nil, err
 	}
 	// 2. What the operator put here is not asked for elsewhere.
@@ -166,6 +161,30 @@ func (s *Source) Get(ctx context.Context, t tenant.UID, r Rules, clientID string
 		return nil, err
 	}
 	return s.client(d, r, stale), nil
+}
+
+func (s *Source) admit(r Rules, clientID string) (URL, error) {
+	if r.Mode != ModeHosts && (r.Mode != ModeOpen || !s.dev) {
+		return URL{}, refuse(oauth.CodeCIMDOff, string(r.Mode), string(ModeHosts))
+	}
+	u, err := ParseURL(clientID, s.dev && r.Mode == ModeOpen)
+	if err != nil {
+		return URL{}, err
+	}
+	return u, r.admit(u, s.dev)
+}
+
+// Admit tells who a client_id would be, if the rules let its document in now. The document is not read: the client has
+// nothing but its names, and can do nothing. It is for questions about what was given before.
+func (s *Source) Admit(r Rules, clientID string) (*client.Client, error) {
+	u, err := s.admit(r, clientID)
+	if err != nil {
+		return nil, err
+	}
+	return &client.Client{
+		UID: UID(u.raw), Name: u.host, ClientID: u.raw, DisplayName: u.host, Type: client.Public,
+		Auth: client.Auth{Method: client.MethodNone}, Origin: client.OriginDocument, Host: u.host,
+	}, nil
 }
 
 // Forget drops what is remembered of a client_id, failures too.

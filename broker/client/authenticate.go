@@ -230,6 +230,8 @@ func (a *Authenticator) lookup(ctx context.Context, t tenant.UID, clientID strin
 	switch {
 	case errors.Is(err, ErrUnknown):
 		return nil, err, nil
+	case isRefusal(err):
+		return nil, nil, oauth.AsError(err)
 	case err != nil:
 		unavailable := oauth.Fail(oauth.CodeTenantUnavailable, fmt.Errorf("look client up: %w", err))
 		unavailable.RetryAfter = retryAfter
@@ -238,6 +240,12 @@ func (a *Authenticator) lookup(ctx context.Context, t tenant.UID, clientID strin
 		return nil, ErrUnknown, nil
 	}
 	return c, nil, nil
+}
+
+// isRefusal tells what a client's own document is refused for: whoever hosts it has to learn that, and it is no secret.
+func isRefusal(err error) bool {
+	_, ok := errors.AsType[*oauth.Error](err)
+	return ok
 }
 
 // usable is asked last, so that a disabled client costs what any other does.

@@ -11,15 +11,16 @@ import (
 // Clients reads clients with their live secrets, through a cache. It implements
 // client.Registry. A request takes its picture first, then looks up its client.
 type Clients struct {
-	store Store
-	cache *cache[*client.Client]
+	store      Store
+	registered Registered // nil: nobody did
+	cache      *cache[*client.Client]
 }
 
 var _ client.Registry = (*Clients)(nil)
 
 func newClients(c Config) (*Clients, error) {
 	cache, err := newCache[*client.Client](c.Clients, c.Now)
-	return &Clients{store: c.Store, cache: cache}, err
+	return &Clients{store: c.Store, registered: c.Registered, cache: cache}, err
 }
 
 // maxClientID is the longest that a Client object takes.

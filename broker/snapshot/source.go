@@ -48,7 +48,7 @@ type Versions interface {
 	Changes(ctx context.Context, t tenant.UID, after int64) (changed []ledger.ChangedObject, upTo int64, complete bool, err error)
 }
 
-// Config is what a Source needs; all but Algorithm, Reload, Built, SignInConfig and the sizes are required.
+// Config is what a Source needs; all but Algorithm, Reload, Built, SignInConfig, Registered and the sizes are required.
 type Config struct {
 	Store     Store
 	Versions  Versions
@@ -63,6 +63,8 @@ type Config struct {
 	// Built is told of every attempt to build a picture.
 	Built func(tenantName string, took time.Duration, err error)
 	SignInConfig
+	// Registered reads clients that registered themselves; nil where nobody can.
+	Registered Registered
 	// Clients and Users bound the caches; 0 means 50000.
 	Clients, Users int
 }
@@ -263,7 +265,7 @@ func (s *Source) current(ctx context.Context, e *entry) (*Tenant, error) {
 
 // isFresh: neither the tenant nor the guards that tenant default lays on it have moved.
 func (s *Source) isFresh(e *entry, t *Tenant) bool {
-	if t.Version < e.wanted.Load() {
+	if t.Version < e.wanted.Load() || !t.again.IsZero() && !s.config.Now().Before(t.again) {
 		return false
 	}
 	if t.inherited.Tenant.IsZero() {

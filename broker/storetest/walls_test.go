@@ -14,6 +14,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/keys"
 	"github.com/chancery-dev/chancery/broker/lifecycle"
 	"github.com/chancery-dev/chancery/broker/object"
+	"github.com/chancery-dev/chancery/broker/samlmetadata"
 	"github.com/chancery-dev/chancery/broker/storetest"
 	"github.com/chancery-dev/chancery/broker/tenant"
 	"github.com/chancery-dev/chancery/migrations"
@@ -27,8 +28,12 @@ func TestNoMethodWithoutTenant(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		provider, err := d.Store.ServiceProviderKeys(d.Ledger(t, d.Store))
+		if err != nil {
+			t.Fatal(err)
+		}
 		called := 0
-		for _, s := range []any{d.Objects(t), signing, d.Store, d.Store.Tokens(d.Ledger(t, d.Store))} {
+		for _, s := range []any{d.Objects(t), signing, provider, d.Store.SAMLMetadata(d.Ledger(t, d.Store)), d.Store, d.Store.Tokens(d.Ledger(t, d.Store))} {
 			v := reflect.ValueOf(s)
 			for i := range v.NumMethod() {
 				name, method := v.Type().Method(i).Name, v.Method(i)
@@ -49,7 +54,8 @@ func TestNoMethodWithoutTenant(t *testing.T) {
 
 func namesTenant(method reflect.Type) bool {
 	for in := range method.Ins() {
-		if in == reflect.TypeFor[tenant.UID]() || in == reflect.TypeFor[keys.Change]() || in == reflect.TypeFor[object.Write]() {
+		if in == reflect.TypeFor[tenant.UID]() || in == reflect.TypeFor[keys.Change]() || in == reflect.TypeFor[object.Write]() ||
+			in == reflect.TypeFor[keys.ServiceProviderChange]() || in == reflect.TypeFor[samlmetadata.Change]() {
 			return true
 		}
 	}
@@ -122,7 +128,7 @@ func TestTenantsDoNotSeeEachOther(t *testing.T) {
 }
 
 // walled are the tables behind row-level security.
-var walled = []string{"objects", "object_revisions", "object_keys", "client_secrets", "signing_keys", "revocations", "idp_captures", "registered_clients", "registered_counts", "registration_tokens", "pending_requests", "pushed_requests", "consents"}
+var walled = []string{"objects", "object_revisions", "object_keys", "client_secrets", "signing_keys", "revocations", "idp_captures", "service_provider_keys", "saml_metadata", "registered_clients", "registered_counts", "registration_tokens", "pending_requests", "pushed_requests", "consents"}
 
 func TestRowLevelSecurity(t *testing.T) {
 	d := postgres(t)
@@ -137,6 +143,8 @@ func TestRowLevelSecurity(t *testing.T) {
 	addSigningKey(t, d, d.Default, "kid")
 	newShelf(t, d).mark(d.Default, lifecycle.Client, made.UID)
 	keepCapture(t, d, d.Default)
+	addServiceProviderKey(t, d, d.Default)
+	keepMetadata(t, d, d.Default)
 	raw := d.Raw(t)
 	for _, table := range walled {
 		for who, uid := range map[string]string{"nobody": "", "another tenant": other.String(), "its tenant": d.Default.String()} {

@@ -50,6 +50,8 @@ type IdentityProvider struct {
 	Disabled bool
 	Keys     jwks.Source
 	Dialect  Dialect
+	// SAMLAlone: it issues no tokens. Issuer is its SAML entity ID then, and is nothing that a token could name.
+	SAMLAlone bool
 
 	Assertions AssertionRules
 	Subject    SubjectRules

@@ -44,13 +44,15 @@ func NewRegistry(entries []IdentityProvider) (*Registry, error) {
 		if err := entry.validate(); err != nil {
 			return nil, fmt.Errorf("identity provider %q: %w", entry.Name, err)
 		}
-		if _, taken := r.byIssuer[entry.Issuer]; taken {
+		if _, taken := r.byIssuer[entry.Issuer]; taken && !entry.SAMLAlone {
 			return nil, fmt.Errorf("identity provider %q: %w", entry.Name, ErrIssuerTaken)
 		}
 		if _, taken := r.byName[entry.Name]; taken {
 			return nil, fmt.Errorf("identity provider %q: %w", entry.Name, ErrNameTaken)
 		}
-		r.byIssuer[entry.Issuer] = &entry
+		if !entry.SAMLAlone { // a token that names an entity ID names nobody
+			r.byIssuer[entry.Issuer] = &entry
+		}
 		r.byName[entry.Name] = &entry
 		r.ordered = append(r.ordered, &entry)
 	}

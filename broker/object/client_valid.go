@@ -11,14 +11,18 @@ import (
 // grantTypes are those of docs/grants.md.
 func grantTypes() []string {
 	return []string{
-		"authorization_code", "refresh_token", GrantClientCredentials, GrantJWTBearer, GrantJWTDPoP,
-		"urn:ietf:params:oauth:grant-type:saml2-bearer", "urn:ietf:params:oauth:grant-type:token-exchange",
-		"urn:ietf:params:oauth:grant-type:device_code",
+		GrantAuthorizationCode, GrantRefreshToken, GrantClientCredentials, GrantJWTBearer, GrantJWTDPoP,
+		GrantSAML2Bearer, GrantTokenExchange, GrantDeviceCode,
 	}
 }
 
 // servedGrants are those that have an effect in this version.
-func servedGrants() []string { return []string{GrantClientCredentials, GrantJWTBearer, GrantJWTDPoP} }
+func servedGrants() []string {
+	return slices.DeleteFunc(grantTypes(), func(g string) bool { return g == GrantTokenExchange })
+}
+
+// maxRedirects bounds where the answers of one client may go.
+const maxRedirects = 50
 
 // Validate implements Spec.
 func (s *ClientSpec) Validate() error {
@@ -33,7 +37,9 @@ func (s *ClientSpec) Validate() error {
 	f.oneOf("spec.type", s.Type, TypeConfidential, TypePublic)
 	f.value("spec.expires_at", s.ExpiresAt, timeProblem)
 	s.checkAuth(&f)
-	f.each("spec.redirect_uris", s.RedirectURIs, redirectProblem)
+	f.redirects("spec.redirect_uris", s.RedirectURIs)
+	f.redirects("spec.post_logout_redirect_uris", s.PostLogoutRedirectURIs)
+	f.oneOf("spec.consent", s.Consent, ConsentExplicit, ConsentAdmin)
 	f.eachOf("spec.grant_types", s.GrantTypes, grantTypes()...)
 	f.each("spec.scopes", s.Scopes, scopeProblem)
 	f.each("spec.resources", s.Resources, nameProblem)
@@ -113,6 +119,10 @@ func (s *ClientSpec) checkPublic(f *findings) {
 	if !s.Auth.Secret.IsZero() {
 		f.add("spec.auth.secret", "a client of type public has no secret")
 	}
+	// RFC 7522 §2.1 with nobody authenticated would be a token for whoever saw an assertion, which no key is bound to.
+	if slices.Contains(s.GrantTypes, GrantSAML2Bearer) {
+		f.addCode("unauthorized_client", "spec.grant_types", "saml2-bearer is for a confidential client: a SAML assertion is bound to no key")
+	}
 	// RFC 6749 §4.4: the grant is the client's own authority, and whoever sends its name has proved nothing.
 	if slices.Contains(s.GrantTypes, GrantClientCredentials) {
 		f.addCode("unauthorized_client", "spec.grant_types", "client_credentials is for a confidential client (RFC 6749 §4.4)")
@@ -143,12 +153,7 @@ func (s *ClientSpec) Warnings() []Problem {
 	if s.Auth.Method == AuthTLS {
 		f.notServed("spec.auth.method", "tls_client_auth (the client cannot authenticate)")
 	}
-	if strings.HasPrefix(s.ClientID, "https://") {
-		f.notServed("spec.client_id", "reading a client ID metadata document (what the object says counts)")
-	}
-	if len(s.RedirectURIs) > 0 {
-		f.notServed("spec.redirect_uris", "the authorization code flow")
-	}
+	s.codeWarnings(&f)
 	for _, g := range s.GrantTypes {
 		if !slices.Contains(servedGrants(), g) {
 			f.notServed("spec.grant_types", "the grant type "+g)
@@ -163,6 +168,35 @@ func (s *ClientSpec) Warnings() []Problem {
 		f.denies("spec.scopes", s.Scopes, "the client gets no scope")
 	}
 	return f.problems
+}
+
+// codeWarnings is about what comes of a person's sign-in.
+func (s *ClientSpec) codeWarnings(f *findings) {
+	lists := func(g string) bool { return slices.Contains(s.GrantTypes, g) }
+	if lists(GrantAuthorizationCode) {
+		f.denies("spec.redirect_uris", s.RedirectURIs, "the client can be sent no code (authorization_code)")
+	} else if len(s.RedirectURIs) > 0 {
+		f.addCode("absent_denies", "spec.grant_types", "lacks authorization_code: the client's redirect_uris are not used")
+	}
+	if lists(GrantRefreshToken) && !lists(GrantAuthorizationCode) && !lists(GrantDeviceCode) {
+		f.addCode("refresh_alone", "spec.grant_types", "refresh_token has an effect beside authorization_code or device_code only: no other grant gives a refresh token")
+	}
+	if s.Consent == ConsentAdmin && s.Type == TypePublic && !slices.ContainsFunc(s.RedirectURIs, isWebRedirect) {
+		f.addCode("consent_unproved", "spec.consent", "admin: nothing shows which program answers at a loopback address or under a scheme of its own, so any program on a "+
+			"person's machine gets this client's tokens without asking; explicit asks")
+	}
+}
+
+// isWebRedirect: an https address is its owner's alone.
+func isWebRedirect(uri string) bool { return strings.HasPrefix(uri, "https://") }
+
+// redirects checks places that a browser is sent to.
+func (f *findings) redirects(path string, list []string) {
+	if len(list) > maxRedirects {
+		f.add(path, "%d URIs: at most %d", len(list), maxRedirects)
+		return
+	}
+	f.each(path, list, redirectProblem)
 }
 
 // Keys implements Spec.

@@ -85,8 +85,8 @@ func (s *IdentityProviderSpec) checkProduct(f *findings) {
 // tokenWarnings are of the profiles whose tokens are not ID-JAGs.
 func (s *IdentityProviderSpec) tokenWarnings(f *findings, p preset) {
 	a := s.Assertions
-	if a.lists(federation.ProfileSAML2Bearer) {
-		f.notServed("spec.assertions.profiles", "the profile "+string(federation.ProfileSAML2Bearer))
+	if a.lists(federation.ProfileSAML2Bearer) && !s.SAML.IsSet() {
+		f.addCode("absent_denies", "spec.saml", "says by no metadata and no certificates whose assertions of profile %s count: none do", federation.ProfileSAML2Bearer)
 	}
 	if a.lists(federation.ProfileJWTBearer) && p.noJTI && s.WithDefaults().Assertions.Reuse == ReuseSingle {
 		f.addCode("jti_absent", "spec.assertions.reuse", "tokens of %s have no jti, so that single_use refuses every one of them under jwt-bearer: say client_bound, "+

@@ -29,6 +29,9 @@ type IdPKeys struct {
 	NotAfter string         `json:"not_after,omitempty"`
 }
 
+// IsZero tells whether nothing is said of keys.
+func (k IdPKeys) IsZero() bool { return k.URI == "" && k.Inline == nil && k.NotAfter == "" }
+
 // IdPNetwork is how this one issuer is reached.
 type IdPNetwork struct {
 	CABundle              string `json:"ca_bundle,omitempty"`

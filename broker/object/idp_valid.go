@@ -27,23 +27,39 @@ const (
 func (s *IdentityProviderSpec) Validate() error {
 	var f findings
 	s.checkPreset(&f)
-	if s.Issuer == "" {
-		f.add("spec.issuer", "is required: an issuer is trusted by exact match")
-	}
+	s.checkTokens(&f)
 	s.checkIssuer(&f)
 	s.JWKS.check(&f, s.Dialect().SPIFFE)
 	s.Network.check(&f)
-	s.checkSignIn(&f)
-	f.each("spec.domains", s.Domains, hostProblem)
 	s.Assertions.check(&f)
 	s.checkPlatform(&f)
 	s.checkProduct(&f)
 	s.Subject.check(&f)
 	s.Claims.check(&f)
+	s.checkSignIn(&f)
 	return f.err()
 }
 
+// checkTokens: an issuer may be left out by an IdP that issues no tokens.
+func (s *IdentityProviderSpec) checkTokens(f *findings) {
+	tokens := slices.ContainsFunc(s.Assertions.Profiles, func(p string) bool { return p != string(federation.ProfileSAML2Bearer) })
+	switch {
+	case s.Preset == PresetSAML && tokens:
+		f.addCode("profile_of_preset", "spec.assertions.profiles", "an IdP of preset saml issues no tokens: expected %s", federation.ProfileSAML2Bearer)
+	case s.Preset == PresetSAML && !s.JWKS.IsZero():
+		f.add("spec.jwks", "is for an IdP that issues tokens: its certificates are in spec.saml")
+	case s.Issuer == "" && s.EntityID() == "" && !(s.Preset == PresetSAML && s.SAML.IsSet()): // of which its own check speaks
+		f.add("spec.issuer", "is required: an issuer is trusted by exact match")
+	case s.Issuer == "" && tokens:
+		f.add("spec.issuer", "is required with the profiles of tokens: an entity ID is no issuer")
+	}
+}
+
 func (s *IdentityProviderSpec) checkIssuer(f *findings) {
+	if s.Preset == PresetSAML { // an entity ID: any URI
+		f.value("spec.issuer", s.Issuer, entityIDProblem)
+		return
+	}
 	isSPIFFE := strings.HasPrefix(s.Issuer, "spiffe://")
 	switch {
 	case isSPIFFE && !s.Dialect().SPIFFE:
@@ -72,13 +88,8 @@ func trustDomainProblem(s string) string {
 }
 
 func (s *IdentityProviderSpec) checkPreset(f *findings) {
-	p, known := findPreset(s.Preset)
-	switch {
-	case !known:
+	if _, known := findPreset(s.Preset); !known { // its checks would be missing, so the entry is not taken for a generic one
 		f.add("spec.preset", "unknown value %s: expected %s", quote(s.Preset), alternatives(Presets()))
-	case p.later != "":
-		// Its checks would be missing, so the entry is not taken for a generic one.
-		f.addCode("not_served", "spec.preset", "%s is not served yet: expected %s", p.later, alternatives(Presets()))
 	}
 }
 
@@ -158,15 +169,6 @@ func checkBundle(f *findings, path string, text []byte) {
 	}
 }
 
-func (s *IdentityProviderSpec) checkSignIn(f *findings) {
-	f.text("spec.oidc.client_id", s.OIDC.ClientID)
-	f.secretRef("spec.oidc.client_secret", s.OIDC.ClientSecret)
-	f.each("spec.oidc.scopes", s.OIDC.Scopes, scopeProblem)
-	f.value("spec.saml.metadata_url", s.SAML.MetadataURL, httpsProblem)
-	f.text("spec.saml.idp_entity_id", s.SAML.IDPEntityID)
-	f.text("spec.saml.sp_entity_id", s.SAML.SPEntityID)
-}
-
 func (s SubjectMatching) check(f *findings) {
 	f.filled("spec.subject.match", s.Match)
 	f.eachOf("spec.subject.match", s.Match, string(federation.MatchSubjectID), string(federation.MatchAudSub),
@@ -218,36 +220,32 @@ func (s *IdentityProviderSpec) Warnings() []Problem {
 	if s.JWKS.HasInlineKeys() {
 		keyWarnings(&f, "spec.jwks.inline", s.JWKS.Inline, s.Dialect().SPIFFE)
 	}
-	if s.OIDC.ClientID != "" || !s.OIDC.ClientSecret.IsZero() || len(s.OIDC.Scopes) > 0 {
-		f.notServed("spec.oidc", "sign-in by OpenID Connect")
-	}
-	if !s.SAML.IsZero() {
-		f.notServed("spec.saml", "sign-in by SAML")
-	}
-	if len(s.Domains) > 0 {
-		f.notServed("spec.domains", "home-realm discovery")
-	}
+	s.signInWarnings(&f)
 	s.tokenWarnings(&f, p)
 	if len(s.Assertions.Profiles) > 0 {
 		f.denies("spec.assertions.clients", s.Assertions.Clients, "no client may present its assertions")
 		f.denies("spec.assertions.resources", s.Assertions.Resources, "its assertions are good for no resource")
 		f.denies("spec.assertions.scopes", s.Assertions.Scopes, "its assertions are good for no scope")
 	}
-	if s.Subject.Provision == ProvisionJustInTime {
-		f.notServed("spec.subject.provision", "making users just in time (a subject that nobody is linked to is refused)")
-	}
-	if s.Claims.GroupsOverage == OverageFetch {
-		f.notServed("spec.claims.groups_overage", "fetching groups (an overage denies)")
+	if s.Claims.GroupsOverage == OverageFetch && !s.OIDC.IsSet() {
+		f.notServed("spec.claims.groups_overage", "fetching groups without a sign-in by oidc (an overage denies)")
 	}
 	return f.problems
 }
 
 // Keys implements Spec.
 func (s *IdentityProviderSpec) Keys() []Key {
-	if s.Issuer == "" {
-		return nil
+	var keys []Key
+	if s.Issuer != "" && !s.SpeaksSAMLAlone() {
+		keys = append(keys, Key{Space: SpaceIssuer, Value: s.Issuer, Exclusive: true})
 	}
-	return []Key{{Space: SpaceIssuer, Value: s.Issuer, Exclusive: true}}
+	if entity := s.EntityID(); entity != "" {
+		keys = append(keys, Key{Space: SpaceEntityID, Value: entity, Exclusive: true})
+	}
+	for _, domain := range s.Domains {
+		keys = append(keys, Key{Space: SpaceDomain, Value: domain, Exclusive: true})
+	}
+	return keys
 }
 
 // denies warns of an absent list.

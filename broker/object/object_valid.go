@@ -16,6 +16,9 @@ func (o *Object) settle() {
 	if c, ok := o.Spec.(*ClientSpec); ok && c.ClientID == "" {
 		c.ClientID = o.Metadata.Name
 	}
+	if idp, ok := o.Spec.(*IdentityProviderSpec); ok {
+		idp.settle()
+	}
 	if settled, err := withoutEmpty(o.Kind, o.Spec); err == nil { // else Validate or the store says why
 		o.Spec = settled
 	}

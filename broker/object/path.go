@@ -49,6 +49,8 @@ type Config struct {
 	Now     func() time.Time
 	// Resolve reads a secret that the configuration file refers to; nil refuses every reference.
 	Resolve func(SecretRef) (secret.Text, error)
+	// MayRefer tells whether objects of other managers may refer to a secret too; nil is none.
+	MayRefer func(SecretRef) bool
 }
 
 // Validate refuses a path on which a check would be empty.
@@ -228,6 +230,11 @@ func meant(stored Stored, r Request) error {
 		return fmt.Errorf("%s %s: %w: it has revision %d", stored.Kind, stored.Name, ErrPrecondition, stored.Revision)
 	}
 	return nil
+}
+
+// mayRefer: whose references are resolved.
+func (p *Path) mayRefer(manager string, r SecretRef) bool {
+	return manager == ManagerConfig || p.c.MayRefer != nil && p.c.MayRefer(r)
 }
 
 // tenant finds a tenant by name.

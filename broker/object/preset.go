@@ -10,8 +10,11 @@ import (
 // preset is what is known of an IdP product. Adding one is adding a row to presets.
 type preset struct {
 	name string
-	// later: named by the contract, and its sign-in or profiles are not served yet.
-	later string
+	// userinfo: its ID tokens leave out what people need who sign in.
+	userinfo bool
+	// attributes of its SAML assertions that mean something, and the one that has groups.
+	attributes SAMLAttributes
+	samlGroups string
 	// defaults for what the object leaves out.
 	algorithms []string
 	match      []string
@@ -69,6 +72,7 @@ func presets() []preset {
 	}
 	okta, keycloak, ping := generic, generic, generic
 	okta.name, okta.warn = "okta", warnOkta
+	okta.userinfo = true                // tokens of the code flow leave out groups and more
 	okta.algorithms = []string{"RS256"} // Okta's org server signs with RS256 only
 	keycloak.name, keycloak.warn = "keycloak", warnKeycloak
 	keycloak.algorithms = []string{"RS256", "ES256", "PS256", "EdDSA"} // a realm may choose any of them
@@ -79,6 +83,13 @@ func presets() []preset {
 	entra.name, entra.check, entra.dialect = "entra", checkEntra, entraDialect
 	entra.algorithms = []string{"RS256"}
 	entra.tokens, entra.cached = lifetimeEntra, true
+	// (tid, oid) as in its tokens, never an address (T13).
+	entra.attributes = SAMLAttributes{
+		Subject: "http://schemas.microsoft.com/identity/claims/objectidentifier", Tenant: "http://schemas.microsoft.com/identity/claims/tenantid",
+		Email: "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress",
+		AMR:   "http://schemas.microsoft.com/claims/authnmethodsreferences",
+	}
+	entra.samlGroups = "http://schemas.microsoft.com/ws/2008/06/identity/claims/groups"
 	// azp and appid are the program that asked, for itself or for a person: in a person's
 	// token they say nothing of who holds it.
 	entra.shared = always
@@ -122,10 +133,10 @@ func presets() []preset {
 	spiffe.tokens, spiffe.cached, spiffe.noJTI = lifetimeHour, true, true
 	spiffe.dialect = func(string) federation.Dialect { return federation.Dialect{SPIFFE: true} }
 
-	return []preset{
-		generic, okta, keycloak, entra, google, ping, actions, gitlab, kubernetes, spiffe,
-		{name: "saml", later: "the preset saml"},
-	}
+	saml := generic
+	saml.name = PresetSAML
+
+	return []preset{generic, okta, keycloak, entra, google, ping, saml, actions, gitlab, kubernetes, spiffe}
 }
 
 func claimsOf(names ...string) []identifying {
@@ -141,17 +152,17 @@ func always(string) bool { return true }
 const (
 	// DefaultPreset is used where an IdentityProvider names none.
 	DefaultPreset = "generic"
+	// PresetSAML is an IdP that speaks SAML and issues no tokens.
+	PresetSAML = "saml"
 
 	defaultClockSkew = 30 * time.Second
 )
 
-// Presets lists the names of the presets that are served.
+// Presets lists the names of the presets.
 func Presets() []string {
 	var names []string
 	for _, p := range presets() {
-		if p.later == "" {
-			names = append(names, p.name)
-		}
+		names = append(names, p.name)
 	}
 	return names
 }
@@ -171,7 +182,7 @@ func (s *IdentityProviderSpec) Dialect() federation.Dialect {
 	if p.dialect == nil {
 		return federation.Dialect{}
 	}
-	return p.dialect(s.Issuer)
+	return p.dialect(or(s.Issuer, s.EntityID()))
 }
 
 // WithDefaults returns a copy in which what is absent says what it means, by its
@@ -201,9 +212,15 @@ func (s *IdentityProviderSpec) WithDefaults() *IdentityProviderSpec {
 	filled.Subject.Provision = or(s.Subject.Provision, ProvisionNever)
 	filled.Subject.Guests = or(s.Subject.Guests, GuestsDeny)
 
-	filled.Claims.Groups = or(s.Claims.Groups, p.groups)
+	groups := p.groups
+	if filled.SpeaksSAMLAlone() {
+		groups = or(p.samlGroups, groups)
+	}
+	filled.Claims.Groups = or(s.Claims.Groups, groups)
 	filled.Claims.GroupsFrom = orList(s.Claims.GroupsFrom, p.groupsFrom)
 	filled.Claims.GroupsOverage = or(s.Claims.GroupsOverage, OverageDeny)
+	filled.fillSignIn(p)
+	filled.Issuer = or(s.Issuer, filled.EntityID())
 	return &filled
 }
 

@@ -124,6 +124,12 @@ func (p *Path) secretEvent(s Stored, r Request, kind audit.Type, secretID string
 // noReference: a reference is read on the machine of the server. Whoever may write
 // over the API may not thereby read its files and environment.
 func noReference(o *Object) error {
+	if t, ok := o.Spec.(*TenantSpec); ok && t.Branding.Logo.File != "" {
+		return &Invalid{Problems: []Problem{{
+			Object: o.Label(), Path: "spec.branding.logo.file", Code: "file_reference",
+			Text: "files are read only for objects of the configuration file: give the picture as logo.data, in base64",
+		}}}
+	}
 	c, ok := o.Spec.(*ClientSpec)
 	if !ok || c.Auth.Secret.IsZero() {
 		return nil

@@ -178,28 +178,6 @@ func timeProblem(s string) string {
 	return ""
 }
 
-// redirectProblem: RFC 6749 §3.1.2 absolute, no fragment; RFC 8252 §7 for programs on a machine.
-func redirectProblem(s string) string {
-	if wrong := textProblem(s); wrong != "" {
-		return wrong
-	}
-	u, err := url.Parse(s)
-	switch {
-	case err != nil || !u.IsAbs():
-		return "is no absolute URI"
-	case strings.Contains(s, "#"):
-		return "has a fragment (RFC 6749 §3.1.2)"
-	case strings.Contains(s, "*"):
-		return "holds a wildcard: redirect URIs are compared exactly (RFC 9700 §2.1)"
-	case u.Scheme == "http" || u.Scheme == "https":
-		return httpsProblem(s)
-	case !strings.Contains(u.Scheme, "."):
-		return "has a private-use scheme without a dot (RFC 8252 §7.1)"
-	default:
-		return ""
-	}
-}
-
 // pathProblem: a path that does not depend on where the process was started.
 func pathProblem(s string) string {
 	if wrong := textProblem(s); wrong != "" {

@@ -1,8 +1,23 @@
 package object
 
 import (
-	"slices"
+	"strings"
 	"time"
+)
+
+// Bounds of sessions: one that ended while a person reads a page would help nobody, one that lives for months is a
+// credential.
+const (
+	minSession  = 5 * time.Minute
+	maxIdle     = 7 * 24 * time.Hour
+	maxAbsolute = 30 * 24 * time.Hour
+)
+
+// Bounds of registrations.
+const (
+	maxDCRClients  = 10_000
+	minDCRLifetime = time.Hour
+	maxDCRLifetime = 366 * 24 * time.Hour
 )
 
 // Validate implements Spec.
@@ -22,31 +37,66 @@ func (s *TenantSpec) Validate() error {
 	if s.Approval.Policies || s.Approval.Trust {
 		f.addCode("not_served", "spec.approval", "approval by a second person is not served yet; nothing would enforce it, so it is refused")
 	}
-	if s.Registration.DCR != "" && s.Registration.DCR != RegistrationOff {
-		f.addCode("not_served", "spec.registration.dcr", `dynamic registration is not served yet: expected "off"`)
+	f.span("spec.sessions.idle", s.Sessions.Idle, minSession, maxIdle)
+	f.span("spec.sessions.absolute", s.Sessions.Absolute, minSession, maxAbsolute)
+	if filled := s.WithDefaults().Sessions; filled.Idle > filled.Absolute {
+		f.add("spec.sessions.idle", "%s is longer than absolute (%s): a session ends then, used or not", filled.Idle, filled.Absolute)
 	}
-	c := s.Registration.CIMD
-	if c.Mode != "" && c.Mode != RegistrationOff && c.Mode != RegistrationRegistered {
-		f.addCode("not_served", "spec.registration.cimd.mode", `only registered clients are served yet: expected registered or "off"`)
-	}
-	f.each("spec.registration.cimd.hosts", c.Hosts, hostProblem)
-	f.each("spec.registration.cimd.scopes", c.Scopes, scopeProblem)
-	f.each("spec.registration.cimd.resources", c.Resources, nameProblem)
+	f.oneOf("spec.passkeys", s.Passkeys, PasskeysOff, PasskeysAllowed)
+	s.Branding.check(&f)
+	s.Registration.check(&f)
 	return f.err()
 }
 
-// Warnings says what has no effect yet.
+// Warnings says what lets nobody in, and what lets everybody in.
 func (s *TenantSpec) Warnings() []Problem {
 	var f findings
-	c := s.Registration.CIMD
-	if len(slices.Concat(c.Hosts, c.Scopes, c.Resources)) > 0 {
-		f.notServed("spec.registration.cimd", "client ID metadata documents")
+	c, d := s.Registration.CIMD, s.Registration.DCRLimits
+	switch c.Mode {
+	case RegistrationOpen:
+		f.addCode("registration_open", "spec.registration.cimd.mode", "open: whoever can publish a document is a client; it is for development, and off in every other profile")
+	case RegistrationHosts:
+		f.denies("spec.registration.cimd.hosts", c.Hosts, "no document is read")
+	}
+	if c.Mode == RegistrationOpen || c.Mode == RegistrationHosts {
+		f.denies("spec.registration.cimd.scopes", c.Scopes, "clients of documents get no scope")
+		f.denies("spec.registration.cimd.resources", c.Resources, "clients of documents get tokens for no resource")
+	}
+	if s.Registration.DCR == RegistrationOpen {
+		f.addCode("registration_open", "spec.registration.dcr", "open: anybody can register clients, up to %d", s.WithDefaults().Registration.DCRLimits.MaxClients)
+	}
+	if s.Registration.DCR == RegistrationOpen || s.Registration.DCR == RegistrationToken {
+		f.denies("spec.registration.dcr_limits.scopes", d.Scopes, "clients that register themselves get no scope")
+		f.denies("spec.registration.dcr_limits.resources", d.Resources, "clients that register themselves get tokens for no resource")
 	}
 	return f.problems
 }
 
 // Keys implements Spec.
 func (s *TenantSpec) Keys() []Key { return nil }
+
+func (r TenantRegistration) check(f *findings) {
+	f.oneOf("spec.registration.dcr", r.DCR, RegistrationOff, RegistrationToken, RegistrationOpen)
+	if n := r.DCRLimits.MaxClients; n < 0 || n > maxDCRClients {
+		f.add("spec.registration.dcr_limits.max_clients", "%d is out of bounds: expected 1 to %d", n, maxDCRClients)
+	}
+	f.span("spec.registration.dcr_limits.lifetime", r.DCRLimits.Lifetime, minDCRLifetime, maxDCRLifetime)
+	f.each("spec.registration.dcr_limits.scopes", r.DCRLimits.Scopes, scopeProblem)
+	f.each("spec.registration.dcr_limits.resources", r.DCRLimits.Resources, nameProblem)
+	f.each("spec.registration.dcr_limits.hosts", r.DCRLimits.Hosts, hostPatternProblem)
+	f.oneOf("spec.registration.cimd.mode", r.CIMD.Mode, RegistrationOff, RegistrationRegistered, RegistrationHosts, RegistrationOpen)
+	f.each("spec.registration.cimd.hosts", r.CIMD.Hosts, hostPatternProblem)
+	f.each("spec.registration.cimd.scopes", r.CIMD.Scopes, scopeProblem)
+	f.each("spec.registration.cimd.resources", r.CIMD.Resources, nameProblem)
+}
+
+// hostPatternProblem: a host, or *. and a suffix of two labels or more, since a suffix of one is everybody's.
+func hostPatternProblem(s string) string {
+	if suffix := strings.TrimPrefix(s, "*."); hostProblem(suffix) != "" || !strings.Contains(suffix, ".") {
+		return "is no lower-case host name with a dot, nor *. and one"
+	}
+	return ""
+}
 
 // text checks text that may be absent.
 func (f *findings) text(path, value string) {

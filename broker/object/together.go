@@ -29,9 +29,11 @@ func (d *draft) together(ctx context.Context) error {
 	if err := d.audiences(ctx, &wrong); err != nil {
 		return err
 	}
+	d.metadata(&wrong)
 	if err := wrong.err(); err != nil {
 		return err
 	}
+	d.signInWithin()
 	if err := d.references(ctx); err != nil {
 		return err
 	}

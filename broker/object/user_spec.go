@@ -41,6 +41,8 @@ const (
 	SpaceIdentity    = "identity"
 	SpaceSubID       = "sub_id"
 	SpaceEmail       = "email"
+	SpaceEntityID    = "saml_entity_id"
+	SpaceDomain      = "domain" // of people's addresses: where their home realm is
 )
 
 // Link names one IdP object together with its issuer. A user is linked to that, and not to whatever bears the IdP's name: an

@@ -50,7 +50,7 @@ func (s *Source) build(ctx context.Context, e *entry) (*Tenant, error) {
 		return nil, err
 	}
 	t := &Tenant{UID: e.uid, Name: e.name, Version: version, Issuer: s.issuer(e.name)}
-	if err := t.describe(stored); err != nil {
+	if err := s.describe(t, stored); err != nil {
 		return nil, err
 	}
 	var inherited []*policy.Compiled
@@ -63,7 +63,7 @@ func (s *Source) build(ctx context.Context, e *entry) (*Tenant, error) {
 		t.inherited = ledger.Picture{Tenant: root.UID, Version: root.Version}
 	}
 	before := e.picture.Load()
-	if before != nil && aside && slices.Equal(before.bound, inherited) {
+	if before != nil && aside && before.again.IsZero() && slices.Equal(before.bound, inherited) {
 		return before.at(version, t.inherited), nil
 	}
 	t.bound = inherited
@@ -138,7 +138,7 @@ func (s *Source) inherit(ctx context.Context) (*Tenant, error) {
 	return root, nil
 }
 
-func (t *Tenant) describe(stored object.Stored) error {
+func (s *Source) describe(t *Tenant, stored object.Stored) error {
 	spec, err := specOf[*object.TenantSpec](stored)
 	if err != nil {
 		return err
@@ -150,29 +150,18 @@ func (t *Tenant) describe(stored object.Stored) error {
 	t.Plan = spec.Plan
 	t.active = spec.Status == object.StatusActive
 	t.PublicClientAssertions = spec.PublicClientAssertions == object.PublicAssertionsCNF
+	s.describeSignIn(t, spec)
+	t.Registration = registration(spec.Registration)
 	return nil
 }
 
 // fill reads the objects of the picture. before is the picture that this one replaces, or nil.
 func (s *Source) fill(ctx context.Context, t *Tenant, inherited []*policy.Compiled, before *Tenant) error {
-	var idps []federation.IdentityProvider
-	err := s.each(ctx, t.UID, object.KindIdentityProvider, func(stored object.Stored) error {
-		idp, err := identityProvider(stored)
-		idps = append(idps, idp)
+	if err := s.fillIdPs(ctx, t, before); err != nil {
 		return err
-	})
-	if err != nil {
-		return err
-	}
-	if t.Registry, err = federation.NewRegistry(idps); err != nil {
-		return err
-	}
-	t.idps = make(map[string]*federation.IdentityProvider, len(idps))
-	for _, idp := range t.Registry.All() {
-		t.idps[idp.UID] = idp
 	}
 	t.byName, t.byURI = map[string]*Resource{}, map[string]*Resource{}
-	err = s.each(ctx, t.UID, object.KindResource, func(stored object.Stored) error {
+	err := s.each(ctx, t.UID, object.KindResource, func(stored object.Stored) error {
 		r, err := newResource(stored, s.config.Algorithm)
 		if err != nil {
 			return err
@@ -191,6 +180,35 @@ func (s *Source) fill(ctx context.Context, t *Tenant, inherited []*policy.Compil
 		return err
 	}
 	return s.fillPolicies(ctx, t, inherited, before)
+}
+
+// fillIdPs reads whom the tenant trusts, and how people come in through them.
+func (s *Source) fillIdPs(ctx context.Context, t *Tenant, before *Tenant) error {
+	var idps []federation.IdentityProvider
+	var entrances []entrance
+	err := s.each(ctx, t.UID, object.KindIdentityProvider, func(stored object.Stored) error {
+		spec, err := specOf[*object.IdentityProviderSpec](stored)
+		if err != nil {
+			return err
+		}
+		filled := spec.WithDefaults()
+		idp, err := trusted(stored, spec, filled)
+		idps = append(idps, idp)
+		entrances = append(entrances, entrance{stored: stored, spec: spec, filled: filled})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if t.Registry, err = federation.NewRegistry(idps); err != nil {
+		return err
+	}
+	t.idps = make(map[string]*federation.IdentityProvider, len(idps))
+	for i, idp := range t.Registry.All() {
+		t.idps[idp.UID] = idp
+		entrances[i].idp = idp
+	}
+	return s.fillSignIn(ctx, t, entrances, before)
 }
 
 // fillPolicies compiles what the picture before had not compiled yet.

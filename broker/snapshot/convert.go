@@ -21,13 +21,22 @@ func identityProvider(stored object.Stored) (federation.IdentityProvider, error)
 	if err != nil {
 		return federation.IdentityProvider{}, err
 	}
-	spec := parsed.WithDefaults()
+	return trusted(stored, parsed, parsed.WithDefaults())
+}
+
+// trusted is the entry of the registry; spec is what filled was before its defaults.
+func trusted(stored object.Stored, written, spec *object.IdentityProviderSpec) (federation.IdentityProvider, error) {
 	keys := jwks.Source{
 		Issuer: spec.Issuer, URI: spec.JWKS.URI,
 		Network: fetch.Network{
 			CABundle: spec.Network.CABundle, Proxy: spec.Network.Proxy, AllowPrivateAddresses: spec.Network.AllowPrivateAddresses,
 		},
 	}
+	alone := written.SpeaksSAMLAlone()
+	if alone { // there is nothing to discover at an entity ID
+		keys = jwks.Source{Network: keys.Network}
+	}
+	var err error
 	if spec.JWKS.HasInlineKeys() {
 		if keys.Inline, err = json.Marshal(spec.JWKS.Inline); err != nil {
 			return federation.IdentityProvider{}, fmt.Errorf("jwks.inline: %w", err)
@@ -39,7 +48,7 @@ func identityProvider(stored object.Stored) (federation.IdentityProvider, error)
 	a := spec.Assertions
 	return federation.IdentityProvider{
 		UID: stored.UID, Name: stored.Name, Preset: spec.Preset, Issuer: spec.Issuer, Disabled: spec.Disabled, Keys: keys,
-		Dialect: spec.Dialect(),
+		Dialect: spec.Dialect(), SAMLAlone: alone,
 		Assertions: federation.AssertionRules{
 			Profiles: named[federation.Profile](a.Profiles), Algorithms: a.Algorithms,
 			MaxLifetime: time.Duration(a.MaxLifetime), ClockSkew: time.Duration(a.ClockSkew),
@@ -124,6 +133,8 @@ func newClient(stored object.Stored, secrets []object.Secret) (*client.Client, e
 			Keys: jwks.Source{Issuer: spec.ClientID, URI: spec.Auth.JWKSURI},
 		},
 		GrantTypes: spec.GrantTypes, Scopes: spec.Scopes, Resources: spec.Resources,
+		RedirectURIs: spec.RedirectURIs, PostLogoutURIs: spec.PostLogoutRedirectURIs, MustPush: spec.RequirePushedAuthorizationRequests,
+		Approved: spec.Consent == object.ConsentAdmin, Origin: client.OriginCompany,
 		RequireDPoP: spec.DPoP == object.DPoPRequired, Plan: spec.Plan, Environment: spec.Environment,
 	}
 	if c.ExpiresAt, err = moment(spec.ExpiresAt); err != nil {

@@ -135,7 +135,7 @@ func TestUnreadable(t *testing.T) {
 	if _, err := identityProvider(stored(object.KindIdentityProvider, `{"issuer":"https://i","jwks":{"not_after":"soon"}}`)); err == nil {
 		t.Error("not_after: soon was taken")
 	}
-	if err := new(Tenant).describe(stored(object.KindTenant, `{"timezone":"Mars/Olympus"}`)); err == nil {
+	if err := new(Source).describe(new(Tenant), stored(object.KindTenant, `{"timezone":"Mars/Olympus"}`)); err == nil {
 		t.Error("a time zone on Mars was taken")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/cimd"
+	"github.com/chancery-dev/chancery/broker/object"
 )
 
 // Registration is how clients come to be without an administrator.
@@ -34,4 +35,15 @@ type Dynamic struct {
 	// Hosts are those that redirect URIs may name, exactly, or *.suffix for every name below a suffix; loopback is always
 	// allowed, other places never.
 	Hosts []string
+}
+
+// registration is a Tenant object's, with its defaults. Absent lists stay absent: they allow nothing.
+func registration(r object.TenantRegistration) Registration {
+	return Registration{
+		Documents: cimd.Rules{Mode: cimd.Mode(r.CIMD.Mode), Hosts: r.CIMD.Hosts, Scopes: r.CIMD.Scopes, Resources: r.CIMD.Resources},
+		Dynamic: Dynamic{
+			Mode: DynamicMode(r.DCR), MaxClients: r.DCRLimits.MaxClients, Lifetime: time.Duration(r.DCRLimits.Lifetime),
+			Scopes: r.DCRLimits.Scopes, Resources: r.DCRLimits.Resources, Hosts: r.DCRLimits.Hosts,
+		},
+	}
 }

@@ -13,8 +13,10 @@ import (
 // SignInConfig is what the way in of people needs beside objects. Each member may be nil: an IdP that needs it then takes
 // nobody in, and everything else of its tenant stands.
 type SignInConfig struct {
-	// ResolveSecret reads a secret that an IdentityProvider refers to. Whose reference it is was decided before.
+	// ResolveSecret reads a secret that an IdentityProvider refers to.
 	ResolveSecret func(object.SecretRef) (secret.Text, error)
+	// MayRefer tells whether objects that are not the configuration's may refer to a secret too.
+	MayRefer func(object.SecretRef) bool
 	// ReadFile reads a file that an object of the configuration names: a tenant's logo.
 	ReadFile func(path string) ([]byte, error)
 	// AssertionSigners sign for tenants whose client at an IdP has a key instead of a secret.

@@ -34,7 +34,10 @@ type Tenant struct {
 	SignIn       SignIn
 	Registration Registration
 
-	active bool // status: active
+	active bool      // status: active
+	again  time.Time // when it is built anew though nothing has changed; zero: not
+	// documents are the metadata of SAML IdPs by uid, for the next picture to take over.
+	documents map[string]document
 	// guards are those of tenant default that bind all; compiled is every policy, for the next picture to take over.
 	guards   []*policy.Compiled
 	bound    []*policy.Compiled // the guards of tenant default that bind here

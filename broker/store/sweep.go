@@ -21,6 +21,7 @@ type Swept struct {
 	Tokens       int64
 	Revocations  int64 // before which no token is alive any more
 	Captures     int64 // of assertions, that nobody read
+	Families     int64 // of refresh tokens, whose time was over a day ago
 	Devices      int64 // requests that ended
 	Requests     int64 // for authorization, whose time is over
 	Interactions int64 // and challenges for passkeys, that ended
@@ -107,6 +108,9 @@ func (s *Store) sweep(ctx context.Context, db execer, keep Retention) (Swept, er
 	}
 	if swept.Interactions, err = s.sweepInteractions(ctx, db); err != nil {
 		return swept, fmt.Errorf("sweep interactions: %w", withoutURL(err))
+	}
+	if swept.Families, err = s.sweepFamilies(ctx, db); err != nil {
+		return swept, fmt.Errorf("sweep families: %w", withoutURL(err))
 	}
 	if swept.Changes, err = sweepChanges(ctx, db, now.Add(-changesKept)); err != nil {
 		return swept, fmt.Errorf("sweep changes of tenants: %w", withoutURL(err))

@@ -1,0 +1,259 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/chancery-dev/chancery/broker/audit"
+	"github.com/chancery-dev/chancery/broker/ledger"
+	"github.com/chancery-dev/chancery/broker/lifecycle"
+	"github.com/chancery-dev/chancery/broker/refresh"
+	"github.com/chancery-dev/chancery/broker/tenant"
+)
+
+// Families reads families of refresh tokens, and ends them. They begin and move in
+// batches of the journal.
+type Families struct {
+	store  *Store
+	ledger Applier
+}
+
+// Families opens them.
+func (s *Store) Families(ledger Applier) *Families { return &Families{store: s, ledger: ledger} }
+
+// markedFamily is what marks end of a family f: what was given before a version of its tenant.
+const markedFamily = `exists (select 1 from revocations m where m.tenant_uid = f.tenant_uid and m.version > f.version
+and (m.kind = 'client' and m.uid = f.client_uid or m.kind = 'user' and m.uid = f.user_uid or m.kind = 'idp' and m.uid = f.idp_uid))`
+
+const familyRow = `f.id, f.origin, f.user_uid, f.client_uid, f.idp_uid, f.session, f.offline, f.resources, f.identity, f.acr, f.amr, f.auth_time,
+f.jkt, f.version, f.generation, f.began_at, f.rotated_at, f.idle_until, f.expires_at, f.ended_at, f.ended_why, ` + markedFamily
+
+// Family reads one, refresh.ErrUnknown if there is none.
+func (k *Families) Family(ctx context.Context, t tenant.UID, id string) (refresh.Family, error) {
+	found, err := k.query(ctx, t, "f.id = $2", id)
+	if err == nil && len(found) == 0 {
+		err = refresh.ErrUnknown
+	}
+	if err != nil {
+		return refresh.Family{}, err
+	}
+	return found[0], nil
+}
+
+// OfUser reads those of a person that are alive, the newest first.
+func (k *Families) OfUser(ctx context.Context, t tenant.UID, user string) ([]refresh.Family, error) {
+	all, err := k.query(ctx, t, "f.user_uid = $2 and f.ended_at is null order by f.began_at desc, f.id desc limit 1000", user)
+	if err != nil {
+		return nil, err
+	}
+	alive := all[:0]
+	for _, f := range all {
+		if f.End == nil && f.Now.Before(f.Until()) {
+			alive = append(alive, f)
+		}
+	}
+	return alive, nil
+}
+
+func (k *Families) query(ctx context.Context, t tenant.UID, where string, args ...any) ([]refresh.Family, error) {
+	var all []refresh.Family
+	query := "select " + familyRow + ", " + k.store.clock() + " from refresh_families f where f.tenant_uid = $1 and " + where
+	err := k.store.readOf(ctx, t, func(ctx context.Context, tx *sql.Tx) error {
+		rows, err := tx.QueryContext(ctx, query, append([]any{t.String()}, args...)...)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = rows.Close() }()
+		for rows.Next() {
+			one, err := readFamily(rows, t)
+			if err != nil {
+				return err
+			}
+			all = append(all, one)
+		}
+		return rows.Err()
+	})
+	return all, err
+}
+
+func readFamily(rows *sql.Rows, t tenant.UID) (refresh.Family, error) {
+	f := refresh.Family{Family: ledger.Family{Tenant: t}}
+	var session []byte
+	var resources, identity, amr string
+	var authTime, endedAt sql.NullInt64
+	var why sql.NullString
+	var began, rotated, idle, expires, now int64
+	var marked bool
+	if err := rows.Scan(&f.ID, &f.Origin, &f.UserUID, &f.ClientUID, &f.IdPUID, &session, &f.Offline, &resources, &identity, &f.ACR, &amr, &authTime,
+		&f.Thumbprint, &f.Version, &f.Generation, &began, &rotated, &idle, &expires, &endedAt, &why, &marked, &now); err != nil {
+		return f, err
+	}
+	if len(session) != len(f.Session) {
+		return f, fmt.Errorf("family %s has no session", f.ID)
+	}
+	copy(f.Session[:], session)
+	for _, list := range []struct {
+		text string
+		into any
+	}{{resources, &f.Resources}, {identity, &f.Identity}, {amr, &f.AMR}} {
+		if err := json.Unmarshal([]byte(list.text), list.into); err != nil {
+			return f, fmt.Errorf("family %s does not read: %w", f.ID, err)
+		}
+	}
+	if authTime.Valid {
+		f.AuthTime = fromMicros(authTime.Int64)
+	}
+	f.BeganAt, f.RotatedAt, f.IdleUntil = fromMicros(began), fromMicros(rotated), fromMicros(idle)
+	f.ExpiresAt, f.Now = fromMicros(expires), fromMicros(now)
+	switch {
+	case endedAt.Valid:
+		f.End = &refresh.End{Why: why.String, At: fromMicros(endedAt.Int64)}
+	case marked:
+		f.End = &refresh.End{Why: refresh.Revoked}
+	}
+	return f, nil
+}
+
+// End ends the families that one of the choices is about, and what tokens came with them, and tells how many families
+// were alive. It may be called where nothing is left to end: the event tells of it all the same.
+func (k *Families) End(ctx context.Context, t tenant.UID, which refresh.Choice, why string, e audit.Event) (int64, error) {
+	if err := t.Check(); err != nil {
+		return 0, err
+	}
+	if err := which.Validate(); err != nil {
+		return 0, err
+	}
+	if why == "" || e.ID == "" {
+		return 0, fmt.Errorf("%w: an end needs a reason and an event", errIncomplete)
+	}
+	var ended int64
+	_, err := k.ledger.Apply(ctx, ledger.Change{
+		Tenant: t,
+		Events: []audit.Event{e},
+		Write: func(ctx context.Context, tx ledger.Tx) error {
+			conn, err := SQLTx(tx)
+			if err != nil {
+				return err
+			}
+			ended, err = k.store.endFamilies(ctx, conn, t, which, why, e.ID)
+			return err
+		},
+	})
+	return ended, err
+}
+
+// endFamilies is End within a change of somebody else, on whose transaction PostgreSQL sees the tenant. Who ends a session
+// calls it there, so that no refresh commits after the session has ended.
+func (s *Store) endFamilies(ctx context.Context, tx *sql.Tx, t tenant.UID, which refresh.Choice, why, event string) (int64, error) {
+	condition, args := choose(which)
+	args = append([]any{t.String(), why}, args...)
+	// The families first: a rotation that was under way in another replica has committed its token then, or never will.
+	origins, err := endOrigins(ctx, tx, "update refresh_families set ended_at = "+s.clock()+", ended_why = $2 "+
+		"where tenant_uid = $1 and ended_at is null and "+condition+" returning origin", args...)
+	if err != nil {
+		return 0, err
+	}
+	for _, origin := range origins {
+		if err := s.endTokens(ctx, tx, t, origin, event); err != nil {
+			return 0, err
+		}
+	}
+	return int64(len(origins)), nil
+}
+
+func endOrigins(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]string, error) {
+	rows, err := tx.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var origins []string
+	for rows.Next() {
+		var origin string
+		if err := rows.Scan(&origin); err != nil {
+			return nil, err
+		}
+		origins = append(origins, origin)
+	}
+	return origins, rows.Err()
+}
+
+func (s *Store) endTokens(ctx context.Context, tx *sql.Tx, t tenant.UID, origin, event string) error {
+	query := endTokensSQLite
+	args := []any{t.String(), origin, event, ledger.Margin.Microseconds()}
+	if s.dialect == Postgres {
+		query = endTokensPostgres
+		args = []any{[]string{t.String()}, []string{origin}, []string{event}, ledger.Margin.Microseconds()}
+	}
+	_, err := tx.ExecContext(ctx, query, args...)
+	return err
+}
+
+// choose is a choice as a condition, with its arguments from $3 on.
+func choose(c refresh.Choice) (string, []any) {
+	switch {
+	case c.Family != "":
+		return "id = $3", []any{c.Family}
+	case c.Session != [32]byte{}:
+		return "session = $3 and not offline", []any{c.Session[:]}
+	case c.ClientUID != "":
+		return "user_uid = $3 and client_uid = $4", []any{c.UserUID, c.ClientUID}
+	default:
+		return "user_uid = $3", []any{c.UserUID}
+	}
+}
+
+// CountFamilies tells how many families of a holder were alive when the tenant's version became below, or are, if below is
+// 0: that a mark at that version ended, and no earlier one.
+func (k *Tokens) CountFamilies(ctx context.Context, t tenant.UID, h lifecycle.Holder, below int64) (int64, error) {
+	if err := t.Check(); err != nil {
+		return 0, err
+	}
+	column, err := familyHolder(h.Kind)
+	if err != nil {
+		return 0, err
+	}
+	if below <= 0 {
+		below = 1<<63 - 1
+	}
+	query := "select count(*) from refresh_families f where f.tenant_uid = $1 and " + column + " = $2 and f.ended_at is null " +
+		"and f.idle_until > " + k.store.begun() + " and f.version < $3 and not exists (select 1 from revocations m " +
+		"where m.tenant_uid = f.tenant_uid and m.version > f.version and m.version < $3 and (m.kind = 'client' and m.uid = f.client_uid " +
+		"or m.kind = 'user' and m.uid = f.user_uid or m.kind = 'idp' and m.uid = f.idp_uid))"
+	var n int64
+	err = k.store.readOf(ctx, t, func(ctx context.Context, tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, query, t.String(), h.UID, below).Scan(&n)
+	})
+	return n, err
+}
+
+func familyHolder(k lifecycle.Kind) (string, error) {
+	switch k {
+	case lifecycle.Client:
+		return "f.client_uid", nil
+	case lifecycle.User:
+		return "f.user_uid", nil
+	case lifecycle.IdP:
+		return "f.idp_uid", nil
+	case lifecycle.Token, lifecycle.Key:
+	}
+	return "", lifecycle.ErrHolder
+}
+
+// sweepFamilies removes what nobody can use any more, a day later: on PostgreSQL through the owner's function, for the
+// runtime role sees its tenant's alone.
+func (s *Store) sweepFamilies(ctx context.Context, db execer) (int64, error) {
+	if s.dialect == Postgres {
+		var gone int64
+		err := db.QueryRowContext(ctx, "select chancery_sweep_families()").Scan(&gone)
+		return gone, err
+	}
+	done, err := db.ExecContext(ctx, "delete from refresh_families where idle_until < "+s.clock()+" - $1", (24 * time.Hour).Microseconds())
+	if err != nil {
+		return 0, err
+	}
+	return done.RowsAffected()
+}

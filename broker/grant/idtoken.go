@@ -5,14 +5,12 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/authorization"
+	"github.com/chancery-dev/chancery/broker/identity"
 	"github.com/chancery-dev/chancery/broker/oauth"
-	"github.com/chancery-dev/chancery/broker/session"
 	"github.com/chancery-dev/chancery/broker/token"
-	"github.com/chancery-dev/chancery/federation"
 )
 
 // idToken tells the client who signed in (OpenID Connect Core §2, §3.1.3.3), beside the access token with which it comes.
@@ -38,7 +36,7 @@ func (g *Grants) idToken(ctx context.Context, c *call, s signedIn, nonce, access
 		AuthTime:    s.proof.AuthTime,
 		ACR:         s.proof.ACR,
 		AMR:         s.proof.AMR,
-		Profile:     ProfileOf(s.account, s.profile, s.identity),
+		Profile:     identity.Profile(s.account, s.profile, s.identity),
 	}, signer)
 }
 
@@ -50,27 +48,4 @@ func sessionID(tenant string, handle [32]byte) string {
 	}
 	sum := sha256.Sum256([]byte("chancery/sid\x00" + tenant + "\x00" + string(handle[:])))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
-}
-
-// ProfileOf is what a client may know of a person whose identity scopes it was granted (OpenID Connect Core §5.4).
-//
-// The address is our user's own, else the one that the IdP said. Whether it is verified is the IdP's word, and counts for
-// the very address of which it was said: of another one nothing is said.
-func ProfileOf(account federation.Account, said session.Profile, identity []string) token.Profile {
-	var p token.Profile
-	if !slices.Contains(identity, authorization.ScopeOpenID) {
-		return p
-	}
-	if slices.Contains(identity, authorization.ScopeProfile) {
-		p.Name = said.Name
-	}
-	if slices.Contains(identity, authorization.ScopeEmail) {
-		if p.Email = account.Email; p.Email == "" {
-			p.Email = said.Email
-		}
-		if p.Email != "" && strings.EqualFold(p.Email, said.Email) {
-			p.EmailVerified = &said.EmailVerified
-		}
-	}
-	return p
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/id"
+	"github.com/chancery-dev/chancery/broker/identity"
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/broker/token"
@@ -32,7 +33,7 @@ func (g *Grants) mint(ctx context.Context, c *call, d policy.Decision) (_ grante
 		Subject:     c.subject,
 		Audience:    c.resource.URI,
 		ClientID:    c.client().ClientID,
-		Scope:       strings.Join(d.Scopes, " "),
+		Scope:       strings.Join(c.scopeOfToken(d), " "),
 		IssuedAt:    now,
 		ExpiresAt:   now.Add(lifetime),
 		ID:          id.New(id.Token, c.now),
@@ -63,6 +64,15 @@ func (g *Grants) mint(ctx context.Context, c *call, d policy.Decision) (_ grante
 			DecisionID: c.decision.ID, Trace: c.Trace,
 		},
 	}, nil
+}
+
+// scopeOfToken is what policy leaves, and openid and what goes with it where the person let the client know who he is: the
+// userinfo endpoint answers to it.
+func (c *call) scopeOfToken(d policy.Decision) []string {
+	if c.signedIn == nil {
+		return d.Scopes
+	}
+	return identity.InToken(d.Scopes, c.signedIn.identity)
 }
 
 // extraClaims are what the resource asks for beyond the standard ones.

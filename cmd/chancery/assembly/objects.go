@@ -22,7 +22,7 @@ func (s *Server) applyObjects(ctx context.Context) error {
 	}
 	var err error
 	s.path, err = object.NewPath(object.Config{
-		Store: s.objects, Keys: s.objects, Secrets: s.objects, Checker: checker, Now: s.Now, Resolve: s.resolve,
+		Store: s.objects, Keys: s.objects, Secrets: s.objects, Checker: checker, Now: s.Now, Resolve: s.resolve, MayRefer: s.mayRefer,
 	})
 	if err != nil || len(s.Config.Objects) == 0 {
 		return err

@@ -23,7 +23,7 @@ func (s *Server) openPictures(context.Context) error {
 	var err error
 	s.source, err = snapshot.New(snapshot.Config{
 		Store: s.objects, Versions: s.store, PublicURL: s.Config.Server.PublicURL, Algorithm: s.Config.Keys.Algorithm,
-		Now: s.Now, Log: s.Log, Reload: s.rings.Reload,
+		Now: s.Now, Log: s.Log, Reload: s.rings.Reload, SignInConfig: s.peopleConfig(),
 	})
 	if err != nil {
 		return err

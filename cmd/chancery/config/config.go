@@ -61,6 +61,8 @@ type Admin struct {
 	PublicURL string `key:"public_url" doc:"how people reach the admin listener, if not by its address"`
 	Token     Ref    `key:"token" doc:"bearer credential of a program, by reference; at least 32 characters; refused in regulated"`
 	TokenRole string `key:"token_role" doc:"the role of that credential"`
+	// SecretReferences are the secrets that objects applied over the admin API may refer to.
+	SecretReferences []string `key:"secret_references" doc:"secrets that objects from outside objects: may refer to as an IdP's client_secret: env:NAME or file:/PATH each, exactly"`
 }
 
 // Database is where everything is kept.

@@ -332,6 +332,8 @@ func TestRefused(t *testing.T) {
 		{"an admin listener for the network", "admin: {listen: '0.0.0.0:8081'}", "not loopback"},
 		{"an admin listener everywhere", "admin: {listen: ':8081'}", "not loopback"},
 		{"a credential in regulated", "profile: regulated\nadmin: {token: {env: X}}", "refused in profile regulated"},
+		{"a reference without its kind", "admin: {secret_references: [OKTA_SECRET]}", "admin.secret_references"},
+		{"a reference to no path", "admin: {secret_references: ['file:secret']}", "admin.secret_references"},
 		{"a credential without a role", "admin: {token_role: ''}", "admin.token_role"},
 		{"no database", "database: {url: ''}", "database.url"},
 		{"another database", "database: {url: 'mysql://h/d'}", "sqlite:///path or postgres://"},

@@ -106,6 +106,12 @@ func (a Admin) validate(p Profile, public string) error {
 	if !a.Token.IsZero() && a.TokenRole == "" {
 		err = errors.Join(err, errors.New("admin.token_role: a credential without a role may do nothing; name one"))
 	}
+	for _, ref := range a.SecretReferences {
+		name, isEnv := strings.CutPrefix(ref, "env:")
+		if !(isEnv && name != "") && !strings.HasPrefix(ref, "file:/") {
+			err = errors.Join(err, fmt.Errorf("admin.secret_references: %q is neither env:NAME nor file:/PATH", ref))
+		}
+	}
 	return err
 }
 

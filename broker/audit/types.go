@@ -8,6 +8,7 @@ const (
 	TypeTokensRevoked          Type = "tokens.revoked"          // everything of a client, a user or an IdP
 	TypeTokensCounted          Type = "tokens.revoked.counted"  // how many of them were alive
 	TypeAssertionUsed          Type = "client.assertion_used"   // at an endpoint that records nothing else
+	TypeProofUsed              Type = "dpop.proof_used"         // the same, with an access token
 	TypeRequestRefused         Type = "request.refused"         // before a client was authenticated
 	TypeRefusalsCounted        Type = "request.refused.counted" // the rest of a flood, by key and minute
 	TypeObjectCreated          Type = "object.created"
@@ -52,6 +53,13 @@ const (
 	TypeRegistrationsExpired   Type = "registrations.expired"      // nobody used them
 	TypeRegistrationTokenMade  Type = "registration_token.created" // with it clients may register
 	TypeRegistrationTokenEnded Type = "registration_token.removed"
+	TypeSessionStarted         Type = "session.started" // a person signed in, or proved more
+	TypeSessionEnded           Type = "session.ended"
+	TypeSignInRefused          Type = "sign_in.refused"
+	TypeSignInWaits            Type = "sign_in.unsolicited" // an IdP began it; the person has yet to confirm
+	TypeIdentityLinked         Type = "identity.linked"     // a person added an IdP's identity to his user
+	TypeUserProvisioned        Type = "user.provisioned"    // at his first sign-in
+	TypeLogoutRefused          Type = "logout.refused"
 	TypeStarted                Type = "process.started"
 	TypeStopped                Type = "process.stopped"
 )
@@ -59,28 +67,30 @@ const (
 // Types lists the registered types.
 func Types() []Type {
 	return []Type{
-		TypeTokenIssued, TypeTokenRefused, TypeTokenRevoked, TypeTokensRevoked, TypeTokensCounted, TypeAssertionUsed,
+		TypeTokenIssued, TypeTokenRefused, TypeTokenRevoked, TypeTokensRevoked, TypeTokensCounted, TypeAssertionUsed, TypeProofUsed,
 		TypeRequestRefused, TypeRefusalsCounted,
 		TypeObjectCreated, TypeObjectChanged, TypeObjectDeleted, TypeSecretCreated, TypeSecretRevoked,
 		TypeKeyPrepared, TypeKeyActivated, TypeKeyRetired, TypeKeyRevoked, TypeCheckpointKeyMade,
 		TypeAdminRefused, TypeAuditExported, TypeIdPTested, TypeCaptureArmed, TypeCaptureRecorded, TypeCaptureRead, TypeCaptureEnded,
 		TypeConsentGiven, TypeConsentWithdrawn, TypeAuthorizeRefused, TypeConsidered, TypeCodeIssued, TypeFamilyEnded, TypeFamiliesEnded, TypeMetadataAccepted, TypeMetadataPending, TypeMetadataChanged, TypeDeviceApproved, TypeDeviceDenied, TypeInteractionBegun, TypeInteractionFinished, TypeInteractionRefused,
 		TypeClientRegistered, TypeRegistrationChanged, TypeRegistrationRemoved, TypeRegistrationsExpired, TypeRegistrationTokenMade, TypeRegistrationTokenEnded,
-		TypePasskeyEnrolled, TypePasskeyRemoved, TypePasskeyUsed, TypePasskeyRefused, TypeStarted, TypeStopped,
+		TypePasskeyEnrolled, TypePasskeyRemoved, TypePasskeyUsed, TypePasskeyRefused, TypeSessionStarted, TypeSessionEnded, TypeSignInRefused, TypeSignInWaits, TypeIdentityLinked, TypeUserProvisioned, TypeLogoutRefused,
+		TypeStarted, TypeStopped,
 	}
 }
 
 // Registered tells whether events of the type may be written.
 func (t Type) Registered() bool {
 	switch t {
-	case TypeTokenIssued, TypeTokenRefused, TypeTokenRevoked, TypeTokensRevoked, TypeTokensCounted, TypeAssertionUsed,
+	case TypeTokenIssued, TypeTokenRefused, TypeTokenRevoked, TypeTokensRevoked, TypeTokensCounted, TypeAssertionUsed, TypeProofUsed,
 		TypeRequestRefused, TypeRefusalsCounted,
 		TypeObjectCreated, TypeObjectChanged, TypeObjectDeleted, TypeSecretCreated, TypeSecretRevoked,
 		TypeKeyPrepared, TypeKeyActivated, TypeKeyRetired, TypeKeyRevoked, TypeCheckpointKeyMade,
 		TypeAdminRefused, TypeAuditExported, TypeIdPTested, TypeCaptureArmed, TypeCaptureRecorded, TypeCaptureRead, TypeCaptureEnded,
 		TypeConsentGiven, TypeConsentWithdrawn, TypeAuthorizeRefused, TypeConsidered, TypeCodeIssued, TypeFamilyEnded, TypeFamiliesEnded, TypeMetadataAccepted, TypeMetadataPending, TypeMetadataChanged, TypeDeviceApproved, TypeDeviceDenied, TypeInteractionBegun, TypeInteractionFinished, TypeInteractionRefused,
 		TypeClientRegistered, TypeRegistrationChanged, TypeRegistrationRemoved, TypeRegistrationsExpired, TypeRegistrationTokenMade, TypeRegistrationTokenEnded,
-		TypePasskeyEnrolled, TypePasskeyRemoved, TypePasskeyUsed, TypePasskeyRefused, TypeStarted, TypeStopped:
+		TypePasskeyEnrolled, TypePasskeyRemoved, TypePasskeyUsed, TypePasskeyRefused, TypeSessionStarted, TypeSessionEnded, TypeSignInRefused, TypeSignInWaits, TypeIdentityLinked, TypeUserProvisioned, TypeLogoutRefused,
+		TypeStarted, TypeStopped:
 		return true
 	default:
 		return false

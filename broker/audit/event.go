@@ -28,7 +28,7 @@ const (
 
 // Principal is who acted.
 type Principal struct {
-	Kind string `json:"kind"` // client | token | config | system | anonymous
+	Kind string `json:"kind"` // client | user | token | config | system | anonymous
 	ID   string `json:"id,omitempty"`
 	Name string `json:"name,omitempty"`
 }

@@ -287,6 +287,13 @@ const (
 	CodeRegistrationClientMismatch      Code = "registration_client_mismatch"      // The body is not about this client as it is registered
 	CodeSoftwareStatementInvalid        Code = "software_statement_invalid"        // The software statement is not a JWT
 	CodeSoftwareStatementUnapproved     Code = "software_statement_unapproved"     // No publisher of software statements is trusted here
+	CodeSignInNotOffered                Code = "sign_in_not_offered"               // People do not sign in at this IdP
+	CodeSignInWrongPerson               Code = "sign_in_wrong_person"              // Somebody else signed in than the person who was asked to
+	CodeSignInConfirmUnknown            Code = "sign_in_confirm_unknown"           // There is nothing to confirm: it was confirmed before, is older than five minutes, or another browser began it
+	CodeLinkNotFresh                    Code = "link_not_fresh"                    // Identities are linked only by somebody who has just signed in at both IdPs
+	CodeIdentityTaken                   Code = "identity_taken"                    // The identity belongs to another user
+	CodeIdentityUnlinkable              Code = "identity_unlinkable"               // The user cannot take this identity
+	CodeLogoutReplayed                  Code = "logout_replayed"                   // The logout message was used before
 )
 
 var rows = []Row{
@@ -573,4 +580,11 @@ var rows = []Row{
 	{Code: CodeRegistrationClientMismatch, Error: "invalid_client_metadata", Status: 400, Section: "RFC 7592 §2.2", Who: "developer", Text: "The body is not about this client as it is registered", Fix: "Send the client_id of the registration, its own client_secret or none, and no member that only the server sets."},
 	{Code: CodeSoftwareStatementInvalid, Error: "invalid_software_statement", Status: 400, Section: "RFC 7591 §3.2.2", Who: "developer", Text: "The software statement is not a JWT", Fix: "Leave software_statement out."},
 	{Code: CodeSoftwareStatementUnapproved, Error: "unapproved_software_statement", Status: 400, Section: "RFC 7591 §3.2.2", Who: "developer", Text: "No publisher of software statements is trusted here", Fix: "Leave software_statement out."},
+	{Code: CodeSignInNotOffered, Error: "invalid_request", Status: 400, Section: "docs/sign-in.md", Who: "admin", Text: "People do not sign in at this IdP", Fix: "Give the IdP's entry oidc or saml, and enable it."},
+	{Code: CodeSignInWrongPerson, Error: "invalid_request", Status: 400, Section: "docs/sign-in.md", Who: "developer", Text: "Somebody else signed in than the person who was asked to", Fix: "Sign out at the IdP, and sign in as the person who began."},
+	{Code: CodeSignInConfirmUnknown, Error: "invalid_request", Status: 400, Section: "docs/sign-in.md", Who: "developer", Text: "There is nothing to confirm: it was confirmed before, is older than five minutes, or another browser began it", Fix: "Begin again at the IdP."},
+	{Code: CodeLinkNotFresh, Error: "invalid_request", Status: 400, Section: "docs/sign-in.md", Who: "developer", Text: "Identities are linked only by somebody who has just signed in at both IdPs", Fix: "Sign in again, and link within five minutes."},
+	{Code: CodeIdentityTaken, Error: "invalid_request", Status: 400, Section: "docs/sign-in.md", Who: "admin", Text: "The identity belongs to another user", Fix: "Remove it from the other user first, or sign in with it as that user."},
+	{Code: CodeIdentityUnlinkable, Error: "invalid_request", Status: 400, Section: "docs/sign-in.md", Who: "admin", Text: "The user cannot take this identity", Fix: "Change the file that the configuration's objects: names, if the user is managed there; the IdP must name a subject that stays."},
+	{Code: CodeLogoutReplayed, Error: "invalid_request", Status: 400, Section: "OIDC Back-Channel Logout §2.6", Who: "admin", Text: "The logout message was used before", Fix: "Send a new logout message for every logout."},
 }

@@ -47,16 +47,18 @@ func (s *shelf) Metadata(_ context.Context, t tenant.UID, idp string) (samlmetad
 	return row, nil
 }
 
-func (s *shelf) ListMetadata(context.Context, tenant.UID) ([]samlmetadata.Row, error) { return nil, nil }
+func (s *shelf) ListMetadata(context.Context, tenant.UID) ([]samlmetadata.Row, error) {
+	return nil, nil
+}
 
 func (s *shelf) ClaimMetadata(_ context.Context, t tenant.UID, idp, url string, hold time.Duration) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	row, found := s.rows[s.key(t, idp)]
 	if !found {
-		row = samlmetadata.Row{IdPUID: idp, URL: url, DueAt: s.now()}
+		row = samlmetadata.Row{IdPUID: idp, Source: url, DueAt: s.now()}
 	}
-	if row.URL != url || row.DueAt.After(s.now()) {
+	if row.Source != url || row.DueAt.After(s.now()) {
 		return false, nil
 	}
 	row.DueAt = s.now().Add(hold)
@@ -77,7 +79,7 @@ func (s *shelf) ChangeMetadata(_ context.Context, c samlmetadata.Change) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	row, found := s.rows[s.key(c.Tenant, c.Row.IdPUID)]
-	if before := (samlmetadata.Mark{URL: row.URL, Digest: row.Digest, PendingDigest: row.PendingDigest}); !found || before != c.Before {
+	if before := (samlmetadata.Mark{Source: row.Source, Digest: row.Digest, PendingDigest: row.PendingDigest}); !found || before != c.Before {
 		return samlmetadata.ErrConflict
 	}
 	if len(c.Events) == 0 {

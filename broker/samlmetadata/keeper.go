@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,6 +36,20 @@ type Entry struct {
 	EntityID   string              // saml.idp_entity_id, "" for the one that the document has
 	Signers    []*x509.Certificate // saml.metadata_certificates; nil asks for no signature
 	Network    fetch.Network
+}
+
+// source names the address and who must have signed what it says: a document that was taken under another rule counts for
+// nothing under this one.
+func (e Entry) source() string {
+	if e.Signers == nil {
+		return e.URL
+	}
+	signers := make([]string, len(e.Signers))
+	for i, certificate := range e.Signers {
+		signers[i] = saml.Fingerprint(certificate)
+	}
+	slices.Sort(signers)
+	return e.URL + " signed by " + strings.Join(signers, " ")
 }
 
 func (e Entry) expected() saml.Expected {
@@ -86,7 +102,7 @@ func (k *Keeper) Document(ctx context.Context, t tenant.UID, idpUID string) (doc
 
 // State is what an administrator sees of one IdP's metadata.
 type State struct {
-	URL           string
+	Source        string
 	InUse         *saml.Metadata // nil: nothing is, and nobody signs in
 	Digest        string
 	AcceptedAt    time.Time
@@ -108,7 +124,7 @@ func (k *Keeper) Look(ctx context.Context, e Entry, by audit.Principal) (State, 
 	if err := k.forgetOther(ctx, e, by); err != nil {
 		return State{}, err
 	}
-	if _, err := k.config.Store.ClaimMetadata(ctx, e.Tenant, e.IdPUID, e.URL, hold); err != nil { // makes the row
+	if _, err := k.config.Store.ClaimMetadata(ctx, e.Tenant, e.IdPUID, e.source(), hold); err != nil { // makes the row
 		return State{}, fmt.Errorf("claim metadata: %w", err)
 	}
 	return k.ask(ctx, e, by)
@@ -125,7 +141,7 @@ func (k *Keeper) State(ctx context.Context, t tenant.UID, idpUID string) (State,
 
 func (k *Keeper) state(row Row) (State, error) {
 	s := State{
-		URL: row.URL, Digest: row.Digest, AcceptedAt: row.AcceptedAt, PendingDigest: row.PendingDigest, PendingSince: row.PendingSince,
+		Source: row.Source, Digest: row.Digest, AcceptedAt: row.AcceptedAt, PendingDigest: row.PendingDigest, PendingSince: row.PendingSince,
 		CheckedAt: row.CheckedAt, DueAt: row.DueAt, Failure: row.Failure,
 	}
 	var err error
@@ -168,7 +184,7 @@ func (k *Keeper) ask(ctx context.Context, e Entry, by audit.Principal) (State, e
 		if err != nil {
 			return State{}, fmt.Errorf("load metadata: %w", err)
 		}
-		if row.URL != e.URL {
+		if row.Source != e.source() {
 			return State{}, ErrConflict // the entry was changed while we asked
 		}
 		if failure != nil {

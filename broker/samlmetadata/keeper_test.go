@@ -170,10 +170,6 @@ func TestBadAnswers(t *testing.T) {
 		"an endpoint that is a script": func(w *world) []byte {
 			return bytes.ReplaceAll(w.idp.Metadata(), []byte(w.idp.SSO), []byte("javascript:alert(1)"))
 		},
-		"no signature where one is asked for": func(w *world) []byte {
-			w.entry.Signers = append(w.entry.Signers, certificate(1))
-			return w.idp.Metadata()
-		},
 		"another IdP than the entry's": func(w *world) []byte {
 			w.entry.EntityID = "https://other.test"
 			return w.idp.Metadata()
@@ -240,6 +236,16 @@ func TestAnotherAddress(t *testing.T) {
 	wantTypes(t, w, audit.TypeMetadataAccepted, audit.TypeMetadataChanged)
 	if _, err := w.of.Accept(t.Context(), w.entry, "x", admin); !errors.Is(err, samlmetadata.ErrNotPending) {
 		t.Errorf("%v", err)
+	}
+}
+
+// What was taken without a signature counts for nothing once the entry asks for one.
+func TestSignatureIsAskedForLater(t *testing.T) {
+	w := newWorld(t)
+	w.tick(t)
+	w.entry.Signers = append(w.entry.Signers, certificate(1))
+	if s := w.tick(t); s.InUse != nil || s.Failure == "" || w.document(t) != nil || w.raised != 2 {
+		t.Fatalf("%+v", s)
 	}
 }
 

@@ -105,7 +105,7 @@ func (k *Keeper) Accept(ctx context.Context, e Entry, digest string, by audit.Pr
 	if err != nil {
 		return State{}, fmt.Errorf("load metadata: %w", err)
 	}
-	if row.URL != e.URL || row.Pending == nil || digest == "" || row.PendingDigest != digest {
+	if row.Source != e.source() || row.Pending == nil || digest == "" || row.PendingDigest != digest {
 		return State{}, ErrNotPending
 	}
 	now := k.config.Now()
@@ -139,7 +139,7 @@ func (k *Keeper) Accept(ctx context.Context, e Entry, digest string, by audit.Pr
 // forgetOther removes what another address said.
 func (k *Keeper) forgetOther(ctx context.Context, e Entry, by audit.Principal) error {
 	row, err := k.config.Store.Metadata(ctx, e.Tenant, e.IdPUID)
-	if errors.Is(err, ErrNone) || err == nil && row.URL == e.URL {
+	if errors.Is(err, ErrNone) || err == nil && row.Source == e.source() {
 		return nil
 	}
 	if err != nil {
@@ -147,7 +147,7 @@ func (k *Keeper) forgetOther(ctx context.Context, e Entry, by audit.Principal) e
 	}
 	err = k.change(ctx, Change{
 		Tenant: e.Tenant, Before: row.mark(), Row: row, Delete: true, Raise: row.Document != nil,
-		Events: []audit.Event{k.event(e, audit.TypeMetadataChanged, by, map[string]string{"digest": row.Digest, "reason": "metadata_url changed"})},
+		Events: []audit.Event{k.event(e, audit.TypeMetadataChanged, by, map[string]string{"digest": row.Digest, "reason": "source changed"})},
 	})
 	if errors.Is(err, ErrConflict) { // somebody else did
 		return nil

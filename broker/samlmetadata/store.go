@@ -12,7 +12,7 @@ import (
 // Row is what is kept of one IdP (table saml_metadata). Zero times are null.
 type Row struct {
 	IdPUID string
-	URL    string // from where; what another address said counts for nothing
+	Source string // from where, and who must have signed it; what another said counts for nothing
 	// Document is in use, as Write wrote it; nil for none: nothing was read yet, or it is over.
 	Document   []byte
 	Digest     string    // of what was in use last, also when Document is nil
@@ -27,9 +27,9 @@ type Row struct {
 }
 
 // Mark is what a change was decided on.
-type Mark struct{ URL, Digest, PendingDigest string }
+type Mark struct{ Source, Digest, PendingDigest string }
 
-func (r Row) mark() Mark { return Mark{r.URL, r.Digest, r.PendingDigest} }
+func (r Row) mark() Mark { return Mark{r.Source, r.Digest, r.PendingDigest} }
 
 // Change is one step, all or none of it.
 type Change struct {
@@ -56,7 +56,7 @@ type Store interface {
 	ListMetadata(ctx context.Context, t tenant.UID) ([]Row, error)
 	// ClaimMetadata moves the time on at which an IdP is asked again, and tells whether the caller is the one who did:
 	// he asks. A row that is not there is made, and claimed. The clock is the database's.
-	ClaimMetadata(ctx context.Context, t tenant.UID, idpUID, url string, hold time.Duration) (bool, error)
+	ClaimMetadata(ctx context.Context, t tenant.UID, idpUID, source string, hold time.Duration) (bool, error)
 	// NoteMetadata writes when the IdP was asked and is asked again; nothing that counts.
 	NoteMetadata(ctx context.Context, t tenant.UID, row Row) error
 	ChangeMetadata(ctx context.Context, c Change) error

@@ -74,7 +74,7 @@ func (k *Keeper) tend(ctx context.Context, e Entry) (State, error) {
 	if err := k.forgetOther(ctx, e, system()); err != nil {
 		return State{}, err
 	}
-	mine, err := k.config.Store.ClaimMetadata(ctx, e.Tenant, e.IdPUID, e.URL, hold)
+	mine, err := k.config.Store.ClaimMetadata(ctx, e.Tenant, e.IdPUID, e.source(), hold)
 	if err != nil {
 		return State{}, err
 	}

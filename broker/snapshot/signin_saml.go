@@ -131,7 +131,7 @@ func (s *Source) metadata(t *Tenant, e *entrance, raw []byte, before *Tenant) (s
 		}
 	}
 	expected := saml.Expected{EntityID: a.IDPEntityID, Loopback: e.filled.Network.AllowPrivateAddresses}
-	if len(a.MetadataCertificates) > 0 {
+	if len(a.MetadataCertificates) > 0 && a.MetadataURL == "" { // what was fetched was verified then, and is kept without its signature
 		if expected.Signers, err = object.Certificates(a.MetadataCertificates); err != nil {
 			return saml.Metadata{}, err
 		}

@@ -27,13 +27,13 @@ func (s *Store) SAMLMetadata(ledger Applier) *SAMLMetadata {
 	return &SAMLMetadata{store: s, ledger: ledger}
 }
 
-const samlColumns = "idp_uid, url, document, digest, accepted_at, pending, pending_digest, pending_since, checked_at, due_at, failure"
+const samlColumns = "idp_uid, source, document, digest, accepted_at, pending, pending_digest, pending_since, checked_at, due_at, failure"
 
 func scanSAML(scan func(...any) error) (samlmetadata.Row, error) {
 	var r samlmetadata.Row
 	var accepted, since, checked *int64
 	var due int64
-	if err := scan(&r.IdPUID, &r.URL, &r.Document, &r.Digest, &accepted, &r.Pending, &r.PendingDigest, &since, &checked, &due, &r.Failure); err != nil {
+	if err := scan(&r.IdPUID, &r.Source, &r.Document, &r.Digest, &accepted, &r.Pending, &r.PendingDigest, &since, &checked, &due, &r.Failure); err != nil {
 		return samlmetadata.Row{}, err
 	}
 	r.AcceptedAt, r.PendingSince, r.CheckedAt, r.DueAt = fromMicrosPtr(accepted), fromMicrosPtr(since), fromMicrosPtr(checked), fromMicros(due)
@@ -75,20 +75,20 @@ func (m *SAMLMetadata) ListMetadata(ctx context.Context, t tenant.UID) ([]samlme
 }
 
 // ClaimMetadata implements samlmetadata.Store.
-func (m *SAMLMetadata) ClaimMetadata(ctx context.Context, t tenant.UID, idpUID, url string, hold time.Duration) (bool, error) {
+func (m *SAMLMetadata) ClaimMetadata(ctx context.Context, t tenant.UID, idpUID, source string, hold time.Duration) (bool, error) {
 	if err := t.Check(); err != nil {
 		return false, err
 	}
-	if idpUID == "" || url == "" || hold <= 0 {
+	if idpUID == "" || source == "" || hold <= 0 {
 		return false, fmt.Errorf("%w: a claim needs an IdP, an address and a time", errIncomplete)
 	}
 	mine := false
 	err := m.writeOf(ctx, t, func(ctx context.Context, tx *sql.Tx) error {
 		for _, statement := range []string{
-			"insert into saml_metadata (tenant_uid, idp_uid, url, due_at) values ($1, $2, $3, @now + $4) on conflict do nothing",
-			"update saml_metadata set due_at = @now + $4 where tenant_uid = $1 and idp_uid = $2 and url = $3 and due_at <= @now",
+			"insert into saml_metadata (tenant_uid, idp_uid, source, due_at) values ($1, $2, $3, @now + $4) on conflict do nothing",
+			"update saml_metadata set due_at = @now + $4 where tenant_uid = $1 and idp_uid = $2 and source = $3 and due_at <= @now",
 		} {
-			done, err := tx.ExecContext(ctx, m.store.withClock(statement), t.String(), idpUID, url, hold.Microseconds())
+			done, err := tx.ExecContext(ctx, m.store.withClock(statement), t.String(), idpUID, source, hold.Microseconds())
 			if err != nil {
 				return err
 			}
@@ -108,8 +108,8 @@ func (m *SAMLMetadata) ClaimMetadata(ctx context.Context, t tenant.UID, idpUID, 
 // NoteMetadata implements samlmetadata.Store.
 func (m *SAMLMetadata) NoteMetadata(ctx context.Context, t tenant.UID, row samlmetadata.Row) error {
 	return m.writeOf(ctx, t, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "update saml_metadata set checked_at = $4, due_at = $5, failure = $6 where tenant_uid = $1 and idp_uid = $2 and url = $3",
-			t.String(), row.IdPUID, row.URL, microsPtr(row.CheckedAt), row.DueAt.UnixMicro(), row.Failure)
+		_, err := tx.ExecContext(ctx, "update saml_metadata set checked_at = $4, due_at = $5, failure = $6 where tenant_uid = $1 and idp_uid = $2 and source = $3",
+			t.String(), row.IdPUID, row.Source, microsPtr(row.CheckedAt), row.DueAt.UnixMicro(), row.Failure)
 		return err
 	})
 }
@@ -131,8 +131,8 @@ func (m *SAMLMetadata) ChangeMetadata(ctx context.Context, c samlmetadata.Change
 }
 
 func writeSAML(ctx context.Context, tx *sql.Tx, c samlmetadata.Change) error {
-	const where = " where tenant_uid = $1 and idp_uid = $2 and url = $3 and digest = $4 and pending_digest = $5"
-	args := []any{c.Tenant.String(), c.Row.IdPUID, c.Before.URL, c.Before.Digest, c.Before.PendingDigest}
+	const where = " where tenant_uid = $1 and idp_uid = $2 and source = $3 and digest = $4 and pending_digest = $5"
+	args := []any{c.Tenant.String(), c.Row.IdPUID, c.Before.Source, c.Before.Digest, c.Before.PendingDigest}
 	statement := "delete from saml_metadata" + where
 	if !c.Delete {
 		statement = "update saml_metadata set document = $6, digest = $7, accepted_at = $8, pending = $9, pending_digest = $10, pending_since = $11, " +

@@ -40,12 +40,12 @@ func TestSAMLMetadata(t *testing.T) {
 			t.Fatal("the first claims, and no second")
 		}
 		row, err := m.Metadata(t.Context(), d.Default, "idp_1")
-		if err != nil || row.URL != metadataURL || row.Document != nil || row.Pending != nil || !row.AcceptedAt.IsZero() || !row.CheckedAt.IsZero() {
+		if err != nil || row.Source != metadataURL || row.Document != nil || row.Pending != nil || !row.AcceptedAt.IsZero() || !row.CheckedAt.IsZero() {
 			t.Fatalf("%+v, %v", row, err)
 		}
 		at := time.Now().UTC().Truncate(time.Microsecond)
 		full := samlmetadata.Row{
-			IdPUID: "idp_1", URL: metadataURL, Document: []byte("<a/>"), Digest: "one", AcceptedAt: at,
+			IdPUID: "idp_1", Source: metadataURL, Document: []byte("<a/>"), Digest: "one", AcceptedAt: at,
 			Pending: []byte("<b/>"), PendingDigest: "two", PendingSince: at, CheckedAt: at, DueAt: at.Add(-time.Hour), Failure: "none",
 		}
 		change := func(before samlmetadata.Mark, row samlmetadata.Row, raise, remove bool) error {
@@ -54,7 +54,7 @@ func TestSAMLMetadata(t *testing.T) {
 			})
 		}
 		version := versions(t, d)[d.Default]
-		if err := change(samlmetadata.Mark{URL: metadataURL}, full, true, false); err != nil {
+		if err := change(samlmetadata.Mark{Source: metadataURL}, full, true, false); err != nil {
 			t.Fatal(err)
 		}
 		if got := versions(t, d)[d.Default]; got != version+1 {
@@ -63,11 +63,11 @@ func TestSAMLMetadata(t *testing.T) {
 		if row, err = m.Metadata(t.Context(), d.Default, "idp_1"); err != nil || !reflect.DeepEqual(row, full) {
 			t.Errorf("%+v\n%+v, %v", row, full, err)
 		}
-		mark := samlmetadata.Mark{URL: metadataURL, Digest: "one", PendingDigest: "two"}
+		mark := samlmetadata.Mark{Source: metadataURL, Digest: "one", PendingDigest: "two"}
 		for name, stale := range map[string]samlmetadata.Mark{
-			"another address": {URL: "https://other.test", Digest: "one", PendingDigest: "two"},
-			"another digest":  {URL: metadataURL, Digest: "three", PendingDigest: "two"},
-			"nothing waited":  {URL: metadataURL, Digest: "one"},
+			"another address": {Source: "https://other.test", Digest: "one", PendingDigest: "two"},
+			"another digest":  {Source: metadataURL, Digest: "three", PendingDigest: "two"},
+			"nothing waited":  {Source: metadataURL, Digest: "one"},
 			"nothing":         {},
 		} {
 			if err := change(stale, full, true, false); !errors.Is(err, samlmetadata.ErrConflict) {
@@ -100,7 +100,7 @@ func TestSAMLMetadata(t *testing.T) {
 		if err != nil || len(list) != 1 || list[0].Failure != "away" {
 			t.Errorf("%+v, %v", list, err)
 		}
-		if err := change(samlmetadata.Mark{URL: metadataURL, Digest: "one"}, full, true, true); err != nil {
+		if err := change(samlmetadata.Mark{Source: metadataURL, Digest: "one"}, full, true, true); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := m.Metadata(t.Context(), d.Default, "idp_1"); !errors.Is(err, samlmetadata.ErrNone) {
@@ -149,7 +149,7 @@ func TestSAMLMetadataOfAnotherTenant(t *testing.T) {
 			t.Errorf("listed %v, %v", list, err)
 		}
 		if err := m.ChangeMetadata(t.Context(), samlmetadata.Change{
-			Tenant: other, Before: samlmetadata.Mark{URL: metadataURL}, Row: samlmetadata.Row{IdPUID: "idp_1"}, Delete: true, Events: events(other),
+			Tenant: other, Before: samlmetadata.Mark{Source: metadataURL}, Row: samlmetadata.Row{IdPUID: "idp_1"}, Delete: true, Events: events(other),
 		}); !errors.Is(err, samlmetadata.ErrConflict) {
 			t.Errorf("removed: %v", err)
 		}

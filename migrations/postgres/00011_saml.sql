@@ -18,7 +18,7 @@ create table service_provider_keys (
 create table saml_metadata (
   tenant_uid    text   not null references tenants (uid),
   idp_uid       text   not null,
-  url           text   not null,
+  source        text   not null, -- the address, and who must have signed
   document       bytea,             -- in use; null: nothing yet
   digest        text   not null default '',
   accepted_at   bigint,

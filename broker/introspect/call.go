@@ -62,6 +62,11 @@ func (e *Endpoints) find(ctx context.Context, c *call, late time.Duration) error
 		}
 		return e.turnAway(c, oauth.Refuse(oauth.CodeParameterMissing, "no token", "token"))
 	}
+	return e.look(ctx, c, compact, late)
+}
+
+// look is find for a token that is there.
+func (e *Endpoints) look(ctx context.Context, c *call, compact string, late time.Duration) error {
 	ring, err := e.Rings.Ring(ctx, c.Tenant.UID)
 	if err != nil {
 		return unavailable(err)

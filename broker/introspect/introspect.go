@@ -59,7 +59,7 @@ type Pictures interface {
 	Refresh(ctx context.Context, t *snapshot.Tenant) (*snapshot.Tenant, error)
 }
 
-// Config is what the endpoints need; every part is required.
+// Config is what the endpoints need; every part but Profiles is required.
 type Config struct {
 	Clients     Clients
 	Registry    client.Registry
@@ -70,6 +70,8 @@ type Config struct {
 	Journal     Journal
 	Lane        Lane
 	Now         func() time.Time
+	// Profiles tells what IdPs said of people; nil: nothing is known of them but what is here.
+	Profiles Profiles
 }
 
 // Endpoints answer introspection and revocation.
@@ -170,6 +172,13 @@ func (e *Endpoints) active(ctx context.Context, c *call) (bool, error) {
 		resource.ServerClient == "" || resource.ServerClient != c.client().Name {
 		return false, nil
 	}
+	return e.counts(ctx, c)
+}
+
+// counts tells whether what was found is what it was when it was issued: not revoked, and of a client, an IdP and a subject
+// that are still there and active.
+func (e *Endpoints) counts(ctx context.Context, c *call) (bool, error) {
+	claims, known := c.token.Claims(), c.known
 	if known.Revoked {
 		return false, nil
 	}

@@ -17,10 +17,14 @@ import (
 
 // Session is a sign-in that lasts, as it rests. It was alive when it was read.
 type Session struct {
-	Handle   [32]byte // SHA-256 of what the cookie carries; never shown as it is
-	Tenant   tenant.UID
-	UserUID  string
-	IdPUID   string
+	Handle [32]byte // SHA-256 of what the cookie carries; never shown as it is
+	// ID names the session through all its handles, in events and on pages; it opens nothing.
+	ID      string
+	Tenant  tenant.UID
+	UserUID string
+	IdPUID  string
+	// Issuer is the IdP's when the session began: an entry that points elsewhere now is another IdP.
+	Issuer   string
 	Upstream Upstream
 	// Proof is the strongest authentication that this session had, as evidence says; each part is absent where nothing
 	// said it. It changes only with the handle.
@@ -42,6 +46,7 @@ type Proof struct {
 type Upstream struct {
 	Subject   string // SignIn.Sub at an OpenID provider; the canonical subject identifier at a SAML IdP
 	SessionID string // sid, or SessionIndex; "" where it names none
+	Tenant    string // the IdP-side tenant, "" where it names none
 	// Hint is sealed: the ID token, or the NameID of a SAML logout request.
 	Hint []byte
 }

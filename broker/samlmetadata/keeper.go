@@ -26,7 +26,7 @@ const (
 	patience   = 10 * time.Second // of one look
 )
 
-// Entry is an IdP whose entry has a metadata_url.
+// Entry is a SAML IdP whose entry has a metadata_url, or what it would say written in.
 type Entry struct {
 	Tenant     tenant.UID
 	TenantName string
@@ -36,6 +36,8 @@ type Entry struct {
 	EntityID   string              // saml.idp_entity_id, "" for the one that the document has
 	Signers    []*x509.Certificate // saml.metadata_certificates; nil asks for no signature
 	Network    fetch.Network
+	// Pinned, if not nil, is what is written into the entry: nobody is asked, and only its end is watched.
+	Pinned *saml.Metadata
 }
 
 // source names the address and who must have signed what it says: a document that was taken under another rule counts for
@@ -60,7 +62,7 @@ func (e Entry) expected() saml.Expected {
 type Config struct {
 	Store Store
 	Fetch saml.Getter
-	// Entries lists the entries of all tenants that have a metadata_url and nothing written in beside it.
+	// Entries lists the SAML IdPs of all tenants.
 	Entries func(ctx context.Context) ([]Entry, error)
 	Now     func() time.Time
 	Log     *slog.Logger

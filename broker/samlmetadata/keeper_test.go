@@ -2,6 +2,7 @@ package samlmetadata_test
 
 import (
 	"bytes"
+	"crypto/x509"
 	"errors"
 	"strings"
 	"testing"
@@ -294,6 +295,19 @@ func TestExpiriesAreTold(t *testing.T) {
 	}
 	if got := w.of.Standing()[0].Certificates; len(got) != 1 {
 		t.Errorf("%v", got)
+	}
+}
+
+// What is written into an entry is asked of nobody, and its end is watched all the same.
+func TestPinned(t *testing.T) {
+	w := newWorld(t)
+	w.at = certificate(0).NotAfter.Add(-time.Hour)
+	w.entry.Pinned = &saml.Metadata{EntityID: w.idp.EntityID, Certificates: []*x509.Certificate{certificate(0)}}
+	if err := w.of.Tick(t.Context()); err != nil || w.asked != 0 || len(w.rows) != 0 {
+		t.Fatalf("asked %d times, %v", w.asked, err)
+	}
+	if got := w.of.Standing(); len(got) != 1 || len(got[0].Certificates) != 1 || !strings.Contains(w.log.String(), "within_days=3") {
+		t.Errorf("%+v %s", got, w.log.String())
 	}
 }
 

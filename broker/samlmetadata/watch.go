@@ -71,6 +71,9 @@ func (k *Keeper) Tick(ctx context.Context) error {
 
 // tend asks an IdP if it is its hour and nobody else does.
 func (k *Keeper) tend(ctx context.Context, e Entry) (State, error) {
+	if e.Pinned != nil {
+		return State{InUse: e.Pinned}, nil
+	}
 	if err := k.forgetOther(ctx, e, system()); err != nil {
 		return State{}, err
 	}

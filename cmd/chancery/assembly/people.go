@@ -20,6 +20,7 @@ func (s *Server) peopleConfig() snapshot.SignInConfig {
 	return snapshot.SignInConfig{
 		ResolveSecret: s.resolve, MayRefer: s.mayRefer, ReadFile: readPicture,
 		AssertionSigners: assertionSigners{rings: s.rings, algorithm: s.Config.Keys.Algorithm},
+		SAMLMetadata:     s.metadata, ServiceProviderKeys: s.serviceProviders,
 	}
 }
 

@@ -128,7 +128,9 @@ func (s *IdentityProviderSpec) checkSAML(f *findings) {
 	f.text("spec.saml.attributes.email", a.Attributes.Email)
 	f.text("spec.saml.attributes.amr", a.Attributes.AMR)
 	for _, class := range labelNames(a.ACR) {
-		f.value("spec.saml.acr", class, entityIDProblem)
+		if wrong := entityIDProblem(class); wrong != "" {
+			f.add("spec.saml.acr", "%s %s", quote(class), wrong)
+		}
 		if wrong := acrProblem(a.ACR[class]); wrong != "" {
 			f.add("spec.saml.acr."+class, "%s %s", quote(a.ACR[class]), wrong)
 		}

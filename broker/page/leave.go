@@ -46,3 +46,26 @@ func (m Onward) Render(f Frame) (Page, error) {
 	}
 	return f.render("onward", to, allowance{})
 }
+
+// Passage posts a request to an IdP (SAML 2.0 Bindings §3.5). It is Answer in the other direction: the IdP may send the
+// browser on to hosts of its own that nobody here can know, and browsers hold these redirects to the form's page's policy,
+// so that every https host is let through. Nothing on the page is another's but the address and the fields.
+type Passage struct {
+	URL    string // of the IdP, from its metadata
+	Fields []Field
+}
+
+// Render shows the page. Destinations that a form cannot reach under a policy are refused.
+func (m Passage) Render(f Frame) (Page, error) {
+	to, err := readDestination(m.URL)
+	if err != nil {
+		return Page{}, err
+	}
+	if to.Program || to.source == "" {
+		return Page{}, unfit("a form cannot be sent there")
+	}
+	return f.render("passage", struct {
+		Passage
+		To destination
+	}{m, to}, allowance{forms: []string{to.source, "https:"}, script: autoSubmit})
+}

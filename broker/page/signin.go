@@ -92,3 +92,22 @@ func (m SignedOut) Render(f Frame) (Page, error) {
 	}
 	return f.render("signedout", v, allowance{})
 }
+
+// SignOut asks whether the person wants to sign out: somebody sent him here who does not show for whom (OpenID Connect
+// RP-Initiated Logout 1.0 §2).
+type SignOut struct {
+	Action string
+	Token  string
+	Person Person
+}
+
+// Render shows the page. The decision comes back as `decision=allow` or `decision=deny`.
+func (m SignOut) Render(f Frame) (Page, error) {
+	if err := here(m.Action); err != nil {
+		return Page{}, err
+	}
+	if m.Token == "" || m.Person.Label() == "" {
+		return Page{}, unfit("a sign-out of nobody")
+	}
+	return f.render("signout", m, stay)
+}

@@ -110,6 +110,8 @@ func Samples() []Sample {
 		}, own},
 		{"confirm", page.Confirm{Action: "/confirm", Token: token, IdP: "Okta", Person: alice, Target: "Team notes"}, acme},
 		{"answer", page.Answer{RedirectURI: "https://client.example/callback", Fields: []page.Field{{Name: "code", Value: "cod_1"}, {Name: "state", Value: "s"}, {Name: "iss", Value: "https://auth.acme.example"}}}, own},
+		{"passage", page.Passage{URL: "https://idp.acme.example/saml/sso", Fields: []page.Field{{Name: "SAMLRequest", Value: "PHNhbWw+"}, {Name: "RelayState", Value: "r"}}}, own},
+		{"signout", page.SignOut{Action: "/end_session", Token: token, Person: alice}, acme},
 		{"onward", page.Onward{URL: "https://acme.okta.example/oauth2/v1/authorize?client_id=1&state=2"}, own},
 	}
 }

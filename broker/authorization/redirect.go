@@ -31,10 +31,15 @@ func settleRedirect(form oauth.Form, registered []string) (uri string, named boo
 	if wrong := redirectProblem(uri); wrong != "" {
 		return "", named, show(oauth.CodeRedirectURIMalformed, uri, wrong)
 	}
-	if !slices.ContainsFunc(registered, func(r string) bool { return r == uri || samePlace(r, uri) }) {
+	if !Registered(uri, registered) {
 		return "", named, show(oauth.CodeRedirectURIUnregistered, uri, "a redirect URI of the client, byte for byte")
 	}
 	return uri, named, nil
+}
+
+// Registered tells whether a redirect URI is one of a client's: byte for byte, but for the port on loopback.
+func Registered(uri string, registered []string) bool {
+	return slices.ContainsFunc(registered, func(r string) bool { return r == uri || samePlace(r, uri) })
 }
 
 // samePlace is RFC 8252 §7.3: on loopback, and by http, everything but the port is compared.

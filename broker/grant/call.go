@@ -13,6 +13,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/snapshot"
 	"github.com/chancery-dev/chancery/broker/trace"
 	"github.com/chancery-dev/chancery/federation"
+	"github.com/chancery-dev/chancery/policy"
 )
 
 // call is one request on its way: what is known of it so far, for the decision and for the record.
@@ -22,6 +23,11 @@ type call struct {
 	authentication client.Authentication
 	proof          dpop.Proof
 	idp            *federation.IdentityProvider // whose entry was found, verified or not
+	action         policy.Action
+	applicant      *client.Client // at the authorization endpoint, where nobody authenticates
+	holds          bool           // the named client showed what we gave to it: a code with its verifier, a refresh token
+	family         string         // of refresh tokens
+	ending         *ledger.Ending // that goes with a refusal
 	evidence
 	limits       limits
 	resource     *snapshot.Resource
@@ -31,9 +37,16 @@ type call struct {
 	checks       []audit.Check
 }
 
-func newCall(r Request, now time.Time) *call { return &call{Request: r, now: now} }
+func newCall(r Request, now time.Time) *call {
+	return &call{Request: r, now: now, action: policy.ActionIssue}
+}
 
-func (c *call) client() *client.Client { return c.authentication.Client() }
+func (c *call) client() *client.Client {
+	if c.applicant != nil {
+		return c.applicant
+	}
+	return c.authentication.Client()
+}
 
 // verifyProof checks a DPoP proof if there is one. Whether one is needed is the grant's matter.
 func (c *call) verifyProof(ctx context.Context, endpoint string) error {
@@ -96,7 +109,7 @@ func (c *call) refusalOf(err error) error {
 // to a key that it proved. A genuine token alone is not enough, nor with a name beside it: a public platform gives one to
 // anybody, bound to anybody's key.
 func (c *call) identified() bool {
-	if c.authentication.Proved() || c.client() != nil && c.signedIn != nil {
+	if c.authentication.Proved() || c.client() != nil && c.holds {
 		return true
 	}
 	return c.client() != nil && c.assertion != nil && c.assertion.Profile() != federation.ProfileWorkload && c.assertion.Thumbprint() != ""
@@ -113,6 +126,9 @@ func (c *call) refuse(code oauth.Code, check, received, expected string) error {
 // accessDenied tells how "valid, but not entitled" reads. Once an issuer's entry was found, it chooses between the error
 // profiles; where there is no assertion, there is no grant that could be invalid.
 func (c *call) accessDenied() bool {
+	if c.signedIn != nil { // what was granted before is valid no more (RFC 6749 §5.2)
+		return false
+	}
 	if c.idp != nil {
 		return c.idp.Assertions.Errors == federation.ErrorsIDJAG06
 	}

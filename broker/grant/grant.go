@@ -45,7 +45,16 @@ type Response struct {
 	ExpiresIn   time.Duration
 	Scope       string
 	Resource    string
+	// RefreshToken and IDToken are empty where there is none.
+	RefreshToken string
+	IDToken      string
 }
+
+// String says nothing of the tokens.
+func (r Response) String() string { return "a token for " + r.Resource }
+
+// GoString is String, for %#v.
+func (r Response) GoString() string { return r.String() }
 
 // Clients authenticates callers.
 type Clients interface {
@@ -93,7 +102,7 @@ type Observer interface {
 	Checked(checks []audit.Check)
 }
 
-// Config is what the grants need; every part but Uses, Captures and Devices is required.
+// Config is what the grants need; every part but Uses, Captures, Interactions, Devices and People is required.
 type Config struct {
 	Clients     Clients
 	Assertions  *assertion.Verifier
@@ -110,8 +119,12 @@ type Config struct {
 	Uses Uses
 	// Captures is shown each assertion; nil shows it to nobody.
 	Captures Captures
+	// Interactions are what people do in a browser for agents that have none; nil offers none, and counts none.
+	Interactions Interactions
 	// Devices keeps requests of devices; nil serves no device grant.
 	Devices Devices
+	// People serves the grants of people who sign in here; nil serves none of them.
+	People *People
 }
 
 // Grants answers token requests.
@@ -122,6 +135,11 @@ func New(c Config) (*Grants, error) {
 	if c.Clients == nil || c.Assertions == nil || c.Directories == nil || c.Policy == nil || c.Signers == nil ||
 		c.Journal == nil || c.Lane == nil || c.Pictures == nil || c.Observer == nil || c.Now == nil {
 		return nil, errors.New("grant: a part is missing")
+	}
+	if c.People != nil {
+		if err := c.People.Validate(); err != nil {
+			return nil, err
+		}
 	}
 	return &Grants{Config: c}, nil
 }
@@ -138,6 +156,9 @@ func (g *Grants) Token(ctx context.Context, r Request) (Response, error) {
 	r.spent = &client.Spent{}
 	for range maxDecisions {
 		response, err := g.answer(ctx, r)
+		if errors.Is(err, ledger.ErrMoved) { // decided on a family of refresh tokens that has moved since
+			continue
+		}
 		if !errors.Is(err, ledger.ErrStale) {
 			return response, err
 		}
@@ -176,6 +197,8 @@ type granted struct {
 	response    Response
 	token       *ledger.IssuedToken
 	redemptions []ledger.Redemption
+	family      *ledger.Family   // begins with it
+	rotation    *ledger.Rotation // of the family from which it comes
 }
 
 func (g *Grants) flowOf(grantType string) (flow, error) {
@@ -190,6 +213,8 @@ func (g *Grants) flowOf(grantType string) (flow, error) {
 		return flow{run: g.samlBearer}, nil
 	case oauth.GrantTypeClientCredentials:
 		return flow{run: g.clientCredentials}, nil
+	case oauth.GrantTypeAuthorizationCode, oauth.GrantTypeRefreshToken:
+		return g.flowOfPeople(grantType)
 	default:
 		return flow{}, oauth.Refuse(oauth.CodeGrantTypeUnsupported, grantType, strings.Join(oauth.GrantTypes(), " "))
 	}

@@ -21,7 +21,7 @@ func (c *call) input(s scopes) (*policy.Input, error) {
 	c.groupsOfUser = groups
 	caller := c.client()
 	in := &policy.Input{
-		Action:    policy.ActionIssue,
+		Action:    c.action,
 		Tenant:    policy.Tenant{ID: c.Tenant.UID.String(), Plan: c.Tenant.Plan},
 		GrantType: c.Form.Get("grant_type"),
 		User:      c.inputUser(groups),

@@ -23,6 +23,8 @@ func (g *Grants) recordGrant(ctx context.Context, c *call, result granted) (Resp
 		Redemptions: append(c.used(), result.redemptions...),
 		Decision:    c.decision,
 		Token:       result.token,
+		Family:      result.family,
+		Rotation:    result.rotation,
 		Event:       event,
 		Conflict:    c.conflict,
 	})
@@ -40,7 +42,7 @@ func (g *Grants) commit(ctx context.Context, e ledger.Entry) error {
 	step.End(codeOfCommit(err))
 	conflict, lost := errors.AsType[*ledger.Conflict](err)
 	switch {
-	case errors.Is(err, ledger.ErrStale): // decided again, and told again
+	case errors.Is(err, ledger.ErrStale), errors.Is(err, ledger.ErrMoved): // decided again, and told again
 	case lost:
 		g.Observer.Checked(e.Conflict(conflict.Lost).Checks)
 	default:
@@ -67,7 +69,7 @@ func codeOfCommit(err error) string {
 	if conflict, ok := errors.AsType[*ledger.Conflict](err); ok {
 		return conflict.Lost.Code
 	}
-	if err != nil && !errors.Is(err, ledger.ErrStale) { // stale: another attempt follows
+	if err != nil && !errors.Is(err, ledger.ErrStale) && !errors.Is(err, ledger.ErrMoved) { // another attempt follows
 		return string(oauth.CodeLedgerUnavailable)
 	}
 	return ""
@@ -87,12 +89,13 @@ func (g *Grants) recordRefusal(ctx context.Context, c *call, refusal *oauth.Erro
 	}
 	event := c.event(audit.TypeTokenRefused, outcome)
 	event.Code = string(refusal.Code)
-	event.Detail = detail(refusal)
+	event.Detail = c.told(detail(refusal))
 	err := g.commit(ctx, ledger.Entry{
 		Tenant:      c.Tenant.UID,
 		Pictures:    c.Tenant.Pictures(),
 		Redemptions: c.used(),
 		Decision:    c.decision,
+		Ending:      c.ending,
 		Event:       event,
 		Conflict:    c.conflict,
 	})
@@ -108,6 +111,9 @@ func (g *Grants) recordRefusal(ctx context.Context, c *call, refusal *oauth.Erro
 func (g *Grants) notRecorded(c *call, err error) error {
 	if errors.Is(err, ledger.ErrStale) {
 		return ledger.ErrStale
+	}
+	if errors.Is(err, ledger.ErrMoved) {
+		return ledger.ErrMoved
 	}
 	if conflict, ok := errors.AsType[*ledger.Conflict](err); ok {
 		code := oauth.Code(conflict.Lost.Code)
@@ -153,6 +159,9 @@ func (c *call) conflict(lost ledger.Redemption) audit.Event {
 	event := c.event(audit.TypeTokenRefused, audit.Refused)
 	event.Code = lost.Code
 	event.Checks = append(event.Checks, audit.Check{Name: "once", Received: "used before", Expected: "used once"})
+	if lost.Origin != "" {
+		event.Detail = map[string]string{"ended": "what came of the first use"}
+	}
 	return event
 }
 
@@ -180,6 +189,7 @@ func (c *call) event(kind audit.Type, outcome audit.Outcome) audit.Event {
 	if c.person != nil {
 		e.OnBehalf = c.person.UID
 	}
+	e.Detail = c.told(nil)
 	if c.resource != nil {
 		e.Resource = c.resource.Name
 	}
@@ -195,6 +205,21 @@ func (c *call) issuerName() string {
 		return ""
 	}
 	return c.idp.Name
+}
+
+// told adds to an event's detail what is known of refresh tokens: their family, and that it ends with the event.
+func (c *call) told(d map[string]string) map[string]string {
+	if c.family == "" {
+		return d
+	}
+	if d == nil {
+		d = map[string]string{}
+	}
+	d["refresh_family"] = c.family
+	if c.ending != nil {
+		d["ended"] = c.ending.Why
+	}
+	return d
 }
 
 func detail(refusal *oauth.Error) map[string]string {

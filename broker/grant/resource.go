@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/broker/snapshot"
 )
@@ -27,6 +28,10 @@ func (c *call) settleResource(claimed []string) error {
 		return err
 	}
 	c.passed("resource", c.resource.URI, "")
+	return c.proofForResource()
+}
+
+func (c *call) proofForResource() error {
 	if c.resource.DPoPRequired && c.proof.IsZero() {
 		return c.refuse(oauth.CodeDPoPProofRequired, "dpop", "no proof", "a DPoP proof, which the resource requires")
 	}
@@ -89,4 +94,34 @@ func (c *call) reachable() []*snapshot.Resource {
 
 func (c *call) mayReach(r *snapshot.Resource) bool {
 	return !r.Disabled && c.limits.resources.hold(r.Name)
+}
+
+// settleGranted finds the one resource of those that a person let the client have, and the scopes that he let it have there.
+// It is the same object as then, and client and tenant let the client reach it still (RFC 8707 §2.2: a token request may
+// narrow, never widen).
+func (c *call) settleGranted(granted []ledger.FamilyResource) ([]string, error) {
+	requested, err := c.requestedResource()
+	if err != nil {
+		return nil, err
+	}
+	at := 0
+	if requested == "" && len(granted) != 1 {
+		return nil, c.refuse(oauth.CodeResourceUnsettled, "resource", fmt.Sprintf("%d resources to choose from", len(granted)), "one, or a resource parameter")
+	}
+	if requested != "" {
+		at = slices.IndexFunc(granted, func(r ledger.FamilyResource) bool {
+			canonical, err := oauth.CanonicalResource(r.URI)
+			return err == nil && canonical == requested
+		})
+	}
+	if at < 0 {
+		return nil, c.refuse(oauth.CodeResourceOutsideGrant, "resource", requested, "a resource that was granted")
+	}
+	found, ok := c.Tenant.ResourceByURI(granted[at].URI)
+	if !ok || found.UID != granted[at].UID || !c.mayReach(found) {
+		return nil, c.refuse(oauth.CodeResourceNotAllowed, "resource", granted[at].URI, "a resource of the client")
+	}
+	c.resource = found
+	c.passed("resource", found.URI, "")
+	return granted[at].Scopes, c.proofForResource()
 }

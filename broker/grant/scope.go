@@ -45,6 +45,11 @@ func (c *call) settleScopes(unnamed []string, within ceilings) (scopes, error) {
 	if requested == nil { // MCP's Go SDK sends none with this leg: no narrowing
 		requested = slices.Clone(unnamed)
 	}
+	return c.scopesWithin(requested, within)
+}
+
+// scopesWithin intersects with every ceiling.
+func (c *call) scopesWithin(requested []string, within ceilings) (scopes, error) {
 	available := within.scopesOf(c.resource)
 	if len(oauth.Intersect(requested, available)) == 0 {
 		return scopes{}, c.refuse(oauth.CodeScopeEmpty, "scope", strings.Join(requested, " "), strings.Join(available, " "))

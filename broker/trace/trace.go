@@ -17,6 +17,8 @@ const (
 	StepProof     = "dpop.verify"
 	StepAssertion = "assertion.verify"
 	StepKeys      = "jwks.wait" // for an issuer's or a client's key set that is not in memory
+	StepCode      = "code.open"
+	StepFamily    = "refresh.find" // a refresh token, and its family in the database
 	StepPolicy    = "policy.decide"
 	StepMint      = "token.mint"
 	StepCommit    = "ledger.commit"

@@ -1,9 +1,18 @@
 package grant
 
 import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/authorization"
+	"github.com/chancery-dev/chancery/broker/ledger"
+	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/broker/session"
 	"github.com/chancery-dev/chancery/broker/snapshot"
+	"github.com/chancery-dev/chancery/policy"
 )
 
 // Consideration is an authorization request of a person who is signed in: may this client have this for him?
@@ -28,10 +37,127 @@ type ConsideredResource struct {
 	Scopes   []string
 }
 
-// CodeOrder asks for a code, after the person let the client have what was considered.
-type CodeOrder struct {
-	Consideration
-	Considered Considered
-	Identity   []string // openid and what goes with it; empty: no ID token is asked for
-	Offline    bool     // access that outlives the session was agreed to
+// Consider asks policy what the client may have (action authorize), and records what it says: one decision a resource.
+// A refusal is an *oauth.Error, recorded as well: a step-up is step_up_required with its members acr_values and max_age.
+//
+// A resource at which the request asks for nothing that can be had is left out; where policy denies one, it denies the
+// request: what a person is asked is what the client asked.
+func (g *Grants) Consider(ctx context.Context, k Consideration) (Considered, error) {
+	if g.People == nil {
+		return Considered{}, errors.New("grant: nobody signs in here")
+	}
+	for range maxDecisions {
+		considered, err := g.consider(ctx, k)
+		if !errors.Is(err, ledger.ErrStale) {
+			return considered, err
+		}
+		if k.Tenant, err = g.Pictures.Refresh(ctx, k.Tenant); err != nil {
+			return Considered{}, notKnown(err)
+		}
+	}
+	return Considered{}, notKnown(ledger.ErrStale)
+}
+
+func (g *Grants) consider(ctx context.Context, k Consideration) (Considered, error) {
+	var considered Considered
+	for _, r := range k.Request.Resources() {
+		wanted := oauth.Intersect(k.Request.Scopes(), r.ScopeNames)
+		if len(wanted) == 0 {
+			continue
+		}
+		c := g.callOf(k)
+		decision, err := g.considerAt(ctx, c, k, r, wanted)
+		if err != nil {
+			return Considered{}, g.recordConsidered(ctx, c, nil, err)
+		}
+		if err := g.recordConsidered(ctx, c, decision.Scopes, nil); err != nil {
+			return Considered{}, err
+		}
+		considered.Resources = append(considered.Resources, ConsideredResource{Resource: c.resource, Scopes: decision.Scopes})
+		considered.Decisions = append(considered.Decisions, c.decision.ID)
+	}
+	if len(considered.Resources) == 0 {
+		c := g.callOf(k)
+		return Considered{}, g.recordConsidered(ctx, c, nil, c.refuse(oauth.CodeScopeEmpty, "scope", strings.Join(k.Request.Scopes(), " "), "a scope of the resource"))
+	}
+	return considered, nil
+}
+
+func (g *Grants) callOf(k Consideration) *call {
+	c := newCall(Request{Tenant: k.Tenant, Trace: k.Trace, Remote: k.Remote}, g.Now())
+	c.action, c.applicant = policy.ActionAuthorize, k.Request.Client()
+	return c
+}
+
+// considerAt is the walk of a token request, without a token.
+func (g *Grants) considerAt(ctx context.Context, c *call, k Consideration, r *snapshot.Resource, wanted []string) (policy.Decision, error) {
+	// 1. The client may have codes at all.
+	if !c.client().MayUse(oauth.GrantTypeAuthorizationCode) {
+		return policy.Decision{}, c.refuse(oauth.CodeClientGrantNotAllowed, "grant_type", oauth.GrantTypeAuthorizationCode, strings.Join(c.client().GrantTypes, " "))
+	}
+	// 2. The person, in his session.
+	if k.Session.Tenant != c.Tenant.UID {
+		return policy.Decision{}, c.refuse(oauth.CodeSessionEnded, "session", "another tenant's session", "a session")
+	}
+	if err := g.settleSignedIn(ctx, c, lastingAt(k), true); err != nil {
+		return policy.Decision{}, err
+	}
+	// 3. The resource, in the picture of now.
+	c.limits = limitsOf(c.client())
+	found, ok := c.Tenant.ResourceByURI(r.URI)
+	if !ok || found.UID != r.UID || !c.mayReach(found) {
+		return policy.Decision{}, c.refuse(oauth.CodeResourceNotAllowed, "resource", r.URI, "a resource of the client")
+	}
+	c.resource = found
+	c.passed("resource", found.URI, "")
+	// 4. The scopes, and policy.
+	left, err := c.scopesWithin(wanted, c.limits.scopes)
+	if err != nil {
+		return policy.Decision{}, err
+	}
+	return g.decide(ctx, c, left)
+}
+
+func lastingAt(k Consideration) lasting {
+	return lasting{
+		userUID: k.Session.UserUID, idpUID: k.Session.IdPUID, session: k.Session.Handle, proof: k.Session.Proof,
+		identity: k.Request.Identity(), offline: k.Request.Offline(),
+	}
+}
+
+// recordConsidered writes down what policy said at one resource, or why it was not asked.
+func (g *Grants) recordConsidered(ctx context.Context, c *call, scopes []string, refused error) error {
+	kind, outcome := audit.TypeConsidered, audit.Allowed
+	var refusal *oauth.Error
+	if refused != nil {
+		refusal = oauth.AsError(refused)
+		kind, outcome = audit.TypeAuthorizeRefused, audit.Refused
+		if refusal.Code == oauth.CodeStepUpRequired {
+			outcome = audit.Challenged
+		}
+	}
+	event := c.event(kind, outcome)
+	event.Scope = strings.Join(scopes, " ")
+	if refusal != nil {
+		event.Code, event.Detail = string(refusal.Code), detail(refusal)
+	}
+	err := g.commit(ctx, ledger.Entry{Tenant: c.Tenant.UID, Pictures: c.Tenant.Pictures(), Decision: c.decision, Event: event})
+	switch {
+	case errors.Is(err, ledger.ErrStale):
+		return ledger.ErrStale
+	case err != nil:
+		return &oauth.Error{Code: oauth.CodeLedgerUnavailable, Cause: err, RetryAfter: retryAfter}
+	case refusal != nil:
+		return refusal
+	}
+	return nil
+}
+
+// covers tells whether everything that was considered before is still to be had.
+func (a Considered) covers(before Considered) bool {
+	return !slices.ContainsFunc(before.Resources, func(b ConsideredResource) bool {
+		return !slices.ContainsFunc(a.Resources, func(r ConsideredResource) bool {
+			return r.Resource.UID == b.Resource.UID && len(oauth.Intersect(b.Scopes, r.Scopes)) == len(b.Scopes)
+		})
+	})
 }

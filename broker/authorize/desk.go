@@ -2,10 +2,12 @@ package authorize
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/audit"
@@ -18,7 +20,9 @@ import (
 	"github.com/chancery-dev/chancery/broker/session"
 	"github.com/chancery-dev/chancery/broker/signin"
 	"github.com/chancery-dev/chancery/broker/snapshot"
+	"github.com/chancery-dev/chancery/broker/tenant"
 	"github.com/chancery-dev/chancery/federation"
+	"github.com/chancery-dev/chancery/federation/saml"
 )
 
 // Sessions keeps people signed in; *session.Keeper does.
@@ -27,6 +31,9 @@ type Sessions interface {
 	Current(ctx context.Context, t *snapshot.Tenant, r *http.Request) (*session.Session, error)
 	List(ctx context.Context, t *snapshot.Tenant, userUID string) ([]session.Session, error)
 	Profile(ctx context.Context, t *snapshot.Tenant, userUID, idpUID string) (session.Profile, bool, error)
+	End(ctx context.Context, t *snapshot.Tenant, handle [sha256.Size]byte, reason string) error
+	// Forget is what makes the browser drop its session's cookie.
+	Forget(t *snapshot.Tenant) *http.Cookie
 }
 
 // SignIns brings people to IdPs and back; *signin.Desk does.
@@ -34,7 +41,15 @@ type SignIns interface {
 	Depart(ctx context.Context, t *snapshot.Tenant, idp *federation.IdentityProvider, ask signin.Ask, r *http.Request) (signin.Departure, error)
 	ArriveOpenID(ctx context.Context, t *snapshot.Tenant, idp *federation.IdentityProvider, values url.Values, r *http.Request) (signin.Arrival, error)
 	ArriveSAML(ctx context.Context, t *snapshot.Tenant, idp *federation.IdentityProvider, form url.Values, r *http.Request) (signin.Arrival, error)
+	// Confirm starts the session of a sign-in that an IdP began, after the person's word.
+	Confirm(ctx context.Context, t *snapshot.Tenant, handle string, r *http.Request) (signin.Arrival, error)
 	HomeRealm(t *snapshot.Tenant, loginHint string) (*federation.IdentityProvider, bool)
+	BackChannelLogout(ctx context.Context, t *snapshot.Tenant, idp *federation.IdentityProvider, logoutToken string) error
+	// SingleLogout takes a logout message; the departure is our answer to it, if one is due.
+	SingleLogout(ctx context.Context, t *snapshot.Tenant, idp *federation.IdentityProvider, m saml.Incoming, r *http.Request) (signin.Departure, error)
+	// SignOut ends a session here; the departure ends it at its IdP, if that can be done.
+	SignOut(ctx context.Context, t *snapshot.Tenant, s session.Session, back string) (signin.Departure, error)
+	SAMLMetadata(t *snapshot.Tenant, idp *federation.IdentityProvider) ([]byte, error)
 }
 
 // Grants decides what a client gets, and gives it; *grant.Grants does.
@@ -48,6 +63,8 @@ type Consents interface {
 	Rule(ctx context.Context, q consent.Question) (consent.Ruling, error)
 	Give(ctx context.Context, q consent.Question, e audit.Event) error
 	Used(ctx context.Context, q consent.Question) error
+	Of(ctx context.Context, t tenant.UID, userUID string) ([]consent.Consent, error)
+	Withdraw(ctx context.Context, t tenant.UID, userUID, clientUID, resourceUID string, e audit.Event) error
 }
 
 // Clients authenticates who pushes.
@@ -127,5 +144,5 @@ func (d *Desk) Routes() []Route {
 		{Path: "/authorize/:id/switch", Name: "id", Get: d.shown(d.choose)},
 		{Path: "/par", Post: d.push, Abroad: true, Program: true},
 	}
-	return append(own, d.Beside...)
+	return slices.Concat(own, d.federationRoutes(), d.accountRoutes(), d.Beside)
 }

@@ -153,7 +153,7 @@ func (d *Desk) away(v Visit, departure signin.Departure) (Reply, error) {
 	var err error
 	switch {
 	case departure.Form != nil:
-		model := page.Answer{RedirectURI: departure.URL}
+		model := page.Passage{URL: departure.URL}
 		for _, name := range sortedKeys(departure.Form) {
 			model.Fields = append(model.Fields, page.Field{Name: name, Value: departure.Form[name]})
 		}

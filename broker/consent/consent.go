@@ -14,6 +14,7 @@ type Consent struct {
 	Tenant      tenant.UID
 	UserUID     string
 	ClientUID   string
+	ClientID    string // by which the client is found
 	ResourceUID string // empty: the person's own account here (openid and what goes with it)
 	Scopes      []string
 	// Meaning is a digest of what was shown: each scope's description, risk and implied scopes, the client's name and

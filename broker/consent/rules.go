@@ -58,11 +58,12 @@ type Store interface {
 	Of(ctx context.Context, t tenant.UID, userUID, clientUID string) ([]Consent, error)
 	// Give puts the consents in the place of those for the same client and resource, with the event.
 	Give(ctx context.Context, given []Consent, e audit.Event) error
-	// Withdraw removes what a person let one client do at one resource, and raises the tenant's version, so that nothing
-	// that was decided with it is still issued. It answers ErrNone if there is nothing.
+	// Withdraw removes what a person let one client do at one resource, ends the refresh tokens that the client holds for
+	// him with what came of them, and raises the tenant's version, so that nothing that was decided before is still issued.
+	// It answers ErrNone if there is nothing.
 	Withdraw(ctx context.Context, t tenant.UID, userUID, clientUID, resourceUID string, e audit.Event) error
-	// Use notes that an access was given on the word of these.
-	Use(ctx context.Context, t tenant.UID, userUID, clientUID string, resourceUIDs []string, at time.Time) error
+	// Use notes that access was given on the word of these, at their UsedAt. One that is not there is added.
+	Use(ctx context.Context, used []Consent) error
 }
 
 // ErrNone is a Store's answer for what was never given, or is withdrawn.
@@ -108,13 +109,11 @@ func (r *Rules) Rule(ctx context.Context, q Question) (Ruling, error) {
 	return ruling, nil
 }
 
-// Give keeps a person's yes, where it is kept at all; it is recorded in any case.
+// Give keeps a person's yes. Where it is not remembered, it is kept without a meaning: nothing is ever the same as that,
+// and the person still sees on his account page what he allowed.
 func (r *Rules) Give(ctx context.Context, q Question, e audit.Event) error {
 	if err := q.check(); err != nil {
 		return err
-	}
-	if !rememberable(q.Client, q.RedirectURI) {
-		return r.store.Give(ctx, nil, e)
 	}
 	known, err := r.store.Of(ctx, q.Tenant.UID, q.UserUID, q.Client.UID)
 	if err != nil {
@@ -122,37 +121,53 @@ func (r *Rules) Give(ctx context.Context, q Question, e audit.Event) error {
 	}
 	given := make([]Consent, 0, len(q.Parts))
 	for _, p := range q.Parts {
-		scopes := slices.Clone(p.Scopes)
-		if before, ok := q.standing(p, known); ok { // what was agreed to still means the same: both count
-			scopes = append(scopes, before.Scopes...)
+		one := q.consent(p, r.now())
+		if rememberable(q.Client, q.RedirectURI) {
+			if before, ok := q.standing(p, known); ok { // what was agreed to still means the same: both count
+				one.Scopes = append(one.Scopes, before.Scopes...)
+				slices.Sort(one.Scopes)
+				one.Scopes = slices.Compact(one.Scopes)
+			}
+			one.Meaning = q.meaningOf(Part{p.Resource, one.Scopes})
 		}
-		slices.Sort(scopes)
-		scopes = slices.Compact(scopes)
-		given = append(given, Consent{
-			Tenant: q.Tenant.UID, UserUID: q.UserUID, ClientUID: q.Client.UID, ResourceUID: p.UID(), Scopes: scopes,
-			Meaning: q.meaningOf(Part{p.Resource, scopes}), GivenAt: r.now(),
-		})
+		given = append(given, one)
 	}
 	return r.store.Give(ctx, given, e)
 }
 
-// Used notes that what was agreed to was used.
+// consent is a part as it rests, without a meaning.
+func (q Question) consent(p Part, now time.Time) Consent {
+	scopes := slices.Clone(p.Scopes)
+	slices.Sort(scopes)
+	return Consent{
+		Tenant: q.Tenant.UID, UserUID: q.UserUID, ClientUID: q.Client.UID, ClientID: q.Client.ClientID, ResourceUID: p.UID(),
+		Scopes: slices.Compact(scopes), GivenAt: now,
+	}
+}
+
+// Used notes that what was agreed to was used; also where an administrator agreed, so that the person sees it.
 func (r *Rules) Used(ctx context.Context, q Question) error {
+	if err := q.check(); err != nil {
+		return err
+	}
 	known, err := r.store.Of(ctx, q.Tenant.UID, q.UserUID, q.Client.UID)
 	if err != nil {
 		return fmt.Errorf("read consents: %w", err)
 	}
 	now := r.now()
-	var stale []string
+	var used []Consent
 	for _, p := range q.Parts {
-		if c, ok := find(known, p.UID()); ok && now.Sub(c.UsedAt) > usedWithin {
-			stale = append(stale, p.UID())
+		if c, ok := find(known, p.UID()); ok && now.Sub(c.UsedAt) <= usedWithin {
+			continue
 		}
+		one := q.consent(p, now)
+		one.UsedAt = now
+		used = append(used, one)
 	}
-	if len(stale) == 0 {
+	if len(used) == 0 {
 		return nil
 	}
-	return r.store.Use(ctx, q.Tenant.UID, q.UserUID, q.Client.UID, stale, now)
+	return r.store.Use(ctx, used)
 }
 
 // Of lists what a person let clients do.

@@ -12,6 +12,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/consent"
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/object"
+	"github.com/chancery-dev/chancery/broker/refresh"
 	"github.com/chancery-dev/chancery/broker/tenant"
 )
 
@@ -36,7 +37,7 @@ func (c *Consents) Of(ctx context.Context, t tenant.UID, userUID, clientUID stri
 	}
 	var found []consent.Consent
 	err := c.store.readOf(ctx, t, func(ctx context.Context, tx *sql.Tx) error {
-		rows, err := tx.QueryContext(ctx, "select client_uid, resource_uid, scopes, meaning, given_at, used_at from consents "+
+		rows, err := tx.QueryContext(ctx, "select client_uid, client_id, resource_uid, scopes, meaning, given_at, used_at from consents "+
 			"where tenant_uid = $1 and user_uid = $2 and ($3 = '' or client_uid = $3) order by given_at desc, client_uid, resource_uid limit $4",
 			t.String(), userUID, clientUID, maxConsents)
 		if err != nil {
@@ -49,7 +50,7 @@ func (c *Consents) Of(ctx context.Context, t tenant.UID, userUID, clientUID stri
 			var meaning []byte
 			var given int64
 			var used sql.NullInt64
-			if err := rows.Scan(&one.ClientUID, &one.ResourceUID, &scopes, &meaning, &given, &used); err != nil {
+			if err := rows.Scan(&one.ClientUID, &one.ClientID, &one.ResourceUID, &scopes, &meaning, &given, &used); err != nil {
 				return err
 			}
 			if len(meaning) != len(one.Meaning) {
@@ -66,22 +67,21 @@ func (c *Consents) Of(ctx context.Context, t tenant.UID, userUID, clientUID stri
 	return found, err
 }
 
-// Give implements consent.Store. Nothing given is recorded all the same.
+// Give implements consent.Store.
 func (c *Consents) Give(ctx context.Context, given []consent.Consent, e audit.Event) error {
 	if err := e.Tenant.Check(); err != nil {
 		return err
 	}
 	for _, one := range given {
-		if one.Tenant != e.Tenant || one.UserUID == "" || one.ClientUID == "" || len(one.Scopes) == 0 || one.GivenAt.IsZero() ||
-			slices.ContainsFunc(one.Scopes, func(s string) bool { return s == "" || strings.ContainsAny(s, " \t\n") }) {
+		if one.Tenant != e.Tenant || !whole(one) {
 			return fmt.Errorf("%w: a consent of nobody, to nothing, or of another tenant", errIncomplete)
 		}
 	}
 	return c.change(ctx, e, nil, func(ctx context.Context, tx *sql.Tx) error {
 		for _, one := range given {
-			_, err := tx.ExecContext(ctx, "insert into consents (tenant_uid, user_uid, client_uid, resource_uid, scopes, meaning, given_at) values ($1, $2, $3, $4, $5, $6, $7) "+
-				"on conflict (tenant_uid, user_uid, client_uid, resource_uid) do update set scopes = excluded.scopes, meaning = excluded.meaning, given_at = excluded.given_at",
-				one.Tenant.String(), one.UserUID, one.ClientUID, one.ResourceUID, strings.Join(one.Scopes, " "), one.Meaning[:], one.GivenAt.UnixMicro())
+			_, err := tx.ExecContext(ctx, "insert into consents (tenant_uid, user_uid, client_uid, client_id, resource_uid, scopes, meaning, given_at) values ($1, $2, $3, $4, $5, $6, $7, $8) "+
+				"on conflict (tenant_uid, user_uid, client_uid, resource_uid) do update set client_id = excluded.client_id, scopes = excluded.scopes, meaning = excluded.meaning, given_at = excluded.given_at",
+				one.Tenant.String(), one.UserUID, one.ClientUID, one.ClientID, one.ResourceUID, strings.Join(one.Scopes, " "), one.Meaning[:], one.GivenAt.UnixMicro())
 			if err != nil {
 				return err
 			}
@@ -108,22 +108,36 @@ func (c *Consents) Withdraw(ctx context.Context, t tenant.UID, userUID, clientUI
 		if n, err := done.RowsAffected(); err != nil || n == 0 {
 			return firstOf(err, consent.ErrNone)
 		}
-		return nil
+		_, err = c.store.endFamilies(ctx, tx, t, refresh.Choice{UserUID: userUID, ClientUID: clientUID}, endedByConsent, e.ID)
+		return err
 	})
 }
 
-// Use implements consent.Store.
-func (c *Consents) Use(ctx context.Context, t tenant.UID, userUID, clientUID string, resourceUIDs []string, at time.Time) error {
-	return c.store.changeOf(ctx, t, func(ctx context.Context, tx *sql.Tx) error {
-		for _, resource := range resourceUIDs {
-			_, err := tx.ExecContext(ctx, "update consents set used_at = $5 where tenant_uid = $1 and user_uid = $2 and client_uid = $3 and resource_uid = $4",
-				t.String(), userUID, clientUID, resource, at.UnixMicro())
+// endedByConsent is why families end with what their person took back.
+const endedByConsent = "consent_withdrawn"
+
+// Use implements consent.Store. What is there keeps all but the time.
+func (c *Consents) Use(ctx context.Context, used []consent.Consent) error {
+	if len(used) == 0 || slices.ContainsFunc(used, func(one consent.Consent) bool { return !whole(one) || one.UsedAt.IsZero() || one.Tenant != used[0].Tenant }) {
+		return fmt.Errorf("%w: a consent of nobody, to nothing, or of another tenant", errIncomplete)
+	}
+	return c.store.changeOf(ctx, used[0].Tenant, func(ctx context.Context, tx *sql.Tx) error {
+		for _, one := range used {
+			_, err := tx.ExecContext(ctx, "insert into consents (tenant_uid, user_uid, client_uid, client_id, resource_uid, scopes, meaning, given_at, used_at) "+
+				"values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (tenant_uid, user_uid, client_uid, resource_uid) do update set used_at = excluded.used_at",
+				one.Tenant.String(), one.UserUID, one.ClientUID, one.ClientID, one.ResourceUID, strings.Join(one.Scopes, " "), make([]byte, len(one.Meaning)), one.GivenAt.UnixMicro(), one.UsedAt.UnixMicro())
 			if err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// whole tells a consent of somebody, to something.
+func whole(one consent.Consent) bool {
+	return one.UserUID != "" && one.ClientUID != "" && one.ClientID != "" && len(one.Scopes) > 0 && !one.GivenAt.IsZero() &&
+		!slices.ContainsFunc(one.Scopes, func(s string) bool { return s == "" || strings.ContainsAny(s, " \t\n") })
 }
 
 func (c *Consents) change(ctx context.Context, e audit.Event, raise []ledger.ChangedObject, write func(context.Context, *sql.Tx) error) error {

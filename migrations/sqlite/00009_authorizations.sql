@@ -29,6 +29,7 @@ create table consents (
   tenant_uid   text    not null references tenants (uid),
   user_uid     text    not null,
   client_uid   text    not null,
+  client_id    text    not null, -- by which its client is found
   resource_uid text    not null, -- '' for the person's own account here
   scopes       text    not null, -- separated by spaces
   meaning      blob    not null, -- SHA-256 of what was shown

@@ -1,0 +1,186 @@
+package authorize
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/chancery-dev/chancery/broker/oauth"
+	"github.com/chancery-dev/chancery/broker/page"
+	"github.com/chancery-dev/chancery/broker/signin"
+	"github.com/chancery-dev/chancery/federation"
+	"github.com/chancery-dev/chancery/federation/saml"
+)
+
+// maxSAMLForm bounds what a browser carries from a SAML IdP: federation/saml takes 512 KiB, here in base64 and escaped.
+const maxSAMLForm = 2 << 20
+
+// federationRoutes are where IdPs send browsers, and where they tell us by themselves that somebody signed out. Each IdP has
+// its own, so that no answer of one can be taken for another's (T36).
+func (d *Desk) federationRoutes() []Route {
+	const oidc, saml = "/federation/oidc/:idp", "/federation/saml/:idp"
+	return []Route{
+		{Path: oidc + "/callback", Name: "idp", Get: d.shown(d.openIDCallback), Post: d.shown(d.openIDCallback), Abroad: true},
+		{Path: oidc + "/backchannel_logout", Name: "idp", Post: d.backChannelLogout, Abroad: true, Program: true},
+		{Path: saml + "/acs", Name: "idp", Post: d.shown(d.samlCallback), Abroad: true, MaxBody: maxSAMLForm},
+		{Path: saml + "/metadata", Name: "idp", Get: d.samlMetadata},
+		{Path: saml + "/slo", Name: "idp", Get: d.shown(d.singleLogout), Post: d.shown(d.singleLogout), Abroad: true, MaxBody: maxSAMLForm},
+		{Path: "/signin/:handle", Name: "handle", Post: d.shown(d.confirm)},
+	}
+}
+
+// idpOf finds the IdP that a path names. One that is disabled is not asked about sign-ins.
+func (v Visit) idpOf(alsoDisabled bool) (*federation.IdentityProvider, error) {
+	idp, ok := v.Tenant.Registry.Named(v.Named)
+	if !ok || idp.Disabled && !alsoDisabled {
+		return nil, oauth.Refuse(oauth.CodeSignInIdPUnknown, "an IdP that nobody signs in at", "the name of an IdP")
+	}
+	return idp, nil
+}
+
+func (d *Desk) openIDCallback(ctx context.Context, v Visit) (Reply, error) {
+	idp, err := v.idpOf(false)
+	if err != nil {
+		return Reply{}, err
+	}
+	values, err := v.values()
+	if err != nil {
+		return Reply{}, err
+	}
+	arrival, err := d.SignIns.ArriveOpenID(ctx, v.Tenant, idp, values, v.Request)
+	return d.arrived(ctx, v, idp, arrival, err)
+}
+
+func (d *Desk) samlCallback(ctx context.Context, v Visit) (Reply, error) {
+	idp, err := v.idpOf(false)
+	if err != nil {
+		return Reply{}, err
+	}
+	form, err := v.values()
+	if err != nil {
+		return Reply{}, err
+	}
+	arrival, err := d.SignIns.ArriveSAML(ctx, v.Tenant, idp, form, v.Request)
+	return d.arrived(ctx, v, idp, arrival, err)
+}
+
+// arrived lets the person go on where he was, or shows what went wrong. The sign-in itself recorded it.
+func (d *Desk) arrived(ctx context.Context, v Visit, idp *federation.IdentityProvider, a signin.Arrival, err error) (Reply, error) {
+	then := ""
+	if samePath(a.Then) {
+		then = v.path(a.Then)
+	}
+	switch {
+	// What the IdP cannot give is for the request to judge, with what it gave before.
+	case err != nil && then != "" && strings.HasPrefix(a.Then, "/authorize/") && oauth.Public(oauth.AsError(err).Code).Error == "unmet_authentication_requirements":
+		return Reply{Status: http.StatusSeeOther, Location: then}.with(a.Cookies...), nil
+	case err != nil:
+		return Reply{}.with(a.Cookies...), failed{error: unavailable(err), again: then, recorded: true}
+	case a.Confirm != "":
+		return d.askToConfirm(ctx, v, idp, a)
+	case then == "":
+		then = v.path("/account")
+	}
+	return Reply{Status: http.StatusSeeOther, Location: then}.with(a.Cookies...), nil
+}
+
+// askToConfirm shows who would be signed in by a sign-in that an IdP began: whoever sent the person here may have meant him
+// to be somebody else (T37).
+func (d *Desk) askToConfirm(ctx context.Context, v Visit, idp *federation.IdentityProvider, a signin.Arrival) (Reply, error) {
+	person, err := d.person(ctx, v.Tenant, &a.Session)
+	if err != nil {
+		return Reply{}, err
+	}
+	b := greet(v.Tenant, v.Request)
+	reply, err := d.show(v, http.StatusOK, page.Confirm{
+		Action: v.path("/signin/" + a.Confirm), Token: b.token("confirm", a.Confirm), IdP: titleOf(v.Tenant, idp), Person: person,
+	})
+	return reply.with(b.fresh).with(a.Cookies...), err
+}
+
+// confirm takes the person's word for a sign-in that an IdP began.
+func (d *Desk) confirm(ctx context.Context, v Visit) (Reply, error) {
+	form, err := v.form()
+	if err != nil {
+		return Reply{}, err
+	}
+	b, _ := browserOf(v.Tenant, v.Request)
+	if err := b.check(form, "confirm", v.Named); err != nil {
+		return Reply{}, err
+	}
+	if form.Get("decision") != "allow" {
+		return d.show(v, http.StatusOK, page.SignedOut{})
+	}
+	arrival, err := d.SignIns.Confirm(ctx, v.Tenant, v.Named, v.Request)
+	if err != nil {
+		return Reply{}, recorded(unavailable(err))
+	}
+	return Reply{Status: http.StatusSeeOther, Location: v.path("/account")}.with(arrival.Cookies...), nil
+}
+
+// backChannelLogout is where an OpenID provider says by itself that a person signed out: 200 or 400, kept nowhere (OIDC
+// Back-Channel Logout 1.0 §2.8).
+func (d *Desk) backChannelLogout(ctx context.Context, v Visit) (Reply, error) {
+	idp, err := v.idpOf(true)
+	if err != nil {
+		return Reply{}, err
+	}
+	form, err := v.form()
+	if err != nil {
+		return Reply{}, err
+	}
+	if err := d.SignIns.BackChannelLogout(ctx, v.Tenant, idp, form.Get("logout_token")); err != nil {
+		return Reply{}, unavailable(err)
+	}
+	return Reply{Status: http.StatusOK}, nil
+}
+
+// singleLogout is both sides of SAML single logout: an IdP that ends our session, and one that answers that it ended its.
+func (d *Desk) singleLogout(ctx context.Context, v Visit) (Reply, error) {
+	idp, err := v.idpOf(true)
+	if err != nil {
+		return Reply{}, err
+	}
+	message, err := v.samlMessage()
+	if err != nil {
+		return Reply{}, err
+	}
+	departure, err := d.SignIns.SingleLogout(ctx, v.Tenant, idp, message, v.Request)
+	switch {
+	case err != nil:
+		return Reply{}, recorded(unavailable(err))
+	case departure.URL == "": // the IdP answered, and nobody waits for us
+		reply, err := d.show(v, http.StatusOK, page.SignedOut{})
+		return reply.with(departure.Cookies...), err
+	}
+	return d.away(v, departure)
+}
+
+// samlMessage takes a logout message as it came: the signature of a redirect is over the very bytes of the query.
+func (v Visit) samlMessage() (saml.Incoming, error) {
+	if !v.posted() {
+		return saml.Incoming{Query: string(v.Raw)}, nil
+	}
+	form, err := v.values()
+	if err != nil {
+		return saml.Incoming{}, err
+	}
+	request, response := form.Get("SAMLRequest"), form.Get("SAMLResponse")
+	if (request == "") == (response == "") || len(form["SAMLRequest"])+len(form["SAMLResponse"]) > 1 || len(form["RelayState"]) > 1 {
+		return saml.Incoming{}, oauth.Refuse(oauth.CodeSAMLMalformed, "no message, or two", "SAMLRequest or SAMLResponse")
+	}
+	return saml.Incoming{Form: request + response, RelayState: form.Get("RelayState")}, nil
+}
+
+// samlMetadata is what an administrator gives his IdP (SAML metadata §2.4.4).
+func (d *Desk) samlMetadata(_ context.Context, v Visit) (Reply, error) {
+	idp, err := v.idpOf(true)
+	if err != nil {
+		return Reply{}, err
+	}
+	document, err := d.SignIns.SAMLMetadata(v.Tenant, idp)
+	if err != nil {
+		return Reply{}, err
+	}
+	return Reply{Status: http.StatusOK, Type: "application/samlmetadata+xml", Body: document}, nil
+}

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -38,11 +37,10 @@ func (g *Grants) decide(ctx context.Context, c *call, s scopes) (policy.Decision
 		}
 		return policy.Decision{}, c.refuse(code, "policy", why(decision), "a decision that allows")
 	}
-	if decision.StepUp != nil && c.person == nil { // there is nobody who could sign in, so a challenge would lead nowhere
-		return policy.Decision{}, c.refuse(oauth.CodePolicyDenied, "step_up", "no person", "a person who signed in as policy asks")
-	}
-	if decision.StepUp != nil && !decision.StepUp.Met(c.acr(), c.authTime(), c.now) {
-		return policy.Decision{}, c.challenge(*decision.StepUp)
+	if decision.StepUp != nil {
+		if err := g.stepUp(ctx, c, *decision.StepUp); err != nil {
+			return policy.Decision{}, err
+		}
 	}
 	if decision.Approval != nil { // no workflow is served: deny
 		return policy.Decision{}, c.refuse(oauth.CodeApprovalUnavailable, "approval", "an approval is needed", "no approval")
@@ -52,27 +50,6 @@ func (g *Grants) decide(ctx context.Context, c *call, s scopes) (policy.Decision
 	}
 	c.passed("policy", strings.Join(decision.Scopes, " "), "")
 	return decision, nil
-}
-
-// challenge is RFC 9470's answer at the token endpoint: acr_values is a string of space-separated values, max_age a number.
-func (c *call) challenge(s policy.StepUp) error {
-	members := map[string]any{}
-	if len(s.ACRValues) > 0 {
-		members["acr_values"] = strings.Join(s.ACRValues, " ")
-	}
-	if s.MaxAge != nil {
-		members["max_age"] = *s.MaxAge
-	}
-	received := fmt.Sprintf("acr %q, no auth_time", c.acr())
-	if at := c.authTime(); !at.IsZero() {
-		received = fmt.Sprintf("acr %q, authenticated %s ago", c.acr(), c.now.Sub(at))
-	}
-	expected, err := json.Marshal(members)
-	if err != nil {
-		return err
-	}
-	c.failed("step_up", received, string(expected))
-	return &oauth.Error{Code: oauth.CodeStepUpRequired, Received: received, Expected: string(expected), Members: members}
 }
 
 // keep puts the decision into the record.

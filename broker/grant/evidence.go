@@ -21,6 +21,7 @@ type evidence struct {
 	workload  *federation.Workload // nil: no rule was applied
 	person    *federation.Account  // nil: nobody is behind the request
 	subject   string               // of the token; while it is empty, no token can be minted
+	stepped   *session.Proof       // what the person proved beside it, at a link of ours, for this client and resource
 }
 
 // signedIn is a person who signed in here, as what the client presents (a code, a refresh token, a device code) leads to
@@ -103,12 +104,20 @@ func (e evidence) isIDJAG() bool {
 	return e.assertion != nil && e.assertion.Profile() == federation.ProfileIDJAG
 }
 
-// shown is how the person authenticated; nothing of it is known where there is none.
+// shown is how the person authenticated; nothing of it is known where there is none. What only we say of an
+// authentication counts from our own sessions alone.
 func (e evidence) shown() session.Proof {
 	if e.person == nil || e.said == nil {
 		return session.Proof{}
 	}
-	return e.said.proof
+	if e.stepped != nil {
+		return *e.stepped
+	}
+	proof := e.said.proof
+	if e.signedIn == nil {
+		proof.ACR = session.ForeignACR(proof.ACR)
+	}
+	return proof
 }
 
 // acr, amr and authTime are of a person's authentication, absent (zero) where nothing said them.

@@ -295,6 +295,14 @@ const (
 	CodeIdentityTaken                   Code = "identity_taken"                    // The identity belongs to another user
 	CodeIdentityUnlinkable              Code = "identity_unlinkable"               // The user cannot take this identity
 	CodeLogoutReplayed                  Code = "logout_replayed"                   // The logout message was used before
+	CodeInteractionGone                 Code = "interaction_gone"                  // Nothing waits at this link: it was used, or its ten minutes are over
+	CodeInteractionWrongPerson          Code = "interaction_wrong_person"          // This link is for another person than the one who is signed in here
+	CodeInteractionUnmet                Code = "interaction_unmet"                 // What was shown is not as strong or as fresh as the policy asks, or nothing here can be
+	CodePasskeysNotAllowed              Code = "passkeys_not_allowed"              // Passkeys are not allowed here
+	CodePasskeySignInNotFresh           Code = "passkey_sign_in_not_fresh"         // A passkey is enrolled only within five minutes of a sign-in at the IdP
+	CodePasskeyNone                     Code = "passkey_none"                      // No passkey of yours is known here
+	CodePasskeyLimit                    Code = "passkey_limit"                     // You have as many passkeys as one can have
+	CodePasskeyRefused                  Code = "passkey_refused"                   // The passkey was not accepted
 )
 
 var rows = []Row{
@@ -589,4 +597,12 @@ var rows = []Row{
 	{Code: CodeIdentityTaken, Error: "invalid_request", Status: 400, Section: "docs/sign-in.md", Who: "admin", Text: "The identity belongs to another user", Fix: "Remove it from the other user first, or sign in with it as that user."},
 	{Code: CodeIdentityUnlinkable, Error: "invalid_request", Status: 400, Section: "docs/sign-in.md", Who: "admin", Text: "The user cannot take this identity", Fix: "Change the file that the configuration's objects: names, if the user is managed there; the IdP must name a subject that stays."},
 	{Code: CodeLogoutReplayed, Error: "invalid_request", Status: 400, Section: "OIDC Back-Channel Logout §2.6", Who: "admin", Text: "The logout message was used before", Fix: "Send a new logout message for every logout."},
+	{Code: CodeInteractionGone, Error: "invalid_request", Status: 404, Section: "docs/step-up.md", Who: "developer", Text: "Nothing waits at this link: it was used, or its ten minutes are over", Fix: "Have the agent try again; it is given a fresh link if there is still something to do."},
+	{Code: CodeInteractionWrongPerson, Error: "access_denied", Status: 403, Section: "docs/step-up.md", Who: "developer", Text: "This link is for another person than the one who is signed in here", Fix: "Sign out, and open the link as the person for whom the agent works; a link that somebody sent you is not for you."},
+	{Code: CodeInteractionUnmet, Error: "unmet_authentication_requirements", Status: 403, Section: "RFC 9470 §5", Who: "admin", Text: "What was shown is not as strong or as fresh as the policy asks, or nothing here can be", Fix: "Let the IdP offer what the policy's step_up names, or allow passkeys to the tenant and have the policy name urn:chancery:acr:passkey."},
+	{Code: CodePasskeysNotAllowed, Error: "access_denied", Status: 403, Section: "docs/step-up.md", Who: "admin", Text: "Passkeys are not allowed here", Fix: "Set passkeys: allowed in the Tenant; the public URL needs a host name, for an address can have no passkeys."},
+	{Code: CodePasskeySignInNotFresh, Error: "access_denied", Status: 403, Section: "docs/step-up.md", Who: "developer", Text: "A passkey is enrolled only within five minutes of a sign-in at the IdP", Fix: "Sign in again, and add the passkey then."},
+	{Code: CodePasskeyNone, Error: "access_denied", Status: 403, Section: "docs/step-up.md", Who: "developer", Text: "No passkey of yours is known here", Fix: "Add one on the account page, soon after signing in."},
+	{Code: CodePasskeyLimit, Error: "access_denied", Status: 403, Section: "docs/step-up.md", Who: "developer", Text: "You have as many passkeys as one can have", Fix: "Remove one on the account page."},
+	{Code: CodePasskeyRefused, Error: "access_denied", Status: 403, Section: "WebAuthn Level 3 §7", Who: "developer", Text: "The passkey was not accepted", Fix: "Try again from the page itself; each question is good once, for five minutes. Explain with the trace shows what was wrong."},
 }

@@ -15,24 +15,29 @@ import (
 	"github.com/chancery-dev/chancery/broker/id"
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/broker/page"
+	"github.com/chancery-dev/chancery/broker/session"
+	"github.com/chancery-dev/chancery/broker/snapshot"
 )
 
 // question is what the person would be asked.
 type question = consent.Question
 
-// question is about what policy let stand, resource by resource, and about the person's own account.
+// question is about what policy let stand.
 func (w *walk) question(considered grant.Considered) question {
-	q := question{
-		Tenant: w.Tenant, UserUID: w.session.UserUID, Client: w.request.Client(), RedirectURI: w.request.Return().RedirectURI(), Prompt: w.request.Prompt().Consent,
-	}
-	for _, r := range considered.Resources {
-		scopes := slices.Clone(r.Scopes)
-		if w.request.Offline() { // said in words, with the access that it prolongs (OIDC Core §11)
+	return questionOf(w.Tenant, w.session, w.request, considered, w.request.Return().RedirectURI())
+}
+
+// questionOf asks resource by resource, and about the person's own account.
+func questionOf(t *snapshot.Tenant, s *session.Session, r authorization.Request, considered grant.Considered, place string) question {
+	q := question{Tenant: t, UserUID: s.UserUID, Client: r.Client(), RedirectURI: place, Prompt: r.Prompt().Consent}
+	for _, one := range considered.Resources {
+		scopes := slices.Clone(one.Scopes)
+		if r.Offline() { // said in words, with the access that it prolongs (OIDC Core §11)
 			scopes = append(scopes, authorization.ScopeOffline)
 		}
-		q.Parts = append(q.Parts, consent.Part{Resource: r.Resource, Scopes: scopes})
+		q.Parts = append(q.Parts, consent.Part{Resource: one.Resource, Scopes: scopes})
 	}
-	if identity := w.request.Identity(); len(identity) > 0 {
+	if identity := r.Identity(); len(identity) > 0 {
 		q.Parts = append(q.Parts, consent.Part{Scopes: identity})
 	}
 	return q

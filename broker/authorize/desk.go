@@ -101,7 +101,7 @@ type Way struct {
 	Path  string // below the issuer: where it is gone; the path to come back to is added as the parameter then
 }
 
-// Config is what the desk needs; every part but Ways is required.
+// Config is what the desk needs; every part but Ways, Devices and Beside is required.
 type Config struct {
 	Clients  Clients         // at the PAR endpoint
 	Registry client.Registry // of all clients
@@ -116,7 +116,8 @@ type Config struct {
 	Lane     Lane
 	Log      *slog.Logger
 	Now      func() time.Time
-	Ways     Ways // nil: none but the IdP's
+	Ways     Ways    // nil: none but the IdP's
+	Devices  Devices // nil: no device is served
 	// Beside are routes of other rooms, mounted with the desk's own.
 	Beside []Route
 }
@@ -144,5 +145,5 @@ func (d *Desk) Routes() []Route {
 		{Path: "/authorize/:id/switch", Name: "id", Get: d.shown(d.choose)},
 		{Path: "/par", Post: d.push, Abroad: true, Program: true},
 	}
-	return slices.Concat(own, d.federationRoutes(), d.accountRoutes(), d.Beside)
+	return slices.Concat(own, d.federationRoutes(), d.accountRoutes(), d.deviceRoutes(), d.Beside)
 }

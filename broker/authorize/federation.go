@@ -129,7 +129,7 @@ func (d *Desk) backChannelLogout(ctx context.Context, v Visit) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	if err := d.SignIns.BackChannelLogout(ctx, v.Tenant, idp, form.Get("logout_token")); err != nil {
+	if err := d.SignIns.BackChannelLogout(v.within(ctx), v.Tenant, idp, form.Get("logout_token")); err != nil {
 		return Reply{}, unavailable(err)
 	}
 	return Reply{Status: http.StatusOK}, nil

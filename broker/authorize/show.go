@@ -54,9 +54,15 @@ func (f failed) Unwrap() error { return f.error }
 // recorded marks what another room has written down already.
 func recorded(err error) error { return failed{error: err, recorded: true} }
 
+// within tells the rooms below who calls, for what they record.
+func (v Visit) within(ctx context.Context) context.Context {
+	return session.WithCaller(ctx, session.Caller{Trace: v.Trace, Remote: v.Remote})
+}
+
 // shown answers what goes wrong with a page, in one place.
 func (d *Desk) shown(h Handler) Handler {
 	return func(ctx context.Context, v Visit) (Reply, error) {
+		ctx = v.within(ctx)
 		reply, err := h(ctx, v)
 		if err == nil {
 			return reply, nil

@@ -48,7 +48,7 @@ func (s *IdentityProviderSpec) checkTokens(f *findings) {
 		f.addCode("profile_of_preset", "spec.assertions.profiles", "an IdP of preset saml issues no tokens: expected %s", federation.ProfileSAML2Bearer)
 	case s.Preset == PresetSAML && !s.JWKS.IsZero():
 		f.add("spec.jwks", "is for an IdP that issues tokens: its certificates are in spec.saml")
-	case s.Issuer == "" && s.EntityID() == "" && !(s.Preset == PresetSAML && s.SAML.IsSet()): // of which its own check speaks
+	case s.Issuer == "" && s.EntityID() == "" && (s.Preset != PresetSAML || !s.SAML.IsSet()): // of the other its own check speaks
 		f.add("spec.issuer", "is required: an issuer is trusted by exact match")
 	case s.Issuer == "" && tokens:
 		f.add("spec.issuer", "is required with the profiles of tokens: an entity ID is no issuer")

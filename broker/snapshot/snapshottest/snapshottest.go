@@ -30,8 +30,9 @@ type Shelf struct {
 	Fail  error // what looking people up by their identity answers
 }
 
-// New applies objects and gives a source of pictures of them.
-func New(t testing.TB, publicURL string, now func() time.Time, objects string) (*Shelf, *snapshot.Source) {
+// New applies objects, as the configuration does, and gives a source of pictures of them. Every reference to a secret
+// resolves; what else sign-in needs is the options' to say.
+func New(t testing.TB, publicURL string, now func() time.Time, objects string, options ...func(*snapshot.Config)) (*Shelf, *snapshot.Source) {
 	t.Helper()
 	s := &Shelf{Memory: objecttest.New()}
 	path, err := object.NewPath(object.Config{
@@ -44,7 +45,12 @@ func New(t testing.TB, publicURL string, now func() time.Time, objects string) (
 	must(t, err)
 	_, err = path.ApplyAll(t.Context(), parsed, object.Request{Manager: object.ManagerConfig, By: audit.Principal{Kind: "system"}})
 	must(t, err)
-	source, err := snapshot.New(snapshot.Config{Store: s, Versions: s, PublicURL: publicURL, Now: now, Log: slog.New(slog.DiscardHandler)})
+	config := snapshot.Config{Store: s, Versions: s, PublicURL: publicURL, Now: now, Log: slog.New(slog.DiscardHandler)}
+	config.ResolveSecret = func(object.SecretRef) (secret.Text, error) { return secret.New(Secret), nil }
+	for _, option := range options {
+		option(&config)
+	}
+	source, err := snapshot.New(config)
 	must(t, err)
 	return s, source
 }

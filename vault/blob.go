@@ -18,6 +18,8 @@ const (
 	// key derived from the first 12 of them (C2SP XAES-256-GCM), so that random
 	// nonces may be used without counting messages.
 	XAES256GCM Scheme = 1
+	// WrappedKey: body is an Envelope, whose data key another service wrapped.
+	WrappedKey Scheme = 2
 )
 
 // maxKeyID is what the length byte can say, and more than any key id needs.
@@ -62,7 +64,7 @@ func Parse(p []byte) (Blob, error) {
 }
 
 func (b Blob) check() error {
-	if b.Scheme != XAES256GCM {
+	if b.Scheme != XAES256GCM && b.Scheme != WrappedKey {
 		return fmt.Errorf("%w: scheme %d is not known", ErrMalformed, b.Scheme)
 	}
 	if b.KeyID == "" || len(b.KeyID) > maxKeyID {

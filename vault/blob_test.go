@@ -37,7 +37,7 @@ func TestParseRefuses(t *testing.T) {
 		"other magic":          mutate(func(b []byte) []byte { b[3] = '1'; return b }),
 		"plain text":           []byte("-----BEGIN PRIVATE KEY-----"),
 		"scheme 0":             mutate(func(b []byte) []byte { b[4] = 0; return b }),
-		"scheme of the future": mutate(func(b []byte) []byte { b[4] = 2; return b }),
+		"scheme of the future": mutate(func(b []byte) []byte { b[4] = 3; return b }),
 		"no key id":            mutate(func(b []byte) []byte { b[5] = 0; return b }),
 		"key id past the end":  mutate(func(b []byte) []byte { b[5] = 200; return b }),
 		"key id takes all":     mutate(func(b []byte) []byte { b[5] = byte(len(b) - 6); return b }),

@@ -28,6 +28,7 @@ var homes = []home{
 	{library: "github.com/go-webauthn", rooms: []string{"broker/passkey"}},
 	{library: "github.com/fxamacker", rooms: []string{"broker/passkey"}},
 	{library: "github.com/hashicorp/vault", rooms: []string{"vault/transit"}},
+	{library: "github.com/sony/gobreaker", rooms: []string{"vault/transit"}},
 	{library: "github.com/jackc/pgx", rooms: []string{"broker/store", "broker/storetest", "migrations", "e2e"}, tests: true},
 	{library: "modernc.org", rooms: []string{"broker/store", "broker/storetest", "migrations", "e2e"}, tests: true},
 	{library: "go.opentelemetry.io", rooms: []string{"cmd/chancery/telemetry"}, exact: []string{"cmd/chancery/assembly"}},

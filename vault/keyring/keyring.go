@@ -64,6 +64,9 @@ func (k *Keyring) Open(_ context.Context, blob []byte, aad vault.AAD) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
+	if b.Scheme != vault.XAES256GCM {
+		return nil, fmt.Errorf("%w: key %s is no keyring's", vault.ErrUnopened, b.KeyID)
+	}
 	key, err := k.key(b.KeyID)
 	if err != nil {
 		return nil, err

@@ -83,20 +83,21 @@ type Credential struct {
 
 // Config is what the API needs. Every member but the two Open… is required.
 type Config struct {
-	Objects     *object.Path
-	Audit       Audit
-	Keys        Keys
-	Tokens      Tokens
-	Explain     Explainer
-	IdPTests    IdPTests
-	Captures    Captures
-	Refusals    Refusals
-	Root        tenant.UID // of tenant default, whose audit log has what is refused here
-	Metrics     http.Handler
-	Ready       func(context.Context) error
-	Credentials []Credential
-	Now         func() time.Time
-	Log         *slog.Logger
+	Objects       *object.Path
+	Audit         Audit
+	Keys          Keys
+	Tokens        Tokens
+	Registrations Registrations
+	Explain       Explainer
+	IdPTests      IdPTests
+	Captures      Captures
+	Refusals      Refusals
+	Root          tenant.UID // of tenant default, whose audit log has what is refused here
+	Metrics       http.Handler
+	Ready         func(context.Context) error
+	Credentials   []Credential
+	Now           func() time.Time
+	Log           *slog.Logger
 	// OpenMetrics and OpenDescription serve /metrics and the API's description without a credential.
 	OpenMetrics     bool
 	OpenDescription bool
@@ -108,8 +109,8 @@ const MinToken = 32
 
 // Validate refuses a configuration with which a check would be empty.
 func (c Config) Validate() error {
-	if c.Objects == nil || c.Audit == nil || c.Keys == nil || c.Tokens == nil || c.Explain == nil || c.IdPTests == nil || c.Captures == nil || c.Refusals == nil || c.Metrics == nil || c.Ready == nil || c.Now == nil || c.Log == nil {
-		return errors.New("admin: Objects, Audit, Keys, Tokens, Explain, IdPTests, Captures, Refusals, Metrics, Ready, Now and Log are required")
+	if c.Objects == nil || c.Audit == nil || c.Keys == nil || c.Tokens == nil || c.Registrations == nil || c.Explain == nil || c.IdPTests == nil || c.Captures == nil || c.Refusals == nil || c.Metrics == nil || c.Ready == nil || c.Now == nil || c.Log == nil {
+		return errors.New("admin: Objects, Audit, Keys, Tokens, Registrations, Explain, IdPTests, Captures, Refusals, Metrics, Ready, Now and Log are required")
 	}
 	if err := c.Root.Check(); err != nil {
 		return fmt.Errorf("admin: Root: %w", err)

@@ -13,6 +13,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/lifecycle"
 	"github.com/chancery-dev/chancery/broker/object"
+	"github.com/chancery-dev/chancery/broker/registration"
 )
 
 // Problem is an error as RFC 9457 writes it, with our code and the trace.
@@ -85,6 +86,8 @@ func rows() []row {
 		{keys.ErrConflict, http.StatusConflict, "key_changed"},
 		{lifecycle.ErrUnknown, http.StatusNotFound, "token_unknown"},
 		{lifecycle.ErrQuery, http.StatusBadRequest, "parameter_invalid"},
+		{registration.ErrUnknown, http.StatusNotFound, "registration_unknown"},
+		{registration.ErrInitial, http.StatusBadRequest, "parameter_invalid"},
 		{capture.ErrGone, http.StatusNotFound, "capture_unknown"},
 		{ErrCursor, http.StatusBadRequest, "cursor_invalid"},
 	}

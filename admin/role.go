@@ -12,7 +12,7 @@ type Permission string
 func permissions() []Permission {
 	return []Permission{
 		"tenant.read", "tenant.write", "idp.read", "idp.write", "client.read", "client.write", "resource.read", "resource.write",
-		"user.read", "user.write", "policy.read", "policy.write", "policy.approve", "idp.test", "idp.capture", "workload.read", "workload.write", "secret.read", "secret.write", "token.read", "token.revoke",
+		"user.read", "user.write", "policy.read", "policy.write", "policy.approve", "idp.test", "idp.capture", "workload.read", "workload.write", "secret.read", "secret.write", "token.read", "token.revoke", "registration.read", "registration.write",
 		"audit.read", "decision.read", "key.read", "key.write", "object.apply", "object.export", "metrics.read", "api.read",
 	}
 }

@@ -76,6 +76,8 @@ func (s *Server) endpoints() map[string]endpoint {
 		"queryAudit": s.queryAudit, "tailAudit": s.tailAudit, "exportAudit": s.exportAudit, "checkpointKeys": s.checkpointKeys,
 		"explain": s.explain,
 		"testIdP": s.testIdP, "armCapture": s.armCapture, "takeCapture": s.takeCapture, "endCapture": s.endCapture,
+		"listRegistrationTokens": s.listRegistrationTokens, "addRegistrationToken": s.addRegistrationToken, "removeRegistrationToken": s.removeRegistrationToken,
+		"listRegistrations": s.listRegistrations, "removeRegistration": s.removeRegistration,
 		"listKeys": s.listKeys, "rotateKeys": s.rotateKeys, "retireKey": s.retireKey, "revokeKey": s.revokeKey,
 		"listTokens": s.listTokens, "getToken": s.getToken, "revokeToken": s.revokeToken, "revokeClient": s.revokeAll(lifecycle.Client),
 		"revokeUser": s.revokeAll(lifecycle.User), "revokeIdentityProvider": s.revokeAll(lifecycle.IdP),

@@ -22,6 +22,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/lifecycle"
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/object/objecttest"
+	"github.com/chancery-dev/chancery/broker/registration"
 	"github.com/chancery-dev/chancery/broker/rehearsal"
 	"github.com/chancery-dev/chancery/broker/secret"
 	"github.com/chancery-dev/chancery/broker/tenant"
@@ -84,7 +85,7 @@ func newClient(t *testing.T) (*client.Client, *httptest.Server) {
 		t.Fatal(err)
 	}
 	s, err := admin.New(admin.Config{
-		Objects: path, Audit: rooms{}, Keys: rooms{}, Tokens: &lifecycle.Revoker{}, Explain: rooms{}, IdPTests: rehearsal.Tests{}, Captures: &capture.Watch{}, Refusals: rooms{}, Root: root, Metrics: http.NotFoundHandler(),
+		Objects: path, Audit: rooms{}, Keys: rooms{}, Tokens: &lifecycle.Revoker{}, Registrations: &registration.Desk{}, Explain: rooms{}, IdPTests: rehearsal.Tests{}, Captures: &capture.Watch{}, Refusals: rooms{}, Root: root, Metrics: http.NotFoundHandler(),
 		Ready: func(context.Context) error { return nil }, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		Credentials: []admin.Credential{{Name: "test", Token: secret.New(token), Role: admin.RoleOwner}},
 	})

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/chancery-dev/chancery/broker/cimd"
 )
 
 // Party is an object that took part.
@@ -119,6 +121,9 @@ func (c *Client) Revoke(ctx context.Context, kind, which, reason string, dryRun 
 	plural, known := map[string]string{"token": "tokens", "user": "users", "client": "clients", "idp": "identity-providers"}[kind]
 	if !known {
 		return Revocation{}, fmt.Errorf("%.64q is not revoked: user, client, idp or token is expected", kind)
+	}
+	if kind == "client" && cimd.IsURL(which) {
+		which = cimd.UID(which)
 	}
 	query := url.Values{}
 	if reason != "" {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/audit"
+	"github.com/chancery-dev/chancery/broker/cimd"
 	"github.com/chancery-dev/chancery/broker/id"
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/object"
@@ -176,6 +177,9 @@ func (r *Revoker) holder(ctx context.Context, t tenant.UID, kind Kind, which str
 	if err != nil {
 		return Holder{}, "", err
 	}
+	if kind == Client && isUnmade(which) {
+		return Holder{Kind: kind, UID: which}, "", nil
+	}
 	find := r.Objects.ByUID
 	if object.IsName(which) {
 		find = r.Objects.Get
@@ -185,6 +189,13 @@ func (r *Revoker) holder(ctx context.Context, t tenant.UID, kind Kind, which str
 		return Holder{}, "", fmt.Errorf("%s %q: %w", kind, which, err)
 	}
 	return Holder{Kind: kind, UID: stored.UID}, stored.Name, nil
+}
+
+// isUnmade tells the uid of a client that no object stands for: it came by its metadata document, or registered itself. It
+// may be gone, and what it was given is ended all the same.
+func isUnmade(which string) bool {
+	_, registered := id.Time(id.DynamicClient, which)
+	return registered || cimd.IsUID(which)
 }
 
 func objectKind(k Kind) (object.Kind, error) {

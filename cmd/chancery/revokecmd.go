@@ -21,9 +21,13 @@ func (c *command) revokeCommand() *cobra.Command {
 many live ones died. It is in force on every replica when the command ends: introspection calls none of them active, and nothing that was
 decided before commits. Servers that verify tokens themselves accept one until it expires.
 
+A client that came by its metadata document is named by its URL, one that registered itself by its client_id. To block such a
+client, apply a Client object with that client_id and disabled: true; an object whose client_id is a URL is named by its own name.
+
 What is revoked is what was issued. To keep new tokens away, disable the object as well (disabled: true, of a user status: disabled).`,
 		Example: `  chancery revoke user alice --reason "laptop stolen"
   chancery revoke client cli_01JZ8Q0V9V2B7T5D4N3M2K1H0G --dry-run
+  chancery revoke client https://app.example.com/oauth/client.json --reason "no longer trusted"
   chancery revoke idp okta --tenant acme
   chancery revoke token tok_01JZ8Q0V9V2B7T5D4N3M2K1H0G --output json`,
 		Args:      cobra.ExactArgs(2),

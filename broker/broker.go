@@ -24,7 +24,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/trace"
 )
 
-// Config is what the public listener needs. Everything but People, Door, Nonces, Traces, TrustedProxies and CORSOrigins is required.
+// Config is what the public listener needs. Everything but People, Registrations, DevDocuments, Devices, UserInfo, Door, Nonces, Traces, TrustedProxies and CORSOrigins is required.
 type Config struct {
 	PublicURL      string // the default tenant's issuer
 	Pictures       Pictures
@@ -34,6 +34,10 @@ type Config struct {
 	Ready          func(context.Context) error
 	Observer       Observer
 	People         People         // nil: nobody signs in
+	Registrations  Registrations  // nil: nobody registers himself
+	DevDocuments   bool           // client ID metadata documents of every host count, as in development only
+	Devices        Devices        // nil: no device begins
+	UserInfo       UserInfo       // nil: clients are told in ID tokens alone
 	Door           Door           // nil: addresses are not limited
 	Nonces         Nonces         // nil: proofs need none
 	Traces         trace.Requests // nil: nothing is traced
@@ -91,6 +95,7 @@ type Server struct {
 	probe     probe
 	slots     chan struct{}
 	documents documents
+	has       served // what is routed
 	origins   *http.CrossOriginProtection
 }
 
@@ -119,6 +124,7 @@ func New(c Config) (*Server, error) {
 	s.engine.RedirectTrailingSlash = false
 	s.engine.HandleMethodNotAllowed = true
 	s.routes()
+	s.has = s.served()
 	return s, nil
 }
 
@@ -179,6 +185,15 @@ func (s *Server) tenantRoutes(unlimited, g *gin.RouterGroup) {
 	unlimited.OPTIONS("/token", s.tokenPreflight)
 	unlimited.POST("/introspect", s.introspect)
 	unlimited.POST("/revoke", s.revoke)
+	s.registrationRoutes(unlimited)
+	if s.Devices != nil {
+		unlimited.POST("/device_authorization", s.deviceAuthorization)
+		unlimited.OPTIONS("/device_authorization", s.tokenPreflight)
+	}
+	if s.UserInfo != nil {
+		read(g, "/userinfo", s.userInfo)
+		g.POST("/userinfo", s.userInfo)
+	}
 	read(g, "/errors/:code", s.errorPage)
 	if s.People != nil {
 		s.mountPeople(unlimited, g)

@@ -3,7 +3,6 @@ package broker
 import (
 	"encoding/json"
 	"net/http"
-	"slices"
 	"sync"
 
 	"github.com/gin-gonic/gin"
@@ -13,6 +12,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/broker/snapshot"
 	"github.com/chancery-dev/chancery/broker/tenant"
+	"github.com/chancery-dev/chancery/broker/token"
 )
 
 const cacheForMinutes = "public, max-age=300"
@@ -39,45 +39,36 @@ type serverMetadata struct {
 	CodeChallengeMethods     []string        `json:"code_challenge_methods_supported"`  // MCP clients refuse metadata without S256
 	SubjectTypes             []string        `json:"subject_types_supported"`
 	IDTokenSigningAlgorithms []string        `json:"id_token_signing_alg_values_supported"`
+	peopleMetadata
+	comersMetadata
 }
 
-func metadataFor(t *snapshot.Tenant) serverMetadata {
-	scopes := []string{}
-	for _, r := range t.ActiveResources() {
-		scopes = append(scopes, r.ScopeNames...)
-	}
-	slices.Sort(scopes)
-	revokers := client.Methods()
-	if t.PublicClientAssertions { // else no public client has a token to revoke
-		revokers = append(revokers, client.MethodNone)
-	}
-	holders := client.Methods()
-	if t.PublicClientAssertions || len(t.Workloads) > 0 { // a client or a workload that has nothing but its assertion
-		holders = append(holders, client.MethodNone)
-	}
+func metadataFor(t *snapshot.Tenant, has served, dev bool) serverMetadata {
 	return serverMetadata{
 		Issuer: t.Issuer,
-		// Nobody signs in here yet, which the empty list of response types says.
+		// Where nobody signs in the list of response types is empty, and the endpoint says so.
 		AuthorizationEndpoint:    t.Issuer + "/authorize",
 		TokenEndpoint:            t.Issuer + "/token",
 		JWKSURI:                  t.Issuer + "/.well-known/jwks.json",
-		ScopesSupported:          slices.Compact(scopes),
-		ResponseTypes:            []string{},
-		GrantTypes:               oauth.GrantTypes(),
+		ScopesSupported:          has.scopes(t),
+		ResponseTypes:            has.responseTypes(t),
+		GrantTypes:               has.grantTypes(t),
 		GrantProfiles:            []string{oauth.ProfileIDJAG},
-		TokenAuthMethods:         holders,
+		TokenAuthMethods:         has.holders(t),
 		TokenAuthSigningAlgs:     client.SigningAlgorithms(),
 		IntrospectionEndpoint:    t.Issuer + "/introspect",
 		IntrospectionAuthMethods: client.Methods(),
 		IntrospectionSigningAlgs: client.SigningAlgorithms(),
 		RevocationEndpoint:       t.Issuer + "/revoke",
-		RevocationAuthMethods:    revokers,
+		RevocationAuthMethods:    has.revokers(t),
 		RevocationSigningAlgs:    client.SigningAlgorithms(),
 		DPoPSigningAlgs:          dpop.Algorithms(),
 		CodeChallengeMethods:     []string{"S256"},
 		SubjectTypes:             []string{"public"},
-		// OpenID Connect Discovery §3 requires the member; no ID token is issued before sign-in is served.
-		IDTokenSigningAlgorithms: []string{"ES256"},
+		// OpenID Connect Discovery §3 requires the member, where no ID token is issued too.
+		IDTokenSigningAlgorithms: []string{token.IdentityAlgorithm},
+		peopleMetadata:           has.people(t),
+		comersMetadata:           has.comers(t, dev),
 	}
 }
 
@@ -87,7 +78,7 @@ func (s *Server) metadata(c *gin.Context) {
 		s.refuse(c, err)
 		return
 	}
-	body, err := s.documents.metadata(t)
+	body, err := s.documents.metadata(t, func() serverMetadata { return metadataFor(t, s.has, s.DevDocuments) })
 	if err != nil {
 		s.refuse(c, err)
 		return
@@ -177,14 +168,14 @@ type document struct {
 	body    []byte
 }
 
-func (d *documents) metadata(t *snapshot.Tenant) ([]byte, error) {
+func (d *documents) metadata(t *snapshot.Tenant, build func() serverMetadata) ([]byte, error) {
 	d.mu.RLock()
 	entry, ok := d.entries[t.UID]
 	d.mu.RUnlock()
 	if ok && entry.version == t.Version && entry.issuer == t.Issuer {
 		return entry.body, nil
 	}
-	body, err := json.Marshal(metadataFor(t))
+	body, err := json.Marshal(build())
 	if err != nil {
 		return nil, err
 	}

@@ -47,6 +47,11 @@ func (r Rules) Validate() error {
 	return nil
 }
 
+// Reads tells whether any document is read under these rules. dev is whether the server is in development.
+func (r Rules) Reads(dev bool) bool {
+	return r.Mode == ModeHosts && len(r.Hosts) > 0 || r.Mode == ModeOpen && dev
+}
+
 // admit decides whether the document of a URL may be read at all.
 func (r Rules) admit(u URL, dev bool) error {
 	switch {

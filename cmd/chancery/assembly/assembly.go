@@ -24,6 +24,8 @@ import (
 	"github.com/chancery-dev/chancery/broker/lifecycle"
 	"github.com/chancery-dev/chancery/broker/metrics"
 	"github.com/chancery-dev/chancery/broker/object"
+	"github.com/chancery-dev/chancery/broker/registration"
+	"github.com/chancery-dev/chancery/broker/samlmetadata"
 	"github.com/chancery-dev/chancery/broker/snapshot"
 	"github.com/chancery-dev/chancery/broker/store"
 	"github.com/chancery-dev/chancery/broker/tenant"
@@ -44,36 +46,42 @@ type Options struct {
 	Executable string
 	// Public and Admin are listeners that are open already; nil opens what the configuration says.
 	Public, Admin net.Listener
+	// DevDocuments lets clients come by metadata documents of every host, loopback among them: for development alone.
+	DevDocuments bool
 }
 
 // Server is everything, wired.
 type Server struct {
 	Options
-	metrics       *metrics.Metrics
-	traces        *telemetry.Telemetry // nil: nothing is traced
-	auditLag      *auditLag
-	store         *store.Store
-	keyring       *keyring.Keyring
-	ledger        *ledger.Ledger
-	refusals      *ledger.Refusals
-	adminRefusals *ledger.Refusals
-	root          tenant.UID // of tenant default
-	objects       *store.Objects
-	path          *object.Path
-	checkKey      *keys.CheckpointKey
-	rings         *keys.Rings
-	keySets       *jwks.Cache
-	source        *snapshot.Source
-	clients       grant.Clients // who asks, with its budget
-	grants        *grant.Grants
-	captures      *capture.Watch
-	staleness     *staleness
-	tokens        *store.Tokens
-	introspection *introspect.Endpoints
-	revoker       *lifecycle.Revoker
-	broker        *broker.Server
-	admin         *admin.Server
-	listeners     []*listener
+	metrics          *metrics.Metrics
+	traces           *telemetry.Telemetry // nil: nothing is traced
+	auditLag         *auditLag
+	store            *store.Store
+	keyring          *keyring.Keyring
+	ledger           *ledger.Ledger
+	refusals         *ledger.Refusals
+	adminRefusals    *ledger.Refusals
+	root             tenant.UID // of tenant default
+	objects          *store.Objects
+	path             *object.Path
+	checkKey         *keys.CheckpointKey
+	rings            *keys.Rings
+	serviceProviders *keys.ServiceProviders
+	metadata         *samlmetadata.Keeper
+	keySets          *jwks.Cache
+	source           *snapshot.Source
+	registry         *registration.Registry
+	desk             *registration.Desk
+	clients          grant.Clients // who asks, with its budget
+	grants           *grant.Grants
+	captures         *capture.Watch
+	staleness        *staleness
+	tokens           *store.Tokens
+	introspection    *introspect.Endpoints
+	revoker          *lifecycle.Revoker
+	broker           *broker.Server
+	admin            *admin.Server
+	listeners        []*listener
 
 	clockOff  atomic.Bool  // our clock and the database's disagree
 	clockSkew atomic.Int64 // nanoseconds, at the last comparison
@@ -93,7 +101,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	s := &Server{Options: o, metrics: metrics.New(), staleness: newStaleness(o.Now), auditLag: &auditLag{now: o.Now}}
 	for _, open := range []func(context.Context) error{
-		s.openKeyring, s.openTraces, s.openDatabase, s.openLedger, s.openKeys, s.openPictures, s.applyObjects, s.openCaptures, s.openGrants, s.openIntrospection, s.openBroker, s.openAdmin,
+		s.openKeyring, s.openTraces, s.openDatabase, s.openLedger, s.openKeys, s.openSAML, s.openPictures, s.openClients, s.applyObjects, s.openCaptures, s.openGrants, s.openIntrospection, s.openBroker, s.openAdmin,
 	} {
 		if err := open(ctx); err != nil {
 			return nil, errors.Join(err, s.close(context.WithoutCancel(ctx)))

@@ -33,6 +33,6 @@ func (s *Server) idpTests() rehearsal.Tests {
 		Pictures: s.source,
 		Tester:   diagnose.Tester{Fetch: door, Now: s.Now},
 		Journal:  s.ledger,
-		Stage:    rehearsal.Stage{Grant: s.grants.Config, Clients: s.source.Clients(), Fetch: door, Now: s.Now},
+		Stage:    rehearsal.Stage{Grant: s.grants.Config, Clients: s.registry, Fetch: door, Now: s.Now},
 	}
 }

@@ -23,7 +23,7 @@ func (s *Server) openPictures(context.Context) error {
 	var err error
 	s.source, err = snapshot.New(snapshot.Config{
 		Store: s.objects, Versions: s.store, PublicURL: s.Config.Server.PublicURL, Algorithm: s.Config.Keys.Algorithm,
-		Now: s.Now, Log: s.Log, Reload: s.rings.Reload, SignInConfig: s.peopleConfig(),
+		Now: s.Now, Log: s.Log, Reload: s.rings.Reload, Registered: s.registeredClient, SignInConfig: s.peopleConfig(),
 	})
 	if err != nil {
 		return err
@@ -39,7 +39,7 @@ func (s *Server) openPictures(context.Context) error {
 }
 
 func (s *Server) openGrants(context.Context) error {
-	authenticator, err := client.NewAuthenticator(s.source.Clients(), s.keySets, s.Now)
+	authenticator, err := client.NewAuthenticator(s.registry, s.keySets, s.Now)
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (s *Server) openBroker(context.Context) error {
 	}
 	s.broker, err = broker.New(broker.Config{
 		Door: door, Nonces: nonces, Traces: s.requests(),
-		PublicURL: s.Config.Server.PublicURL, Pictures: s.source, Tokens: s.grants, Introspection: counted{s.introspection, s.metrics}, JWKS: keySets{s.rings}, Ready: s.ready, Observer: s.metrics,
+		PublicURL: s.Config.Server.PublicURL, Pictures: s.source, Tokens: s.grants, Introspection: counted{s.introspection, s.metrics}, JWKS: keySets{s.rings}, Ready: s.ready, Observer: s.metrics, Registrations: s.desk, DevDocuments: s.DevDocuments,
 		TrustedProxies: s.Config.Server.TrustedProxies, CORSOrigins: s.Config.Server.CORSOrigins, InFlight: s.Config.Limits.InFlight, Log: s.Log, Now: s.Now,
 	})
 	return err
@@ -113,7 +113,7 @@ func (s *Server) openAdmin(context.Context) error {
 	}
 	book := s.store.Audit()
 	s.admin, err = admin.New(admin.Config{
-		Objects: s.path, Audit: auditLog{log: book, key: s.checkKey}, Keys: s.rings, Tokens: s.revoker, Explain: explainer{records{book}}, IdPTests: s.idpTests(), Captures: s.captures, Refusals: s.adminRefusals, Root: s.root, Metrics: exposed,
+		Objects: s.path, Audit: auditLog{log: book, key: s.checkKey}, Keys: s.rings, Tokens: s.revoker, Registrations: s.desk, Explain: explainer{records{book}}, IdPTests: s.idpTests(), Captures: s.captures, Refusals: s.adminRefusals, Root: s.root, Metrics: exposed,
 		Ready: s.ready, Credentials: credentials, Now: s.Now, Log: s.Log,
 	})
 	return err

@@ -5,6 +5,7 @@ import (
 
 	"github.com/chancery-dev/chancery/broker/introspect"
 	"github.com/chancery-dev/chancery/broker/lifecycle"
+	"github.com/chancery-dev/chancery/broker/registration"
 	"github.com/chancery-dev/chancery/broker/tenant"
 )
 
@@ -14,7 +15,7 @@ func (s *Server) openIntrospection(context.Context) error {
 	var err error
 	s.introspection, err = introspect.New(introspect.Config{
 		Clients:     s.clients,
-		Registry:    s.source.Clients(),
+		Registry:    registration.Standing{Registry: s.registry},
 		Directories: s.source.Users(),
 		Rings:       s.rings,
 		Records:     s.tokens,

@@ -23,6 +23,8 @@ func (s *Server) startWork(ctx context.Context) {
 	s.work.Go(func() { s.sweep(ctx) })
 	s.work.Go(func() { s.watchCaptures(ctx) })
 	s.work.Go(func() { s.watchStaleness(ctx) })
+	s.work.Go(func() { s.watchMetadata(ctx) })
+	s.work.Go(func() { s.watchServiceProviders(ctx) })
 }
 
 // watchClock: while the clocks disagree the replica is not ready (threat F13). A database that cannot be asked is not ready
@@ -48,6 +50,9 @@ func (s *Server) sweep(ctx context.Context) {
 	for {
 		if _, err := s.store.Sweep(ctx, retention(s.Config.Decisions.Retain)); err != nil && ctx.Err() == nil {
 			s.Log.Error("what has expired could not be swept", "error", err)
+		}
+		if err := s.sweepClients(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Error("registrations that nobody uses could not be swept", "error", err)
 		}
 		if err := s.checkClock(ctx); ctx.Err() == nil {
 			s.watchClock(err)

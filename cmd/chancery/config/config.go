@@ -30,6 +30,7 @@ type Config struct {
 	Policy    Policy    `key:"policy"`
 	Refresh   Refresh   `key:"refresh"`
 	Limits    Limits    `key:"limits"`
+	Clients   Clients   `key:"clients"`
 	Vault     Vault     `key:"vault"`
 	Egress    Egress    `key:"egress"`
 	Audit     Audit     `key:"audit"`
@@ -103,6 +104,11 @@ type Limits struct {
 	InFlight   int    `key:"in_flight" doc:"requests served at a time; more are answered 503 with Retry-After"`
 	PerClient  string `key:"per_client" doc:"rate for each client that authenticates, such as 100/s, 600/m or 100/s burst 200; empty: none"`
 	PerAddress string `key:"per_address" doc:"rate for each network address (IPv6: each /64), written as per_client; empty: none"`
+}
+
+// Clients are clients that nobody makes an object of.
+type Clients struct {
+	Preload string `key:"preload" doc:"folder of client ID metadata documents (*.json) that are never fetched; under egress.mode deny there are no others"`
 }
 
 // Vault is what seals secrets at rest.

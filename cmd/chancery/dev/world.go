@@ -211,7 +211,8 @@ func (w *World) startChancery(ctx context.Context, public, admin net.Listener) e
 		return err
 	}
 	w.server, err = assembly.New(ctx, assembly.Options{
-		Config: loaded, Log: w.options.Log, Now: w.options.Now, Executable: w.options.Executable, Public: public, Admin: admin,
+		DevDocuments: true,
+		Config:       loaded, Log: w.options.Log, Now: w.options.Now, Executable: w.options.Executable, Public: public, Admin: admin,
 	})
 	if err != nil {
 		return err

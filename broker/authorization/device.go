@@ -23,7 +23,7 @@ func ParseDevice(a Ask) (Request, error) {
 		return Request{}, oauth.AsError(err)
 	}
 	// 2. Everything else.
-	r := Request{client: a.Party.Client}
+	r := Request{client: a.Party.Client, device: true}
 	for _, check := range []func(Ask) *oauth.Error{
 		checkUnserved, r.checkDeviceGrant, r.settleResources, r.settleScopes, r.readThumbprint, r.readWishes, r.readText,
 	} {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/client"
+	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/broker/snapshot"
 )
 
@@ -30,6 +31,7 @@ type Request struct {
 	nonce       string
 	thumbprint  string
 	parameters  string
+	device      bool
 }
 
 // Prompt is what the client wants the person to be shown (OIDC Core §3.1.2.1).
@@ -38,7 +40,15 @@ type Prompt struct{ None, Login, Consent, SelectAccount bool }
 // Client is who asks.
 func (r Request) Client() *client.Client { return r.client }
 
-// Return is where the answer goes.
+// GrantType is how the client fetches what it is let have, and so the grant that it must list.
+func (r Request) GrantType() string {
+	if r.device {
+		return oauth.GrantTypeDeviceCode
+	}
+	return GrantType
+}
+
+// Return is where the answer goes; nowhere for a device's request.
 func (r Request) Return() Return { return r.answer }
 
 // RedirectNamed tells whether the request named its redirect URI; then the token

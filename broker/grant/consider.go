@@ -91,9 +91,9 @@ func (g *Grants) callOf(k Consideration) *call {
 
 // considerAt is the walk of a token request, without a token.
 func (g *Grants) considerAt(ctx context.Context, c *call, k Consideration, r *snapshot.Resource, wanted []string) (policy.Decision, error) {
-	// 1. The client may have codes at all.
-	if !c.client().MayUse(oauth.GrantTypeAuthorizationCode) {
-		return policy.Decision{}, c.refuse(oauth.CodeClientGrantNotAllowed, "grant_type", oauth.GrantTypeAuthorizationCode, strings.Join(c.client().GrantTypes, " "))
+	// 1. The client may have codes at all, or begin at a device.
+	if grantType := k.Request.GrantType(); !c.client().MayUse(grantType) {
+		return policy.Decision{}, c.refuse(oauth.CodeClientGrantNotAllowed, "grant_type", grantType, strings.Join(c.client().GrantTypes, " "))
 	}
 	// 2. The person, in his session.
 	if k.Session.Tenant != c.Tenant.UID {

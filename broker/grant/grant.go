@@ -36,6 +36,7 @@ type Request struct {
 	Nonce func(nonce string) error
 
 	spent *client.Spent
+	paced *bool // the device's question was counted
 }
 
 // Response is a granted token.
@@ -153,7 +154,7 @@ const (
 // the client's authentication on, so that no token commits after a revocation has. It is one request all the same: the
 // client's budget is spent once.
 func (g *Grants) Token(ctx context.Context, r Request) (Response, error) {
-	r.spent = &client.Spent{}
+	r.spent, r.paced = &client.Spent{}, new(bool)
 	for range maxDecisions {
 		response, err := g.answer(ctx, r)
 		if errors.Is(err, ledger.ErrMoved) { // decided on a family of refresh tokens that has moved since
@@ -213,7 +214,7 @@ func (g *Grants) flowOf(grantType string) (flow, error) {
 		return flow{run: g.samlBearer}, nil
 	case oauth.GrantTypeClientCredentials:
 		return flow{run: g.clientCredentials}, nil
-	case oauth.GrantTypeAuthorizationCode, oauth.GrantTypeRefreshToken:
+	case oauth.GrantTypeAuthorizationCode, oauth.GrantTypeRefreshToken, oauth.GrantTypeDeviceCode:
 		return g.flowOfPeople(grantType)
 	default:
 		return flow{}, oauth.Refuse(oauth.CodeGrantTypeUnsupported, grantType, strings.Join(oauth.GrantTypes(), " "))

@@ -49,10 +49,16 @@ func (g *Grants) flowOfPeople(grantType string) (flow, error) {
 	if g.People == nil {
 		return flow{}, oauth.Refuse(oauth.CodeGrantTypeUnsupported, grantType, "a grant that is served")
 	}
-	if grantType == oauth.GrantTypeRefreshToken {
+	switch {
+	case grantType == oauth.GrantTypeAuthorizationCode:
+		return flow{run: g.authorizationCode}, nil
+	case grantType == oauth.GrantTypeRefreshToken:
 		return flow{run: g.refreshToken}, nil
+	case grantType == oauth.GrantTypeDeviceCode && g.Devices != nil:
+		return flow{run: g.deviceCode}, nil
+	default:
+		return flow{}, oauth.Refuse(oauth.CodeGrantTypeUnsupported, grantType, "a grant that is served")
 	}
-	return flow{run: g.authorizationCode}, nil
 }
 
 // lasting is a sign-in as it was written down, in a code or a family.

@@ -83,6 +83,9 @@ func (g *Grants) recordRefusal(ctx context.Context, c *call, refusal *oauth.Erro
 	if !c.identified() || refusal.Code == oauth.CodeDPoPNonceRequired || refusal.Code == oauth.CodeClientRateExceeded {
 		return g.turnAway(c, refusal)
 	}
+	if waits(refusal.Code) && len(c.used()) == 0 { // a device asks every few seconds
+		return g.turnAway(c, refusal)
+	}
 	outcome := audit.Refused
 	if refusal.Code == oauth.CodeStepUpRequired {
 		outcome = audit.Challenged

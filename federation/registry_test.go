@@ -95,3 +95,27 @@ func TestRegistryRefuses(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// An entity ID is nobody's issuer: no token is that IdP's, and the string may be another entry's issuer.
+func TestRegistryOfSAMLAlone(t *testing.T) {
+	saml := federation.IdentityProvider{UID: "idp_2", Name: "saml", Issuer: "https://acme.okta.com", SAMLAlone: true, Disabled: true}
+	for _, list := range [][]federation.IdentityProvider{{okta(), saml}, {saml, okta()}} {
+		r, err := federation.NewRegistry(list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if idp, found := r.Lookup("https://acme.okta.com"); !found || idp.Name != "okta" || r.Disabled("https://acme.okta.com") {
+			t.Errorf("got %v, %v", idp, found)
+		}
+		if idp, found := r.Named("saml"); !found || !idp.SAMLAlone || len(r.All()) != 2 {
+			t.Errorf("got %v, %v", idp, found)
+		}
+	}
+	alone, err := federation.NewRegistry([]federation.IdentityProvider{{UID: "idp_2", Name: "saml", Issuer: "https://idp.example/saml", SAMLAlone: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if idp, found := alone.Lookup("https://idp.example/saml"); found {
+		t.Errorf("a token would be %s's", idp.Name)
+	}
+}

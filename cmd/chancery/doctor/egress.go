@@ -103,6 +103,13 @@ func (d *Doctor) idpCalls(door *fetch.Client, one entry, spec *object.IdentityPr
 		return []Call{{Feature: feature, Verdict: Never, Why: "its keys are in the entry"}}
 	}
 	network := fetch.Network{CABundle: spec.Network.CABundle, Proxy: spec.Network.Proxy, AllowPrivateAddresses: spec.Network.AllowPrivateAddresses}
+	if spec.SpeaksSAMLAlone() {
+		const metadata = "metadata of IdP "
+		if spec.SAML.MetadataURL == "" {
+			return []Call{{Feature: metadata + one.name(), Verdict: Never, Why: "it is in the entry"}}
+		}
+		return []Call{d.judge(door, metadata+one.name(), spec.SAML.MetadataURL, network, "give it as text: spec.saml.metadata")}
+	}
 	if spec.JWKS.URI != "" {
 		return []Call{d.judge(door, feature, spec.JWKS.URI, network, instead)}
 	}

@@ -90,6 +90,7 @@ type Config struct {
 	Registrations Registrations
 	Explain       Explainer
 	IdPTests      IdPTests
+	IdPMetadata   IdPMetadata
 	Captures      Captures
 	Refusals      Refusals
 	Root          tenant.UID // of tenant default, whose audit log has what is refused here
@@ -109,8 +110,8 @@ const MinToken = 32
 
 // Validate refuses a configuration with which a check would be empty.
 func (c Config) Validate() error {
-	if c.Objects == nil || c.Audit == nil || c.Keys == nil || c.Tokens == nil || c.Registrations == nil || c.Explain == nil || c.IdPTests == nil || c.Captures == nil || c.Refusals == nil || c.Metrics == nil || c.Ready == nil || c.Now == nil || c.Log == nil {
-		return errors.New("admin: Objects, Audit, Keys, Tokens, Registrations, Explain, IdPTests, Captures, Refusals, Metrics, Ready, Now and Log are required")
+	if c.Objects == nil || c.Audit == nil || c.Keys == nil || c.Tokens == nil || c.Registrations == nil || c.Explain == nil || c.IdPTests == nil || c.IdPMetadata == nil || c.Captures == nil || c.Refusals == nil || c.Metrics == nil || c.Ready == nil || c.Now == nil || c.Log == nil {
+		return errors.New("admin: Objects, Audit, Keys, Tokens, Registrations, Explain, IdPTests, IdPMetadata, Captures, Refusals, Metrics, Ready, Now and Log are required")
 	}
 	if err := c.Root.Check(); err != nil {
 		return fmt.Errorf("admin: Root: %w", err)

@@ -75,7 +75,7 @@ func (s *Server) endpoints() map[string]endpoint {
 		"apply": s.apply, "export": s.export,
 		"queryAudit": s.queryAudit, "tailAudit": s.tailAudit, "exportAudit": s.exportAudit, "checkpointKeys": s.checkpointKeys,
 		"explain": s.explain,
-		"testIdP": s.testIdP, "armCapture": s.armCapture, "takeCapture": s.takeCapture, "endCapture": s.endCapture,
+		"testIdP": s.testIdP, "armCapture": s.armCapture, "takeCapture": s.takeCapture, "endCapture": s.endCapture, "lookMetadata": s.lookMetadata, "acceptMetadata": s.acceptMetadata,
 		"listRegistrationTokens": s.listRegistrationTokens, "addRegistrationToken": s.addRegistrationToken, "removeRegistrationToken": s.removeRegistrationToken,
 		"listRegistrations": s.listRegistrations, "removeRegistration": s.removeRegistration,
 		"listKeys": s.listKeys, "rotateKeys": s.rotateKeys, "retireKey": s.retireKey, "revokeKey": s.revokeKey,

@@ -55,6 +55,8 @@ func (nothing) Revoke(context.Context, tenant.UID, string, string, audit.Princip
 
 func (nothing) Add(audit.Event, string) {}
 
+type noMetadata struct{ IdPMetadata }
+
 func newServer(t *testing.T) *Server {
 	t.Helper()
 	store := objecttest.New()
@@ -67,7 +69,7 @@ func newServer(t *testing.T) *Server {
 		t.Fatal(err)
 	}
 	s, err := New(Config{
-		Objects: path, Audit: nothing{}, Keys: nothing{}, Tokens: &lifecycle.Revoker{}, Registrations: &registration.Desk{}, Explain: nothing{}, IdPTests: rehearsal.Tests{}, Captures: &capture.Watch{}, Refusals: nothing{}, Root: root, Metrics: http.NotFoundHandler(),
+		Objects: path, Audit: nothing{}, Keys: nothing{}, Tokens: &lifecycle.Revoker{}, Registrations: &registration.Desk{}, Explain: nothing{}, IdPTests: rehearsal.Tests{}, IdPMetadata: noMetadata{}, Captures: &capture.Watch{}, Refusals: nothing{}, Root: root, Metrics: http.NotFoundHandler(),
 		Ready: func(context.Context) error { return nil }, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

@@ -24,12 +24,15 @@ type Pictures interface {
 }
 
 // Tests are what `chancery idp test` asks for: a connection, and an assertion
-// rehearsed if there is one. All members are required.
+// rehearsed if there is one. All members but Relying are required.
 type Tests struct {
 	Pictures Pictures
 	Tester   diagnose.Tester
 	Stage    Stage
 	Journal  grant.Journal // of who tests; nothing else is recorded
+	// Relying tries a saved entry's credential; nil leaves that out.
+	Relying  diagnose.Relying
+	Metadata Metadata
 }
 
 // TestAsk says what is tested: a saved entry by its name, a draft, or the entry
@@ -87,9 +90,21 @@ func (t Tests) IdP(ctx context.Context, a TestAsk) (TestAnswer, error) {
 	switch {
 	case taken != "":
 		answer.Report = diagnose.Taken(*entry, taken, t.Stage.Now())
+	case entry != nil && speaksSAMLAlone(picture, entry):
+		answer.IdP, answer.Issuer = entry.Name, entry.Issuer
 	case entry != nil:
 		if answer.Report, err = t.Tester.Connection(ctx, *entry); err != nil {
 			return TestAnswer{}, err
+		}
+	}
+	if entry != nil && a.Draft == nil {
+		if err := t.signIn(ctx, picture, entry, &answer.Report); err != nil {
+			return TestAnswer{}, err
+		}
+	}
+	for i, row := range answer.Rows {
+		if row.Change == "" && row.Status == diagnose.Fail {
+			answer.Rows[i].Change = fixOf(string(row.Code))
 		}
 	}
 	answer.Passed = answer.Report.Passed()

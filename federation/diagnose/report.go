@@ -47,6 +47,7 @@ func Codes() []federation.Code {
 		CodeConfigInvalid, CodeEgressRefused, CodeDNSFailed, CodeConnectFailed, CodeProxy407, CodeProxyFailed,
 		CodeTLSUnknownCA, CodeTLSFailed, CodeCertExpired, CodeCertExpiring, CodeDiscoveryFailed, CodeIssMismatch,
 		CodeOktaCustomAS, CodeIssuerTaken, CodeKeysFailed, CodeKeyDropped, federation.CodeJWKSStale, CodeAlgorithmsDisjoint, CodeAlgorithmsUncovered,
+		CodeMetadataPending,
 	}
 }
 
@@ -67,6 +68,8 @@ type Report struct {
 	Issuer string    `json:"issuer"`
 	At     time.Time `json:"at"`
 	Rows   []Row     `json:"checks"`
+	// Give is what to enter at the IdP, where people sign in through it.
+	Give []Given `json:"give,omitempty"`
 }
 
 // Passed tells whether no check failed. One that was skipped did not pass, but

@@ -99,13 +99,14 @@ func (has served) comers(t *snapshot.Tenant, dev bool) comersMetadata {
 
 // grantTypes are those that somebody can use here.
 func (has served) grantTypes(t *snapshot.Tenant) []string {
-	if has.signIn(t) {
-		return oauth.GrantTypes()
-	}
 	return slices.DeleteFunc(oauth.GrantTypes(), func(grant string) bool {
 		switch grant {
-		case "authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code":
-			return true
+		case oauth.GrantTypeAuthorizationCode, oauth.GrantTypeRefreshToken:
+			return !has.signIn(t)
+		case oauth.GrantTypeDeviceCode:
+			return !has.signIn(t) || has.at(t, http.MethodPost, "/device_authorization") == ""
+		case oauth.GrantTypeSAML2Bearer:
+			return t.SignIn.SAML == nil
 		default:
 			return false
 		}

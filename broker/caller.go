@@ -53,19 +53,23 @@ func (s *Server) enter(c *gin.Context) {
 
 // askNonce has the proof's nonce judged, where nonces are asked for, and hands the present one out with whatever answers a
 // proof: a challenge (RFC 9449 §8), or a token, so that the client has a fresh one before the old one is stale (§8.2).
-func (s *Server) askNonce(c *gin.Context, r *grant.Request) error {
+func (s *Server) askNonce(c *gin.Context, r *grant.Request) (err error) {
+	r.Nonce, err = s.judgeNonce(c, r.Tenant.UID, r.Proofs)
+	return err
+}
+
+func (s *Server) judgeNonce(c *gin.Context, t tenant.UID, proofs []string) (func(string) error, error) {
 	if s.Nonces == nil { // dpop.nonce: none
-		return nil
+		return nil, nil
 	}
-	t := r.Tenant.UID
-	r.Nonce = func(nonce string) error { return s.Nonces.Check(t, nonce) }
-	if len(r.Proofs) == 0 {
-		return nil
+	judge := func(nonce string) error { return s.Nonces.Check(t, nonce) }
+	if len(proofs) == 0 {
+		return judge, nil
 	}
 	fresh, err := s.Nonces.Fresh(t)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c.Header("DPoP-Nonce", fresh)
-	return nil
+	return judge, nil
 }

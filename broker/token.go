@@ -15,11 +15,26 @@ import (
 
 func (s *Server) token(c *gin.Context) {
 	s.allowOrigin(c)
-	form, unread := readForm(c) // before a slot is taken: who sends slowly holds nobody up but himself
-	if !s.take(c) {
+	request, ok := s.readTokenRequest(c)
+	if !ok {
 		return
 	}
 	defer s.give()
+	response, err := s.Tokens.Token(c.Request.Context(), request)
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	s.writeToken(c, response)
+}
+
+// readTokenRequest reads what a client sends, with a slot for as long as it is served: who gets a request gives it back. It
+// is false for what was answered already.
+func (s *Server) readTokenRequest(c *gin.Context) (grant.Request, bool) {
+	form, unread := readForm(c) // before a slot is taken: who sends slowly holds nobody up but himself
+	if !s.take(c) {
+		return grant.Request{}, false
+	}
 	request, err := s.decodeTokenRequest(c, form)
 	if err == nil {
 		err = unread
@@ -28,18 +43,14 @@ func (s *Server) token(c *gin.Context) {
 		err = s.askNonce(c, &request)
 	}
 	if err != nil {
+		s.give()
 		if request.Tenant != nil {
 			s.Tokens.TurnAway(request, err)
 		}
 		s.refuse(c, err)
-		return
+		return grant.Request{}, false
 	}
-	response, err := s.Tokens.Token(c.Request.Context(), request)
-	if err != nil {
-		s.refuse(c, err)
-		return
-	}
-	s.writeToken(c, response)
+	return request, true
 }
 
 // decodeTokenRequest makes the request a value. No grant reaches back into the form. Where the form could not be read,

@@ -39,7 +39,10 @@ func noStore(c *gin.Context) {
 // refuse writes every refusal there is: RFC 6749 §5.2. What is unknown says server_error and nothing else.
 func (s *Server) refuse(c *gin.Context, err error) {
 	refusal := oauth.AsError(err)
-	w := refusal.Wire(s.issuerOf(c), traceOf(c))
+	s.writeRefusal(c, refusal, refusal.Wire(s.issuerOf(c), traceOf(c)))
+}
+
+func (s *Server) writeRefusal(c *gin.Context, refusal *oauth.Error, w oauth.Wire) {
 	if w.Status >= http.StatusInternalServerError {
 		level := slog.LevelError
 		// The caller went away: nothing of ours failed. Or there was no slot, which is told once for many (shed).

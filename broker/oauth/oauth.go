@@ -19,7 +19,10 @@ const (
 
 // GrantTypes lists the grants that are served, for grant_types_supported (RFC 8414 §2).
 func GrantTypes() []string {
-	return []string{GrantTypeJWTBearer, GrantTypeJWTDPoP, GrantTypeClientCredentials}
+	return []string{
+		GrantTypeAuthorizationCode, GrantTypeRefreshToken, GrantTypeDeviceCode,
+		GrantTypeJWTBearer, GrantTypeJWTDPoP, GrantTypeSAML2Bearer, GrantTypeClientCredentials,
+	}
 }
 
 // ProfileIDJAG is announced in authorization_grant_profiles_supported (ID-JAG §6).

@@ -8,6 +8,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/rehearsal"
 	"github.com/chancery-dev/chancery/federation/diagnose"
 	"github.com/chancery-dev/chancery/federation/fetch"
+	"github.com/chancery-dev/chancery/federation/oidc"
 )
 
 // captureEvery is how often a replica looks which IdPs somebody waits for.
@@ -33,6 +34,8 @@ func (s *Server) idpTests() rehearsal.Tests {
 		Pictures: s.source,
 		Tester:   diagnose.Tester{Fetch: door, Now: s.Now},
 		Journal:  s.ledger,
+		Relying:  oidc.New(door, s.keySets, s.Now),
+		Metadata: s.metadata,
 		Stage:    rehearsal.Stage{Grant: s.grants.Config, Clients: s.registry, Fetch: door, Now: s.Now},
 	}
 }

@@ -113,7 +113,7 @@ func (s *Server) openAdmin(context.Context) error {
 	}
 	book := s.store.Audit()
 	s.admin, err = admin.New(admin.Config{
-		Objects: s.path, Audit: auditLog{log: book, key: s.checkKey}, Keys: s.rings, Tokens: s.revoker, Registrations: s.desk, Explain: explainer{records{book}}, IdPTests: s.idpTests(), Captures: s.captures, Refusals: s.adminRefusals, Root: s.root, Metrics: exposed,
+		Objects: s.path, Audit: auditLog{log: book, key: s.checkKey}, Keys: s.rings, Tokens: s.revoker, Registrations: s.desk, Explain: explainer{records{book}}, IdPTests: s.idpTests(), IdPMetadata: metadataDesk{s}, Captures: s.captures, Refusals: s.adminRefusals, Root: s.root, Metrics: exposed,
 		Ready: s.ready, Credentials: credentials, Now: s.Now, Log: s.Log,
 	})
 	return err

@@ -40,8 +40,11 @@ type Departure struct {
 type Arrival struct {
 	Session session.Session
 	Cookies []*http.Cookie
-	Then    string // from the Ask; empty for a sign-in that the IdP began
+	Then    string // from the Ask, with an error too; empty for a sign-in that the IdP began
 	Linked  bool   // the identity was added to the session's user
 	// Confirm, if not empty, names what waits for the person's word: an IdP began this by itself, and no session was started.
+	// Session then says the user, if there is one already, and the IdP, and has no handle.
 	Confirm string
+	// Person is what the IdP calls who came. It is text of outsiders.
+	Person string
 }

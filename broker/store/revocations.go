@@ -84,6 +84,9 @@ func (k *Tokens) Mark(ctx context.Context, t tenant.UID, m lifecycle.Mark) (int6
 			if n, err := done.RowsAffected(); err != nil || n != 1 {
 				return errors.Join(object.ErrTenantUnknown, err)
 			}
+			if err := endMarked(ctx, conn, t, m.Holder, m.Event.At); err != nil {
+				return err
+			}
 			if k.store.dialect != Postgres {
 				return nil
 			}

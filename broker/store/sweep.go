@@ -21,6 +21,9 @@ type Swept struct {
 	Tokens       int64
 	Revocations  int64 // before which no token is alive any more
 	Captures     int64 // of assertions, that nobody read
+	Sessions     int64 // that ended, by themselves or otherwise
+	Departures   int64 // from which nobody came back
+	Profiles     int64 // of people who have not come for 400 days
 	Families     int64 // of refresh tokens, whose time was over a day ago
 	Devices      int64 // requests that ended
 	Requests     int64 // for authorization, whose time is over
@@ -99,6 +102,9 @@ func (s *Store) sweep(ctx context.Context, db execer, keep Retention) (Swept, er
 	}
 	if swept.Captures, err = s.sweepCaptures(ctx, db); err != nil {
 		return swept, fmt.Errorf("sweep captures: %w", withoutURL(err))
+	}
+	if swept.Sessions, swept.Departures, swept.Profiles, err = s.sweepSignIn(ctx, db); err != nil {
+		return swept, fmt.Errorf("sweep sign-ins: %w", withoutURL(err))
 	}
 	if swept.Requests, err = s.sweepRequests(ctx, db); err != nil {
 		return swept, fmt.Errorf("sweep authorization requests: %w", withoutURL(err))

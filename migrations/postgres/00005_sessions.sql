@@ -6,7 +6,7 @@
 -- the session in which that goes on.
 create table sessions (
   tenant_uid       text    not null references tenants (uid),
-  handle           bytea    not null, -- SHA-256
+  handle           bytea   not null, -- SHA-256
   id               text    not null,
   user_uid         text    not null,
   idp_uid          text    not null,
@@ -14,7 +14,7 @@ create table sessions (
   upstream_subject text    not null, -- '' where the IdP names none
   upstream_session text    not null,
   upstream_tenant  text    not null,
-  hint             bytea,             -- sealed
+  hint             bytea,            -- sealed
   acr              text    not null,
   amr              text    not null, -- a JSON list
   auth_time        bigint  not null, -- 0: not known
@@ -23,7 +23,7 @@ create table sessions (
   expires_at       bigint  not null,
   keep_until       bigint  not null,
   version          bigint  not null, -- of the tenant at its start: a mark above it ends it
-  ended_at         bigint ,
+  ended_at         bigint,
   end_reason       text,
   primary key (tenant_uid, handle)
 );
@@ -36,11 +36,11 @@ create index sessions_keep on sessions (keep_until);
 -- Somebody left for an IdP, to sign in or out, or has yet to confirm a sign-in that an IdP began. Used once: the row goes.
 create table departures (
   tenant_uid text    not null references tenants (uid),
-  id         bytea    not null, -- SHA-256 of the state
+  id         bytea   not null, -- SHA-256 of the state
   kind       text    not null,
   idp_uid    text    not null,
-  browser    bytea    not null, -- SHA-256 of what the browser carries meanwhile
-  sealed     bytea    not null, -- everything else
+  browser    bytea   not null, -- SHA-256 of what the browser carries meanwhile
+  sealed     bytea   not null, -- everything else
   expires_at bigint  not null,
   primary key (tenant_uid, id)
 );

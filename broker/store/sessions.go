@@ -1,0 +1,354 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/chancery-dev/chancery/broker/audit"
+	"github.com/chancery-dev/chancery/broker/ledger"
+	"github.com/chancery-dev/chancery/broker/lifecycle"
+	sessions "github.com/chancery-dev/chancery/broker/session"
+	"github.com/chancery-dev/chancery/broker/tenant"
+)
+
+// Sessions keeps who is signed in.
+type Sessions struct {
+	store  *Store
+	ledger Applier
+}
+
+var _ sessions.Store = (*Sessions)(nil)
+
+// Sessions opens them.
+func (s *Store) Sessions(ledger Applier) *Sessions { return &Sessions{store: s, ledger: ledger} }
+
+// What a mark ended does not come back: a session below it is as good as gone, also where its row says nothing of it.
+const (
+	unmarked = `not exists (select 1 from revocations m where m.tenant_uid = s.tenant_uid and m.kind = 'user' and m.uid = s.user_uid and m.version > s.version)
+and not exists (select 1 from revocations m where m.tenant_uid = s.tenant_uid and m.kind = 'idp' and m.uid = s.idp_uid and m.version > s.version)`
+
+	selectSessions = `select s.handle, s.id, s.user_uid, s.idp_uid, s.issuer, s.upstream_subject, s.upstream_session, s.upstream_tenant, s.hint,
+s.acr, s.amr, s.auth_time, s.started_at, s.seen_at, s.expires_at, s.version from sessions s where s.ended_at is null and ` + unmarked
+)
+
+// maxListed bounds one person's list.
+const maxListed = 200
+
+// Find implements session.Store.
+func (k *Sessions) Find(ctx context.Context, t tenant.UID, handle [32]byte) (sessions.Session, error) {
+	return k.one(ctx, t, " and s.tenant_uid = $1 and s.handle = $2", t.String(), handle[:])
+}
+
+// Follow implements session.Store.
+func (k *Sessions) Follow(ctx context.Context, t tenant.UID, handle [32]byte) (sessions.Session, error) {
+	return k.one(ctx, t, " and s.tenant_uid = $1 and s.id = (select o.id from sessions o where o.tenant_uid = $1 and o.handle = $2)", t.String(), handle[:])
+}
+
+func (k *Sessions) one(ctx context.Context, t tenant.UID, where string, args ...any) (sessions.Session, error) {
+	found, err := k.query(ctx, t, selectSessions+where, args...)
+	if err != nil {
+		return sessions.Session{}, err
+	}
+	if len(found) != 1 {
+		return sessions.Session{}, sessions.ErrGone
+	}
+	return found[0], nil
+}
+
+// List implements session.Store.
+func (k *Sessions) List(ctx context.Context, t tenant.UID, userUID string) ([]sessions.Session, error) {
+	return k.query(ctx, t, selectSessions+" and s.tenant_uid = $1 and s.user_uid = $2 order by s.seen_at desc, s.id desc limit $3",
+		t.String(), userUID, maxListed)
+}
+
+func (k *Sessions) query(ctx context.Context, t tenant.UID, query string, args ...any) ([]sessions.Session, error) {
+	var all []sessions.Session
+	err := k.store.readOf(ctx, t, func(ctx context.Context, tx *sql.Tx) error {
+		rows, err := tx.QueryContext(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = rows.Close() }()
+		for rows.Next() {
+			found, err := readSession(rows, t)
+			if err != nil {
+				return err
+			}
+			all = append(all, found)
+		}
+		return rows.Err()
+	})
+	return all, err
+}
+
+func readSession(rows *sql.Rows, t tenant.UID) (sessions.Session, error) {
+	s := sessions.Session{Tenant: t}
+	var handle []byte
+	var amr string
+	var authTime, started, seen, expires int64
+	if err := rows.Scan(&handle, &s.ID, &s.UserUID, &s.IdPUID, &s.Issuer, &s.Upstream.Subject, &s.Upstream.SessionID, &s.Upstream.Tenant,
+		&s.Upstream.Hint, &s.Proof.ACR, &amr, &authTime, &started, &seen, &expires, &s.Version); err != nil {
+		return s, err
+	}
+	if copy(s.Handle[:], handle) != len(s.Handle) || len(handle) != len(s.Handle) {
+		return s, errors.New("sessions: a handle of another length")
+	}
+	if err := json.Unmarshal([]byte(amr), &s.Proof.AMR); err != nil {
+		return s, fmt.Errorf("sessions: amr: %w", err)
+	}
+	if authTime != 0 {
+		s.Proof.AuthTime = fromMicros(authTime)
+	}
+	s.StartedAt, s.SeenAt, s.ExpiresAt = fromMicros(started), fromMicros(seen), fromMicros(expires)
+	return s, nil
+}
+
+// Start implements session.Store. In one transaction:
+//
+//  1. what is used up with the session is, or nothing else happens;
+//  2. the previous session ends; if it goes on, what was bound to its handles is kept as long as the new one;
+//  3. the row, unless a mark came above its version: changes of a tenant run one after the other, so that a mark is
+//     either seen here or ends what it sees;
+//  4. what the IdP said.
+func (k *Sessions) Start(ctx context.Context, b sessions.Beginning) error {
+	s := b.Session
+	if err := s.Tenant.Check(); err != nil {
+		return err
+	}
+	if s.Handle == [32]byte{} || s.ID == "" || s.UserUID == "" || s.IdPUID == "" || s.StartedAt.IsZero() || s.SeenAt.IsZero() || s.ExpiresAt.IsZero() || s.Version < 1 {
+		return fmt.Errorf("%w: a session needs a handle, an id, a user, an IdP, its times and a version", errIncomplete)
+	}
+	events := []audit.Event{b.Event}
+	if b.Ended != nil {
+		events = append(events, *b.Ended)
+	}
+	return k.store.change(ctx, k.ledger, s.Tenant, events, func(ctx context.Context, tx *sql.Tx) error {
+		if err := k.store.redeem(ctx, tx, b.Redemptions, b.Event.ID); err != nil {
+			return err
+		}
+		if b.Previous != nil {
+			if err := k.previous(ctx, tx, b); err != nil {
+				return err
+			}
+		}
+		if err := k.insert(ctx, tx, s); err != nil {
+			return err
+		}
+		if b.Profile == nil {
+			return nil
+		}
+		return saveProfile(ctx, tx, *b.Profile)
+	})
+}
+
+func (k *Sessions) previous(ctx context.Context, tx *sql.Tx, b sessions.Beginning) error {
+	s, reason := b.Session, sessions.EndedByAnother
+	if b.Ended == nil {
+		reason = sessions.EndedByRenewal
+	}
+	done, err := tx.ExecContext(ctx, "update sessions set ended_at = $3, end_reason = $4 where tenant_uid = $1 and handle = $2 and ended_at is null",
+		s.Tenant.String(), b.Previous[:], s.SeenAt.UnixMicro(), reason)
+	if err != nil || b.Ended != nil {
+		return err
+	}
+	// A session that goes on must be there to do so: of two that renew one, one wins; and one that has ended stays so.
+	if err := onlyOne(done, sessions.ErrGone); err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, "update sessions set keep_until = $3 where tenant_uid = $1 and id = $2 and keep_until < $3",
+		s.Tenant.String(), s.ID, s.ExpiresAt.UnixMicro())
+	return err
+}
+
+func (k *Sessions) insert(ctx context.Context, tx *sql.Tx, s sessions.Session) error {
+	amr, err := json.Marshal(s.Proof.AMR)
+	if err != nil {
+		return err
+	}
+	authTime := int64(0)
+	if !s.Proof.AuthTime.IsZero() {
+		authTime = s.Proof.AuthTime.UnixMicro()
+	}
+	done, err := tx.ExecContext(ctx, `insert into sessions (tenant_uid, handle, id, user_uid, idp_uid, issuer, upstream_subject, upstream_session,
+upstream_tenant, hint, acr, amr, auth_time, started_at, seen_at, expires_at, keep_until, version)
+select t.uid, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16, $17 from tenants t where t.uid = $1
+and not exists (select 1 from revocations m where m.tenant_uid = $1 and m.kind = 'user' and m.uid = $4 and m.version > $17)
+and not exists (select 1 from revocations m where m.tenant_uid = $1 and m.kind = 'idp' and m.uid = $5 and m.version > $17)`,
+		s.Tenant.String(), s.Handle[:], s.ID, s.UserUID, s.IdPUID, s.Issuer, s.Upstream.Subject, s.Upstream.SessionID, s.Upstream.Tenant,
+		s.Upstream.Hint, s.Proof.ACR, string(amr), authTime, s.StartedAt.UnixMicro(), s.SeenAt.UnixMicro(), s.ExpiresAt.UnixMicro(), s.Version)
+	if err != nil {
+		return err
+	}
+	if err := onlyOne(done, sessions.ErrMarked); err != nil {
+		return err
+	}
+	return nil
+}
+
+// onlyOne wants exactly one row to have been touched.
+func onlyOne(done sql.Result, otherwise error) error {
+	n, err := done.RowsAffected()
+	if err == nil && n != 1 {
+		return otherwise
+	}
+	return err
+}
+
+// Touch implements session.Store.
+func (k *Sessions) Touch(ctx context.Context, t tenant.UID, handle [32]byte, at time.Time) error {
+	return k.store.writeOf(ctx, t, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "update sessions set seen_at = $3 where tenant_uid = $1 and handle = $2 and ended_at is null and seen_at < $3",
+			t.String(), handle[:], at.UnixMicro())
+		return err
+	})
+}
+
+// End implements session.Store.
+func (k *Sessions) End(ctx context.Context, e sessions.Ending) error {
+	if err := e.Tenant.Check(); err != nil {
+		return err
+	}
+	where, args, err := meant(e)
+	if err != nil {
+		return err
+	}
+	args = append([]any{e.Tenant.String(), e.At.UnixMicro(), e.Reason}, args...)
+	return k.store.change(ctx, k.ledger, e.Tenant, []audit.Event{e.Event}, func(ctx context.Context, tx *sql.Tx) error {
+		if err := k.store.redeem(ctx, tx, e.Redemptions, e.Event.ID); err != nil {
+			return err
+		}
+		done, err := tx.ExecContext(ctx, "update sessions set ended_at = $2, end_reason = $3 where tenant_uid = $1 and ended_at is null and "+where, args...)
+		if err != nil {
+			return err
+		}
+		n, err := done.RowsAffected()
+		if err == nil && n == 0 && !e.Always {
+			return sessions.ErrGone
+		}
+		return err
+	})
+}
+
+// meant is the condition for the sessions that an ending means; one that means nothing in particular is refused.
+func meant(e sessions.Ending) (where string, args []any, err error) {
+	switch {
+	case e.At.IsZero() || e.Reason == "":
+		return "", nil, fmt.Errorf("%w: an ending needs a time and a reason", errIncomplete)
+	case e.Handle != nil:
+		return "handle = $4", []any{e.Handle[:]}, nil
+	case e.ID != "" && e.UserUID != "":
+		return "id = $4 and user_uid = $5", []any{e.ID, e.UserUID}, nil
+	case e.Upstream == nil || e.Upstream.IdPUID == "" || e.Upstream.Subject == "" && len(e.Upstream.SessionIDs) == 0:
+		return "", nil, fmt.Errorf("%w: an ending says of no session that it is meant", errIncomplete)
+	}
+	u := e.Upstream
+	where, args = "idp_uid = $4", []any{u.IdPUID}
+	and := func(condition string, value string) {
+		args = append(args, value)
+		where += " and " + strings.Replace(condition, "?", "$"+strconv.Itoa(len(args)+3), 1)
+	}
+	if u.Subject != "" {
+		and("upstream_subject = ?", u.Subject)
+	}
+	if u.Tenant != "" {
+		and("upstream_tenant = ?", u.Tenant)
+	}
+	if len(u.SessionIDs) > 0 {
+		places := make([]string, len(u.SessionIDs))
+		for i, sid := range u.SessionIDs {
+			if sid == "" { // it would mean every session that names none
+				return "", nil, fmt.Errorf("%w: an ending by a session id that is empty", errIncomplete)
+			}
+			args = append(args, sid)
+			places[i] = "$" + strconv.Itoa(len(args)+3)
+		}
+		where += " and upstream_session in (" + strings.Join(places, ", ") + ")"
+	}
+	return where, args, nil
+}
+
+// endMarked ends what a mark is about, in its own transaction: the mark itself is removed one day, and nothing may come
+// back then.
+func endMarked(ctx context.Context, tx *sql.Tx, t tenant.UID, h lifecycle.Holder, at time.Time) error {
+	column := ""
+	switch h.Kind {
+	case lifecycle.User:
+		column = "user_uid"
+	case lifecycle.IdP:
+		column = "idp_uid"
+	case lifecycle.Client, lifecycle.Token, lifecycle.Key:
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, "update sessions set ended_at = $2, end_reason = $3 where tenant_uid = $1 and ended_at is null and "+column+" = $4",
+		t.String(), at.UnixMicro(), sessions.EndedByRevoking, h.UID)
+	return err
+}
+
+// redeem uses things up within a change: all of them, or the change does not happen.
+func (s *Store) redeem(ctx context.Context, tx *sql.Tx, redemptions []ledger.Redemption, event string) error {
+	statement := s.withClock("insert into redemptions (tenant_uid, space, key, entry, expires_at) " +
+		"select v.tenant_uid, $2, $3, $4, $5 from tenant_versions v where v.tenant_uid = $1 and $6 > @now on conflict do nothing")
+	for _, r := range redemptions {
+		if err := r.Tenant.Check(); err != nil {
+			return err
+		}
+		if r.Space == "" || r.Key == [32]byte{} || r.ExpiresAt.IsZero() {
+			return fmt.Errorf("%w: a redemption without space, key or expiry", errIncomplete)
+		}
+		// As the ledger does it: what expired longer ago than half of the margin may have been swept.
+		done, err := tx.ExecContext(ctx, statement, r.Tenant.String(), string(r.Space), r.Key[:], event, r.ExpiresAt.UnixMicro(),
+			r.ExpiresAt.Add(ledger.Margin/2).UnixMicro())
+		if err != nil {
+			return err
+		}
+		n, err := done.RowsAffected()
+		if err != nil {
+			return err
+		}
+		if n != 1 {
+			return &ledger.Conflict{Lost: r}
+		}
+	}
+	return nil
+}
+
+// change runs a change of one tenant with its events. What write answers comes back as it is.
+func (s *Store) change(ctx context.Context, applier Applier, t tenant.UID, events []audit.Event, write func(context.Context, *sql.Tx) error) error {
+	_, err := applier.Apply(ctx, ledger.Change{Tenant: t, Events: events, Write: func(ctx context.Context, tx ledger.Tx) error {
+		conn, err := SQLTx(tx)
+		if err != nil {
+			return err
+		}
+		return write(ctx, conn)
+	}})
+	return withoutURL(err)
+}
+
+// writeOf writes what no event tells of, of one tenant, in one transaction.
+func (s *Store) writeOf(ctx context.Context, t tenant.UID, write func(context.Context, *sql.Tx) error) error {
+	if err := t.Check(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.limit)
+	defer cancel()
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return withoutURL(err)
+	}
+	defer func() { _ = tx.Rollback() }() // says so when it is committed
+	if s.dialect == Postgres {
+		if _, err := tx.ExecContext(ctx, nameTenantPostgres, t.String()); err != nil {
+			return withoutURL(err)
+		}
+	}
+	if err := write(ctx, tx); err != nil {
+		return withoutURL(err)
+	}
+	return withoutURL(tx.Commit())
+}

@@ -22,12 +22,16 @@ type tokenAnswer struct {
 	ExpiresIn   int64  `json:"expires_in"`
 	Scope       string `json:"scope"`
 	Resource    string `json:"resource,omitempty"`
+	// RefreshToken (RFC 6749 §5.1) and IDToken (OpenID Connect Core §3.1.3.3) are there for people who signed in.
+	RefreshToken string `json:"refresh_token,omitempty"`
+	IDToken      string `json:"id_token,omitempty"`
 }
 
 func (s *Server) writeToken(c *gin.Context, r grant.Response) {
 	noStore(c)
 	c.JSON(http.StatusOK, tokenAnswer{
 		AccessToken: r.AccessToken, TokenType: r.TokenType, ExpiresIn: int64(r.ExpiresIn.Seconds()), Scope: r.Scope, Resource: r.Resource,
+		RefreshToken: r.RefreshToken, IDToken: r.IDToken,
 	})
 }
 

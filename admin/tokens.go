@@ -105,12 +105,14 @@ func parseTokenCursor(cursor string) (lifecycle.Ref, error) {
 
 // revocation is what ended, or would end.
 type revocation struct {
-	Kind    lifecycle.Kind `json:"kind"`
-	UID     string         `json:"uid"`
-	Name    string         `json:"name,omitempty"`
-	Tokens  *int64         `json:"tokens"` // null: they are dead and could not be counted
-	Applied bool           `json:"applied"`
-	Event   string         `json:"event,omitempty"`
+	Kind   lifecycle.Kind `json:"kind"`
+	UID    string         `json:"uid"`
+	Name   string         `json:"name,omitempty"`
+	Tokens *int64         `json:"tokens"` // null: they are dead and could not be counted
+	// Families of refresh tokens, the same. A token has none.
+	Families *int64 `json:"refresh_families,omitempty"`
+	Applied  bool   `json:"applied"`
+	Event    string `json:"event,omitempty"`
 }
 
 func (s *Server) revokeToken(c *gin.Context) error {
@@ -147,6 +149,9 @@ func (s *Server) end(c *gin.Context, do func(tenant.UID, lifecycle.Request) (lif
 	answer := revocation{Kind: done.Kind, UID: done.UID, Name: done.Name, Applied: !q.DryRun, Event: done.Event}
 	if done.Tokens >= 0 {
 		answer.Tokens = &done.Tokens
+	}
+	if done.Kind != lifecycle.Token && done.Families >= 0 {
+		answer.Families = &done.Families
 	}
 	c.JSON(http.StatusOK, answer)
 	return nil

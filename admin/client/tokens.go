@@ -108,12 +108,14 @@ func (c *Client) Tokens(ctx context.Context, q TokenQuery) ([]Token, error) {
 
 // Revocation is what ended, or would end.
 type Revocation struct {
-	Kind    string `json:"kind"`
-	UID     string `json:"uid"`
-	Name    string `json:"name,omitempty"`
-	Tokens  *int64 `json:"tokens"` // nil: they are dead and could not be counted
-	Applied bool   `json:"applied"`
-	Event   string `json:"event,omitempty"`
+	Kind   string `json:"kind"`
+	UID    string `json:"uid"`
+	Name   string `json:"name,omitempty"`
+	Tokens *int64 `json:"tokens"` // nil: they are dead and could not be counted
+	// Families of refresh tokens; nil of a token, and if they could not be counted.
+	Families *int64 `json:"refresh_families,omitempty"`
+	Applied  bool   `json:"applied"`
+	Event    string `json:"event,omitempty"`
 }
 
 // Revoke ends a token (kind token, which is its jti), or everything of a user, a client or an idp (a name or a uid).

@@ -7,6 +7,9 @@
 // of commits, and no clock takes part in it (docs/decisions/0016). It does not
 // disable its object: a client that is not disabled gets new tokens.
 //
+// Families of refresh tokens carry a version as tokens do, and end by the same
+// marks. So do sessions (broker/session).
+//
 // The package knows no HTTP and no SQL. What the status of objects means for a
 // token is broker/introspect's matter.
 package lifecycle

@@ -23,16 +23,17 @@ var (
 // house is a revoker over a database in memory.
 type house struct {
 	*Revoker
-	issued  map[string]Issued
-	live    int64
-	asked   []Holder
-	below   int64
-	filter  Filter
-	marks   []Mark
-	entries []ledger.Entry
-	changed []int64
-	events  []audit.Event
-	order   []string // what was done, in its order
+	issued   map[string]Issued
+	live     int64
+	families int64
+	asked    []Holder
+	below    int64
+	filter   Filter
+	marks    []Mark
+	entries  []ledger.Entry
+	changed  []int64
+	events   []audit.Event
+	order    []string // what was done, in its order
 
 	failMark, failCount, failCommit, failEvents, failObjects error
 	commit                                                   func(ledger.Entry) error
@@ -40,7 +41,7 @@ type house struct {
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	h := &house{issued: map[string]Issued{}, live: 3}
+	h := &house{issued: map[string]Issued{}, live: 3, families: 2}
 	var err error
 	h.Revoker, err = New(Config{
 		Tokens: h, Objects: h, Journal: h, Events: h, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
@@ -86,6 +87,12 @@ func (h *house) Count(_ context.Context, _ tenant.UID, holder Holder, below int6
 	h.order = append(h.order, "count")
 	h.asked, h.below = append(h.asked, holder), below
 	return h.live, h.failCount
+}
+
+func (h *house) CountFamilies(_ context.Context, _ tenant.UID, holder Holder, below int64) (int64, error) {
+	h.order = append(h.order, "count families")
+	h.asked, h.below = append(h.asked, holder), below
+	return h.families, h.failCount
 }
 
 func (h *house) Mark(_ context.Context, _ tenant.UID, m Mark) (int64, error) {

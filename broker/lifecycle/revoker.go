@@ -13,6 +13,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/id"
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/object"
+	"github.com/chancery-dev/chancery/broker/refresh"
 	"github.com/chancery-dev/chancery/broker/tenant"
 )
 
@@ -73,7 +74,9 @@ type Outcome struct {
 	Name string // "" for a token
 	// Tokens is how many tokens died, or would die; negative where they could not be counted.
 	Tokens int64
-	Event  string // "" for a dry run, and where nothing was left to end
+	// Families is the same of families of refresh tokens.
+	Families int64
+	Event    string // "" for a dry run, and where nothing was left to end
 }
 
 // uncounted says that the tokens are dead and were not counted.
@@ -137,23 +140,28 @@ func (r *Revoker) RevokeHolder(ctx context.Context, t tenant.UID, kind Kind, whi
 	}
 	done := Outcome{Kind: kind, UID: h.UID, Name: name}
 	if q.DryRun {
-		done.Tokens, err = r.Tokens.Count(ctx, t, h, 0)
+		if done.Tokens, err = r.Tokens.Count(ctx, t, h, 0); err != nil {
+			return done, err
+		}
+		done.Families, err = r.Tokens.CountFamilies(ctx, t, h, 0)
 		return done, err
 	}
 	now := r.Now()
 	detail := map[string]string{"kind": string(kind), "uid": h.UID, "name": name}
 	event := q.event(t, now, audit.TypeTokensRevoked, detail)
-	version, err := r.Tokens.Mark(ctx, t, Mark{Holder: h, Until: now.Add(object.MaxTokenLifetime + ledger.Margin), Event: event})
+	version, err := r.Tokens.Mark(ctx, t, Mark{Holder: h, Until: now.Add(longestLife + ledger.Margin), Event: event})
 	if err != nil {
 		return Outcome{}, err
 	}
 	r.Changed(t, version)
-	done.Event, done.Tokens = event.ID, r.count(ctx, t, h, version)
-	if done.Tokens == uncounted {
+	done.Event = event.ID
+	done.Tokens, done.Families = r.count(ctx, t, h, version)
+	if done.Tokens == uncounted || done.Families == uncounted {
 		return done, nil
 	}
 	counted := q.event(t, now, audit.TypeTokensCounted, map[string]string{
 		"kind": string(kind), "uid": h.UID, "name": name, "revocation": event.ID, "tokens": strconv.FormatInt(done.Tokens, 10),
+		"refresh_families": strconv.FormatInt(done.Families, 10),
 	})
 	if err := r.Journal.Commit(ctx, ledger.Entry{Tenant: t, Event: counted}); err != nil {
 		r.Log.Warn("the count of a revocation was not recorded", "trace_id", q.Trace, "error", err)
@@ -162,14 +170,21 @@ func (r *Revoker) RevokeHolder(ctx context.Context, t tenant.UID, kind Kind, whi
 }
 
 // count never fails: what is revoked is revoked, however many it was.
-func (r *Revoker) count(ctx context.Context, t tenant.UID, h Holder, below int64) int64 {
-	n, err := r.Tokens.Count(ctx, t, h, below)
-	if err != nil {
-		r.Log.Warn("what was revoked could not be counted", "kind", h.Kind, "uid", h.UID, "error", err)
-		return uncounted
+func (r *Revoker) count(ctx context.Context, t tenant.UID, h Holder, below int64) (tokens, families int64) {
+	counts := [...]int64{uncounted, uncounted}
+	for i, count := range []func(context.Context, tenant.UID, Holder, int64) (int64, error){r.Tokens.Count, r.Tokens.CountFamilies} {
+		n, err := count(ctx, t, h, below)
+		if err != nil {
+			r.Log.Warn("what was revoked could not be counted", "kind", h.Kind, "uid", h.UID, "error", err)
+			continue
+		}
+		counts[i] = n
 	}
-	return n
+	return counts[0], counts[1]
 }
+
+// longestLife is that of the longest-lived thing that a mark ends.
+const longestLife = max(object.MaxTokenLifetime, refresh.MaxAbsolute)
 
 // holder finds an object by its name or its uid: no name has an underscore, every uid has one.
 func (r *Revoker) holder(ctx context.Context, t tenant.UID, kind Kind, which string) (h Holder, name string, err error) {

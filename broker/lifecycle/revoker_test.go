@@ -11,6 +11,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/id"
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/object"
+	"github.com/chancery-dev/chancery/broker/refresh"
 )
 
 func TestRevokeHolder(t *testing.T) {
@@ -18,19 +19,19 @@ func TestRevokeHolder(t *testing.T) {
 		for _, one := range which {
 			h := newHouse(t)
 			done, err := h.RevokeHolder(t.Context(), acme, kind, one, Request{By: by, Trace: "trc_9", Reason: "stolen"})
-			if err != nil || done.Kind != kind || done.UID != which[1] || done.Name != which[0] || done.Tokens != 3 || len(h.marks) != 1 {
+			if err != nil || done.Kind != kind || done.UID != which[1] || done.Name != which[0] || done.Tokens != 3 || done.Families != 2 || len(h.marks) != 1 {
 				t.Fatalf("%s: %+v, %v", one, done, err)
 			}
 			m := h.marks[0]
-			if m.Holder != (Holder{kind, which[1]}) || !m.Until.After(now.Add(object.MaxTokenLifetime)) || m.Event.ID != done.Event ||
+			if m.Holder != (Holder{kind, which[1]}) || !m.Until.After(now.Add(max(object.MaxTokenLifetime, refresh.MaxAbsolute))) || m.Event.ID != done.Event ||
 				m.Event.Type != audit.TypeTokensRevoked || m.Event.Principal != by || m.Event.Trace != "trc_9" || m.Event.Detail["reason"] != "stolen" {
 				t.Errorf("%s: %+v", one, m)
 			}
 			// The end first, then the count of what was committed before it, then its record.
-			if !slices.Equal(h.order, []string{"mark", "count", "commit"}) || h.below != 42 || !slices.Equal(h.changed, []int64{42}) {
+			if !slices.Equal(h.order, []string{"mark", "count", "count families", "commit"}) || h.below != 42 || !slices.Equal(h.changed, []int64{42}) {
 				t.Errorf("%s: %v, counted below %d, changed %v", one, h.order, h.below, h.changed)
 			}
-			if e := h.entries[0].Event; e.Type != audit.TypeTokensCounted || e.Detail["tokens"] != "3" || e.Detail["revocation"] != done.Event || e.Tenant != acme {
+			if e := h.entries[0].Event; e.Type != audit.TypeTokensCounted || e.Detail["tokens"] != "3" || e.Detail["refresh_families"] != "2" || e.Detail["revocation"] != done.Event || e.Tenant != acme {
 				t.Errorf("%s: %+v", one, e)
 			}
 		}
@@ -54,7 +55,7 @@ func TestTheCountHoldsNothingUp(t *testing.T) {
 func TestDryRunsDoNothing(t *testing.T) {
 	h := newHouse(t)
 	done, err := h.RevokeHolder(t.Context(), acme, User, "alice", Request{By: by, DryRun: true})
-	if err != nil || done.Tokens != 3 || done.Event != "" || h.below != 0 || !slices.Equal(h.order, []string{"count"}) {
+	if err != nil || done.Tokens != 3 || done.Event != "" || h.below != 0 || !slices.Equal(h.order, []string{"count", "count families"}) {
 		t.Errorf("%+v, %v, %v", done, err, h.order)
 	}
 	jti := h.token(nil)

@@ -119,7 +119,7 @@ type Filter struct {
 // Mark is a revocation of everything that a holder was given.
 type Mark struct {
 	Holder Holder
-	// Until is when no token from before the mark can be alive, by our clock.
+	// Until is when nothing from before the mark can be alive, by our clock: no token, no family of refresh tokens, no session.
 	Until time.Time
 	Event audit.Event
 }
@@ -133,6 +133,8 @@ type Tokens interface {
 	// Count is how many tokens of a holder were alive, by the database's clock, when the tenant's
 	// version became below, or are, if below is 0. What other revocations ended before is not counted.
 	Count(ctx context.Context, t tenant.UID, h Holder, below int64) (int64, error)
+	// CountFamilies is the same of families of refresh tokens.
+	CountFamilies(ctx context.Context, t tenant.UID, h Holder, below int64) (int64, error)
 	// Mark makes a mark and returns the version of the tenant from which on it does not count.
 	Mark(ctx context.Context, t tenant.UID, m Mark) (version int64, err error)
 }

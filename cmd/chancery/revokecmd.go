@@ -44,7 +44,7 @@ What is revoked is what was issued. To keep new tokens away, disable the object 
 		if err := c.print(done, func(w io.Writer) error { return writeRevocation(w, done) }); err != nil {
 			return err
 		}
-		if dryRun && (done.Tokens == nil || *done.Tokens > 0) {
+		if dryRun && (done.Tokens == nil || *done.Tokens > 0 || done.Families != nil && *done.Families > 0) {
 			return errDiffers
 		}
 		return nil
@@ -59,6 +59,9 @@ func writeRevocation(w io.Writer, done client.Revocation) error {
 	tokens := "all live tokens, not counted,"
 	if done.Tokens != nil {
 		tokens = strconv.FormatInt(*done.Tokens, 10) + " live " + plural(*done.Tokens, "token", "tokens")
+	}
+	if done.Families != nil && *done.Families > 0 {
+		tokens += " and " + strconv.FormatInt(*done.Families, 10) + " " + plural(*done.Families, "grant with refresh tokens", "grants with refresh tokens")
 	}
 	verb := "revoked"
 	if !done.Applied {

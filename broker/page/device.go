@@ -54,7 +54,10 @@ func (m DeviceConfirm) Render(f Frame) (Page, error) {
 }
 
 // Finished says that the person can go back to the device or the agent.
-type Finished struct{ Denied bool }
+type Finished struct {
+	Denied bool
+	Agent  bool // it was done for an agent without a browser, not for a device
+}
 
 // Render shows the page.
 func (m Finished) Render(f Frame) (Page, error) { return f.render("finished", m, allowance{}) }

@@ -4,9 +4,10 @@
 // nothing else decides what is shown.
 //
 // Pages are plain HTML with one style sheet in the page itself, pinned by its hash.
-// There is no script, with one exception: the answer by form_post sends itself off
-// by a script of one line, pinned by its hash too, and has a button where scripts
-// are off. Whatever a client, an IdP or a person called himself is untrusted text:
+// There is no script, with two exceptions, pinned by their hashes too: an answer by
+// form sends itself off by a script of one line, and has a button where scripts are
+// off; and the page that asks for a passkey, which a browser gives to scripts alone.
+// Whatever a client, an IdP or a person called himself is untrusted text:
 // it is bounded, freed of invisible characters, isolated from the text around it,
 // and escaped by html/template.
 //

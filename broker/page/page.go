@@ -110,6 +110,7 @@ type view struct {
 	Own       template.CSS
 	Logo      template.URL
 	Direction string
+	Script    template.JS // the passkey page's
 	M         any
 }
 
@@ -122,7 +123,7 @@ type allowance struct {
 var stay = allowance{forms: []string{"'self'"}}
 
 func (f Frame) render(name string, model any, may allowance) (Page, error) {
-	v := view{Frame: f, Sheet: sheet, Own: f.Brand.sheet, Logo: f.Brand.logo, Direction: direction(library.tags[f.Language.at]), M: model}
+	v := view{Frame: f, Sheet: sheet, Own: f.Brand.sheet, Logo: f.Brand.logo, Direction: direction(library.tags[f.Language.at]), Script: ceremony, M: model}
 	var body bytes.Buffer
 	if err := templates[f.Language.at][name].Execute(&body, v); err != nil {
 		return Page{}, fmt.Errorf("page: %s: %w", name, err)

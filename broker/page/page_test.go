@@ -76,7 +76,7 @@ func TestPolicies(t *testing.T) {
 		if hasLogo := strings.Contains(body, "<img "); (directive(shown.Policy, "img-src") == "data:") != hasLogo {
 			t.Errorf("%s: pictures: %q", s.Name, shown.Policy)
 		}
-		if scripted := strings.Contains(body, "<script"); scripted != (s.Name == "answer" || s.Name == "passage") || scripted != strings.Contains(shown.Policy, "script-src") {
+		if scripted := strings.Contains(body, "<script"); scripted != (s.Name == "answer" || s.Name == "passage" || s.Name == "passkey" || s.Name == "passkey-enrol") || scripted != strings.Contains(shown.Policy, "script-src") {
 			t.Errorf("%s: scripts: %q", s.Name, shown.Policy)
 		}
 		for _, no := range []string{" style=", "ZgotmplZ", "<no value>", "http-equiv=\"Content-Security"} {
@@ -93,7 +93,7 @@ func TestForms(t *testing.T) {
 		"signin": "'self'", "consent-company": "'self' https://agents.acme.example", "consent-document": "'self' https://claude.com",
 		"consent-loopback": "'self' http://127.0.0.1:33418", "consent-program": "'self' cursor:", "device": "'self'", "deviceconfirm": "'self'",
 		"finished": "'none'", "stepup": "'self'", "failure": "'none'", "signedout": "'none'", "account": "'self'", "confirm": "'self'",
-		"answer": "https://client.example", "onward": "'none'", "passage": "https://idp.acme.example https:", "signout": "'self'",
+		"answer": "https://client.example", "onward": "'none'", "passkey": "'self'", "passkeys": "'self'", "passage": "https://idp.acme.example https:", "signout": "'self'",
 	}
 	for _, s := range pagetest.Samples() {
 		if forms, listed := want[s.Name]; listed {

@@ -81,6 +81,18 @@ func Samples() []Sample {
 		}, acme},
 		{"finished", page.Finished{}, own},
 		{"finished-denied", page.Finished{Denied: true}, own},
+		{"finished-agent", page.Finished{Agent: true}, acme},
+		{"finished-agent-denied", page.Finished{Agent: true, Denied: true}, own},
+		{"passkey", page.Passkey{Action: "/passkeys/prove?then=%2Finteract%2F1", Token: token, Person: alice, Back: "/interact/1", Options: []byte(`{"publicKey":{"challenge":"AAAA","allowCredentials":[{"type":"public-key","id":"AQID"}],"userVerification":"required"}}`)}, acme},
+		{"passkey-enrol", page.Passkey{
+			Action: "/passkeys/new", Token: token, Person: alice, Enrol: true, Back: "/passkeys",
+			Options: []byte(`{"publicKey":{"challenge":"AAAA","rp":{"id":"auth.acme.example","name":"</script><b>"},"user":{"id":"AQID","name":"a","displayName":"a"},"pubKeyCredParams":[{"type":"public-key","alg":-7}]}}`),
+		}, own},
+		{"passkeys", page.Passkeys{
+			Action: "/passkeys", Token: token, Person: alice, Add: "/passkeys/new", Account: "/account",
+			Passkeys: []page.OwnPasskey{{Key: "pky_1", Name: "My laptop", Added: then, Used: then.Add(time.Hour)}, {Key: "pky_2", Name: long, Added: then}},
+		}, acme},
+		{"passkeys-none", page.Passkeys{Action: "/passkeys", Token: token, Person: alice, Account: "/account"}, own},
 		{"stepup", page.StepUp{
 			Action: "/interact/1", Token: token, Client: company, Resource: notes, Person: alice, Stronger: true, MaxAge: 5 * time.Minute,
 			Ways: []page.Way{{Name: "idp", Title: "Okta"}, {Name: "passkey", Title: "a passkey"}},

@@ -59,7 +59,7 @@ type Pictures interface {
 	Refresh(ctx context.Context, t *snapshot.Tenant) (*snapshot.Tenant, error)
 }
 
-// Config is what the endpoints need; every part but Profiles is required.
+// Config is what the endpoints need; every part but Profiles and Refresh is required.
 type Config struct {
 	Clients     Clients
 	Registry    client.Registry
@@ -72,6 +72,8 @@ type Config struct {
 	Now         func() time.Time
 	// Profiles tells what IdPs said of people; nil: nothing is known of them but what is here.
 	Profiles Profiles
+	// Refresh is asked about refresh tokens; nil: there are none, and what looks like one is nothing.
+	Refresh *Refresh
 }
 
 // Endpoints answer introspection and revocation.
@@ -85,6 +87,9 @@ func New(c Config) (*Endpoints, error) {
 	if c.Clients == nil || c.Registry == nil || c.Directories == nil || c.Rings == nil || c.Records == nil || c.Pictures == nil ||
 		c.Journal == nil || c.Lane == nil || c.Now == nil {
 		return nil, errors.New("introspect: a part is missing")
+	}
+	if err := c.Refresh.validate(); err != nil {
+		return nil, err
 	}
 	return &Endpoints{Config: c, gather: NewGatherer(c.Records)}, nil
 }
@@ -142,6 +147,13 @@ func (e *Endpoints) introspect(ctx context.Context, r Request) ([]byte, error) {
 		return nil, e.turnAway(c, oauth.Refuse(oauth.CodeClientAuthenticationRequired, "a client that proved nothing", "client authentication"))
 	}
 	// 2. About which token of ours, as the database knows it at this moment.
+	if e.isRefresh(c) {
+		body, err := e.introspectRefresh(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		return body, e.spend(ctx, c, "introspect")
+	}
 	if err := e.find(ctx, c, 0); err != nil {
 		return nil, err
 	}

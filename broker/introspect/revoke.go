@@ -24,6 +24,9 @@ func (e *Endpoints) revoke(ctx context.Context, r Request) error {
 	if err := e.authenticate(ctx, c); err != nil {
 		return err
 	}
+	if e.isRefresh(c) {
+		return e.revokeRefresh(ctx, c)
+	}
 	// 2. RFC 7009 §2.2.1: a token that says itself to be of another type. It is the caller's own text that decides.
 	if typ, ok := token.TypeOf(r.Form.Get("token")); ok && typ != token.Type {
 		if err := e.spend(ctx, c, "refused"); err != nil {

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -106,7 +107,7 @@ func (s *Server) idp(c *gin.Context) (t tenant.UID, o object.Object, issuer stri
 	if !ok {
 		return t, o, "", object.ErrNotFound
 	}
-	return t, o, spec.Issuer, nil
+	return t, o, cmp.Or(spec.Issuer, spec.EntityID()), nil
 }
 
 func (s *Server) armCapture(c *gin.Context) error {

@@ -1,5 +1,6 @@
 // Package capture shows an administrator the next assertion that arrives from one
-// IdP: he arms the entry, the first assertion at the token endpoint whose issuer is
+// IdP, or the next person who comes back from it, whichever is first: he arms the
+// entry, the first assertion at the token endpoint whose issuer is
 // exactly that entry's is kept, accepted or refused, with its claims and what each
 // check said, and whoever armed it reads it once.
 //
@@ -53,14 +54,15 @@ const (
 	Captured State = "captured"
 )
 
-// Seen is an assertion as it was seen.
+// Seen is an assertion, or a sign-in, as it was seen.
 type Seen struct {
+	Kind    string         `json:"kind,omitempty"` // KindSignIn, or "" for an assertion
 	At      time.Time      `json:"at"`
 	Trace   string         `json:"trace"`
-	Client  string         `json:"client"` // that authenticated
+	Client  string         `json:"client,omitempty"` // that authenticated; nobody for a sign-in
 	Granted bool           `json:"granted"`
 	Code    string         `json:"code,omitempty"`
-	Header  map[string]any `json:"header"`
+	Header  map[string]any `json:"header,omitempty"`
 	Claims  map[string]any `json:"claims"`
 	// Verified tells whether the signature held: else the claims are anybody's.
 	Verified bool           `json:"verified"`

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"strings"
 
+	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/grant"
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/federation"
@@ -37,20 +38,25 @@ func object(part string) map[string]any {
 func newSeen(s grant.Sighting, header, claims map[string]any) Seen {
 	seen := Seen{
 		At: s.At.UTC(), Trace: s.Trace, Client: s.Client, Granted: s.Code == "", Code: string(s.Code),
-		Header: header, Claims: claims, Rows: make([]diagnose.Row, 0, len(s.Checks)),
+		Header: header, Claims: claims, Rows: rowsOf(s.Checks, s.Code),
 	}
 	for _, check := range s.Checks {
+		seen.Verified = seen.Verified || check.OK && check.Name == "signature"
+	}
+	return seen
+}
+
+func rowsOf(checks []audit.Check, code oauth.Code) []diagnose.Row {
+	rows := make([]diagnose.Row, 0, len(checks))
+	for _, check := range checks {
 		row := diagnose.Row{Check: check.Name, Status: diagnose.Pass, Seen: check.Received, Expected: check.Expected}
-		if check.OK && check.Name == "signature" {
-			seen.Verified = true
-		}
 		if !check.OK {
-			row.Status, row.Code = diagnose.Fail, federation.Code(s.Code)
-			if known, ok := oauth.Lookup(s.Code); ok {
+			row.Status, row.Code = diagnose.Fail, federation.Code(code)
+			if known, ok := oauth.Lookup(code); ok {
 				row.Change = known.Fix
 			}
 		}
-		seen.Rows = append(seen.Rows, row)
+		rows = append(rows, row)
 	}
-	return seen
+	return rows
 }

@@ -172,12 +172,14 @@ func (w *Watch) claim(a Arm) bool {
 func (w *Watch) record(a Arm, s grant.Sighting, seen Seen) {
 	ctx, cancel := context.WithTimeout(context.Background(), recordTimeout)
 	defer cancel()
-	if err := w.keep(ctx, a, s, seen); err != nil && !errors.Is(err, ErrGone) {
+	if err := w.keep(ctx, a, w.event(audit.TypeCaptureRecorded, a.Tenant, a.ID, s.IdP, system(), s.Trace), seen); err != nil && !errors.Is(err, ErrGone) {
 		w.Log.Warn("a captured assertion could not be kept", "trace_id", s.Trace, "error", err)
 	}
 }
 
-func (w *Watch) keep(ctx context.Context, a Arm, s grant.Sighting, seen Seen) error {
+func system() audit.Principal { return audit.Principal{Kind: "system", Name: "chancery"} }
+
+func (w *Watch) keep(ctx context.Context, a Arm, kept audit.Event, seen Seen) error {
 	text, err := json.Marshal(seen)
 	if err != nil {
 		return err
@@ -189,7 +191,7 @@ func (w *Watch) keep(ctx context.Context, a Arm, s grant.Sighting, seen Seen) er
 	if err != nil {
 		return err
 	}
-	return w.Store.Record(ctx, a, sealed, w.event(audit.TypeCaptureRecorded, a.Tenant, a.ID, s.IdP, audit.Principal{Kind: "system", Name: "chancery"}, s.Trace))
+	return w.Store.Record(ctx, a, sealed, kept)
 }
 
 func aad(t tenant.UID, capture string) vault.AAD {

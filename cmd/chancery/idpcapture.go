@@ -21,8 +21,8 @@ func (c *command) idpCaptureCommand() *cobra.Command {
 	length := capture.DefaultFor
 	cmd := &cobra.Command{
 		Use:   "capture NAME",
-		Short: "Wait for the next assertion of an IdP, and show it check by check",
-		Long: `Wait for the next assertion of an IdP that a client sends to the token endpoint, on whatever replica, accepted or refused,
+		Short: "Wait for the next assertion of an IdP, or the next sign-in through it, and show it check by check",
+		Long: `Wait for the next person who comes back from an IdP (OpenID Connect or SAML), or the next assertion of it that a client sends to the token endpoint, on whatever replica, accepted or refused,
 and show it: its claims, and each check with what was received and expected. The signature and the compact form are never
 shown. One assertion is kept, sealed, and deleted when it is shown or its time is over; a client that did not authenticate is
 not captured (chancery explain tells of those). Ctrl-C ends the wait. What was armed before for this IdP ends.
@@ -42,7 +42,7 @@ Exit status: 0 an assertion came and was accepted; 1 none came; 2 one came and w
 		if err != nil {
 			return err
 		}
-		_, _ = fmt.Fprintf(c.stderr, "waiting until %s for an assertion of %s\n", clock(armed.ExpiresAt), visible(armed.Issuer))
+		_, _ = fmt.Fprintf(c.stderr, "waiting until %s for a sign-in through %s, or an assertion of it\n", clock(armed.ExpiresAt), visible(armed.Issuer))
 		seen, err := c.awaitCapture(ctx, admin, args[0], armed)
 		if err != nil {
 			return err
@@ -61,7 +61,7 @@ func (c *command) awaitCapture(ctx context.Context, admin *client.Client, name s
 			return nil, errors.Join(ctx.Err(), admin.EndCapture(disarm, name, armed.ID))
 		}
 		if problem, ok := errors.AsType[*client.Problem](err); ok && problem.Code == "capture_unknown" {
-			return nil, errors.New("no assertion came, or somebody else waits for this IdP now")
+			return nil, errors.New("nothing came, or somebody else waits for this IdP now")
 		}
 		if err != nil || len(seen) > 0 {
 			return seen, err
@@ -88,7 +88,11 @@ func writeSeen(w io.Writer, seen capture.Seen) error {
 	if !seen.Granted {
 		outcome = "refused: " + seen.Code
 	}
-	_, _ = fmt.Fprintf(w, "%s  client %s  %s  %s\n\n", clock(seen.At), visible(seen.Client), visible(outcome), visible(seen.Trace))
+	who := "client " + seen.Client
+	if seen.Kind == capture.KindSignIn {
+		who = "a person's sign-in"
+	}
+	_, _ = fmt.Fprintf(w, "%s  %s  %s  %s\n\n", clock(seen.At), visible(who), visible(outcome), visible(seen.Trace))
 	if err := writeRows(w, seen.Rows); err != nil {
 		return err
 	}
@@ -98,6 +102,9 @@ func writeSeen(w io.Writer, seen capture.Seen) error {
 	}
 	_, _ = fmt.Fprintf(w, "\nheader and claims (%s)\n", trust)
 	for _, part := range []map[string]any{seen.Header, seen.Claims} {
+		if part == nil {
+			continue
+		}
 		text, err := json.Marshal(part)
 		if err != nil {
 			return err

@@ -21,8 +21,8 @@ import (
 )
 
 func (c *command) idpCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "idp", Short: "Why an IdP works, or does not: test, capture, inspect, bundle"}
-	cmd.AddCommand(c.idpTestCommand(), c.idpCaptureCommand(), c.idpInspectCommand(), c.idpBundleCommand())
+	cmd := &cobra.Command{Use: "idp", Short: "Why an IdP works, or does not: test, capture, inspect, metadata, bundle"}
+	cmd.AddCommand(c.idpTestCommand(), c.idpCaptureCommand(), c.idpInspectCommand(), c.idpMetadataCommand(), c.idpBundleCommand())
 	return cmd
 }
 
@@ -108,6 +108,12 @@ func writeTest(w io.Writer, answer rehearsal.TestAnswer) error {
 	if len(answer.Rows) > 0 {
 		if err := writeRows(w, answer.Rows); err != nil {
 			return err
+		}
+	}
+	if len(answer.Give) > 0 {
+		_, _ = fmt.Fprintln(w, "\nenter at the IdP, character by character")
+		for _, given := range answer.Give {
+			_, _ = fmt.Fprintf(w, "  %-44s %s\n", visible(given.Field), visible(given.Value))
 		}
 	}
 	if answer.Assertion == nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,8 +14,8 @@ import (
 	"github.com/chancery-dev/chancery/admin/client"
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/snapshot"
-	"github.com/chancery-dev/chancery/federation"
 	"github.com/chancery-dev/chancery/federation/diagnose"
+	"github.com/chancery-dev/chancery/federation/saml"
 )
 
 func (c *command) idpInspectCommand() *cobra.Command {
@@ -22,16 +23,18 @@ func (c *command) idpInspectCommand() *cobra.Command {
 	var entryFile, issuer string
 	cmd := &cobra.Command{
 		Use:   "inspect FILE|-",
-		Short: "Take an assertion apart, and name likely mistakes; works without a server",
-		Long: `Take an assertion apart: what it looks like, its claims and times as people read them, and likely mistakes. Nothing is stored
+		Short: "Take an assertion, an ID token or a SAML response apart, and name likely mistakes; works without a server",
+		Long: `Take an assertion, an ID token or a SAML message (XML, base64, or the form's body) apart: what it looks like, its claims and times as people read them, and likely mistakes. Nothing is stored
 or logged, and no signature is shown. It works without a server; what cannot be known without one is skipped, not passed.
 
 --issuer is our issuer, which aud must be. --idp is an IdentityProvider: its issuer is compared, and its inline keys verify the
-signature. With --server the server rehearses the assertion as well (chancery idp test).
+signature. With both, an ID token or a SAML response is checked as a sign-in through that entry would check it, by the clock of
+now; metadata at an address is not fetched: write it, or the certificates, into the file. With --server the server rehearses the assertion as well (chancery idp test).
 
 Exit status: 0 no check failed; 1 it could not be read; 2 a check failed.`,
 		Example: `  chancery idp inspect id-jag.txt
   pbpaste | chancery idp inspect - --issuer https://auth.acme.com --idp okta.yaml
+  chancery idp inspect response.b64 --issuer https://auth.acme.com --idp corp-saml.yaml
   chancery idp inspect id-jag.txt --server https://auth-admin.acme.com`,
 		Args: cobra.ExactArgs(1),
 	}
@@ -47,13 +50,14 @@ Exit status: 0 no check failed; 1 it could not be read; 2 a check failed.`,
 		if strings.HasSuffix(issuer, "/") {
 			return fmt.Errorf("--issuer: %q ends in a slash, and our issuer never does: say server.public_url as the configuration does", issuer)
 		}
-		compact, err := c.readAssertion(args[0])
+		text, err := c.readSome(args[0], 2*saml.MaxBytes)
 		if err != nil {
 			return err
 		}
+		compact := strings.TrimSpace(string(text))
 		options := diagnose.InspectOptions{Issuer: issuer, ClientID: s.client}
 		if entryFile != "" {
-			if options.Entry, err = c.offlineEntry(entryFile); err != nil {
+			if err := c.offlineEntry(cmd.Context(), entryFile, &options); err != nil {
 				return err
 			}
 		}
@@ -62,7 +66,7 @@ Exit status: 0 no check failed; 1 it could not be read; 2 a check failed.`,
 			return err
 		}
 		var remote error
-		if c.remote.server != "" {
+		if c.remote.server != "" && !diagnose.LooksLikeSAML(compact) {
 			remote = c.inspectRemotely(cmd, client.IdPTest{Assertion: compact, ClientID: s.client, Resource: s.resource, Scope: s.scope})
 		}
 		if remote != nil && !errors.Is(remote, errDiffers) {
@@ -87,28 +91,27 @@ func (c *command) inspectRemotely(cmd *cobra.Command, ask client.IdPTest) error 
 	return c.testIdP(cmd.Context(), admin, ask)
 }
 
-// offlineEntry is an IdentityProvider as the server would read it.
-func (c *command) offlineEntry(file string) (*federation.IdentityProvider, error) {
+// offlineEntry is an IdentityProvider as the server would read it, with the way in through it where our issuer is known.
+func (c *command) offlineEntry(ctx context.Context, file string, options *diagnose.InspectOptions) error {
 	o, err := c.readEntry(file)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := o.Validate(); err != nil {
-		return nil, err
+		return err
 	}
 	spec, err := json.Marshal(o.Spec)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	empty, err := federation.NewRegistry(nil)
+	stored := object.Stored{UID: "offline", Kind: o.Kind, Name: o.Metadata.Name, Revision: 1, Spec: spec}
+	entry, in, err := snapshot.Offline(ctx, stored, options.Issuer, time.Now)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	_, entry, err := (&snapshot.Tenant{Registry: empty}).Draft(object.Stored{UID: "offline", Kind: o.Kind, Name: o.Metadata.Name, Revision: 1, Spec: spec})
-	if err != nil {
-		return nil, err
-	}
-	return &entry, nil
+	options.Entry, options.OpenID = &entry, in.OpenID[entry.UID]
+	options.SAML, _ = in.SAMLProvider(entry.UID)
+	return nil
 }
 
 func writeInspection(w io.Writer, in diagnose.Inspection) error {

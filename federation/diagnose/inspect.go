@@ -15,6 +15,8 @@ import (
 	"github.com/chancery-dev/chancery/federation/fetch"
 	"github.com/chancery-dev/chancery/federation/jwks"
 	"github.com/chancery-dev/chancery/federation/jws"
+	"github.com/chancery-dev/chancery/federation/oidc"
+	"github.com/chancery-dev/chancery/federation/saml"
 	"github.com/chancery-dev/chancery/federation/strict"
 )
 
@@ -36,10 +38,17 @@ type InspectOptions struct {
 	Issuer   string                       // ours: what aud must be
 	ClientID string                       // at this server; the assertion's claim where absent
 	Entry    *federation.IdentityProvider // whose keys, if they are inline, verify it
+	// OpenID and SAML are the way in through the entry, where it has one: with it an ID token, or a SAML response, is
+	// checked as a sign-in would.
+	OpenID *oidc.Entry
+	SAML   *saml.Provider
 }
 
-// Inspect takes an assertion apart, offline. It trusts nothing and keeps nothing.
+// Inspect takes an assertion, an ID token or a SAML message apart, offline. It trusts nothing and keeps nothing.
 func Inspect(ctx context.Context, compact string, o InspectOptions, now time.Time) Inspection {
+	if LooksLikeSAML(compact) {
+		return InspectSAML(compact, o, now)
+	}
 	in := Inspection{LooksLike: "no JWT"}
 	compact = strings.TrimSpace(compact)
 	if _, err := jws.Parse(compact); err != nil {
@@ -52,6 +61,11 @@ func Inspect(ctx context.Context, compact string, o InspectOptions, now time.Tim
 	if in.Claims = members(parts[1]); in.Claims == nil {
 		in.LooksLike = "a JWS around something else than claims"
 		in.fail("claims", federation.CodeClaimMalformed, "no strict JSON object", "one JSON object, no member twice", "ask who runs the IdP")
+		return in
+	}
+	if typ, _ := in.Header["typ"].(string); o.OpenID != nil && slices.Contains([]string{"", "jwt"}, jws.MediaType(typ)) && strings.HasPrefix(in.unnamed(o), "an ID token") {
+		in.LooksLike = in.unnamed(o)
+		in.idToken(ctx, compact, o, now)
 		return in
 	}
 	in.kind(o)
@@ -97,8 +111,6 @@ func (in *Inspection) shape(compact string, err error) {
 		change = "this is JSON: paste the member that holds the assertion (access_token of the IdP's answer, for an ID-JAG)"
 	case strings.HasPrefix(compact, "Bearer "):
 		change = "leave out what stands before the token"
-	case strings.HasPrefix(compact, "<") || strings.HasPrefix(compact, "PHNhbWw"):
-		change = "this is SAML: it is another profile"
 	case strings.Count(compact, ".") == 4:
 		change = "this is encrypted (JWE): tell the IdP to sign only"
 	case errors.Is(err, jws.ErrHeader):
@@ -134,7 +146,7 @@ func (in *Inspection) kind(o InspectOptions) {
 		in.fail("typ", federation.CodeTypWrong, typ, assertion.TypeIDJAG, "this kind of token is for something else")
 		return
 	}
-	in.LooksLike = in.unnamed()
+	in.LooksLike = in.unnamed(o)
 	switch {
 	case strings.HasPrefix(in.LooksLike, "an ID token"):
 		in.fail("typ", federation.CodeTypMissing, typ, assertion.TypeIDJAG,
@@ -150,8 +162,10 @@ func (in *Inspection) kind(o InspectOptions) {
 }
 
 // unnamed guesses by claims what a JWT without a typ is.
-func (in *Inspection) unnamed() string {
+func (in *Inspection) unnamed(o InspectOptions) string {
 	switch {
+	case o.OpenID != nil && in.text("aud") == o.OpenID.ClientID:
+		return "an ID token (OpenID Connect)"
 	case in.has("nonce") || in.has("at_hash") || in.has("azp") && in.has("auth_time"):
 		return "an ID token (OpenID Connect)"
 	case in.has("repository") && in.has("workflow"), in.has("project_path") && in.has("pipeline_id"), in.has("kubernetes.io"), strings.HasPrefix(in.text("sub"), "spiffe://"):

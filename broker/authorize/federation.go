@@ -77,7 +77,7 @@ func (d *Desk) arrived(ctx context.Context, v Visit, idp *federation.IdentityPro
 	case err != nil:
 		return Reply{}.with(a.Cookies...), failed{error: unavailable(err), again: then, recorded: true}
 	case a.Confirm != "":
-		return d.askToConfirm(ctx, v, idp, a)
+		return d.askToConfirm(v, idp, a)
 	case then == "":
 		then = v.path("/account")
 	}
@@ -86,11 +86,8 @@ func (d *Desk) arrived(ctx context.Context, v Visit, idp *federation.IdentityPro
 
 // askToConfirm shows who would be signed in by a sign-in that an IdP began: whoever sent the person here may have meant him
 // to be somebody else (T37).
-func (d *Desk) askToConfirm(ctx context.Context, v Visit, idp *federation.IdentityProvider, a signin.Arrival) (Reply, error) {
-	person, err := d.person(ctx, v.Tenant, &a.Session)
-	if err != nil {
-		return Reply{}, err
-	}
+func (d *Desk) askToConfirm(v Visit, idp *federation.IdentityProvider, a signin.Arrival) (Reply, error) {
+	person := page.Person{Name: a.Person, IdP: titleOf(v.Tenant, idp)}
 	b := greet(v.Tenant, v.Request)
 	reply, err := d.show(v, http.StatusOK, page.Confirm{
 		Action: v.path("/signin/" + a.Confirm), Token: b.token("confirm", a.Confirm), IdP: titleOf(v.Tenant, idp), Person: person,

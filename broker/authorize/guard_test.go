@@ -1,0 +1,317 @@
+package authorize_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chancery-dev/chancery/broker/authorize"
+	"github.com/chancery-dev/chancery/broker/client"
+	"github.com/chancery-dev/chancery/broker/oauth"
+	"github.com/chancery-dev/chancery/broker/session"
+	"github.com/chancery-dev/chancery/broker/snapshot/snapshottest"
+)
+
+// TestAnsweredOnce: a request gives one answer, whoever asks and however often.
+func TestAnsweredOnce(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser()
+	consent := b.follow(b.open(asks()))
+	b.press(consent, "decision", "allow").answered()
+	b.press(consent, "decision", "allow").shows(oauth.CodeRequestNotWaiting)
+	b.open(consent.find(actions, "form")).shows(oauth.CodeRequestNotWaiting)
+	if len(h.grants.orders) != 1 {
+		t.Errorf("%d codes", len(h.grants.orders))
+	}
+}
+
+// TestAnsweredOnceInARace: fifty at once get one code.
+func TestAnsweredOnceInARace(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser()
+	b.press(b.follow(b.open(asks())), "decision", "allow").answered()
+	path := b.open(asks()).onward()
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	codes := 0
+	for range 50 {
+		wg.Go(func() {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, issuer+path, http.NoBody)
+			for name, value := range b.cookies {
+				r.AddCookie(&http.Cookie{Name: name, Value: value})
+			}
+			w := httptest.NewRecorder()
+			h.server.ServeHTTP(w, r)
+			if strings.Contains(w.Header().Get("Location"), "code=") {
+				mu.Lock()
+				codes++
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	if codes != 1 {
+		t.Errorf("%d codes", codes)
+	}
+}
+
+// TestForms: a form is of a page of ours, in the browser that began, for the question that was shown (T37).
+func TestForms(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser()
+	consent := b.follow(b.open(asks()))
+	path := consent.find(actions, "form")
+	token := consent.find(tokens, "token")
+
+	t.Run("no token", func(t *testing.T) {
+		s := b.post(path, url.Values{"decision": {"allow"}})
+		s.t = t
+		s.shows(oauth.CodeFormTokenInvalid)
+	})
+	t.Run("a token of another request", func(t *testing.T) {
+		other := b.follow(b.open(asks()))
+		s := b.post(path, url.Values{"decision": {"allow"}, "token": {other.find(tokens, "token")}})
+		s.t = t
+		s.shows(oauth.CodeFormTokenInvalid)
+	})
+	t.Run("a token of another question", func(t *testing.T) {
+		chooser := b.open(path + "/switch")
+		s := b.post(path, url.Values{"decision": {"allow"}, "token": {chooser.find(tokens, "token")}})
+		s.t = t
+		s.shows(oauth.CodeFormTokenInvalid)
+	})
+	t.Run("another site", func(t *testing.T) {
+		for _, site := range []string{"cross-site", "same-site"} {
+			b.site = site
+			s := b.post(path, url.Values{"decision": {"allow"}, "token": {token}})
+			s.t = t
+			s.shows(oauth.CodeCrossSiteForm)
+		}
+		b.site = "same-origin"
+	})
+	t.Run("another browser", func(t *testing.T) {
+		other := h.browser()
+		for _, s := range []seen{other.post(path, url.Values{"decision": {"allow"}, "token": {token}}), other.open(path), other.open(path + "/switch")} {
+			s.t = t
+			s.shows(oauth.CodeBrowserMismatch)
+		}
+		other.open(asks()) // it has a cookie of its own now
+		s := other.post(path, url.Values{"decision": {"allow"}, "token": {token}})
+		s.t = t
+		s.shows(oauth.CodeBrowserMismatch)
+	})
+	t.Run("no form", func(t *testing.T) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, issuer+path, strings.NewReader(`{"decision":"allow"}`))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		h.server.ServeHTTP(w, r)
+		if w.Code != oauth.Public(oauth.CodeContentTypeUnsupported).Status {
+			t.Errorf("%d", w.Code)
+		}
+	})
+	t.Run("what it asked has changed", func(t *testing.T) {
+		h.vouch = func(c *client.Client) { c.DisplayName = "Another name" }
+		defer func() { h.vouch = nil }()
+		s := b.post(path, url.Values{"decision": {"allow"}, "token": {token}})
+		s.t = t
+		s.shows(oauth.CodeFormTokenInvalid)
+	})
+	if len(h.grants.orders) != 0 || len(h.consents.kept) != 0 {
+		t.Error("something was given")
+	}
+	b.press(consent, "decision", "allow").answered() // the valid one is still good
+}
+
+func TestExpires(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser()
+	consent := b.follow(b.open(asks()))
+	h.now = h.now.Add(authorize.PendingLifetime)
+	b.press(consent, "decision", "allow").shows(oauth.CodeRequestNotWaiting)
+	b.open("/authorize/nonsense").shows(oauth.CodeRequestNotWaiting)
+	b.open("/authorize/" + strings.Repeat("A", 43)).shows(oauth.CodeRequestNotWaiting)
+}
+
+// TestTenantsApart: requests, sessions and cookies of one tenant are nothing at another, on the same host.
+func TestTenantsApart(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser()
+	b.below = "/t/acme"
+	consent := b.follow(b.open("/t/acme" + asks()))
+	path := consent.find(actions, "form")
+	if !strings.HasPrefix(path, "/t/acme/authorize/") {
+		t.Fatalf("at %s", path)
+	}
+	b.open(strings.TrimPrefix(path, "/t/acme")).shows(oauth.CodeRequestNotWaiting)
+	got := b.press(consent, "decision", "allow").answered()
+	if got.Get("iss") != issuer+"/t/acme" {
+		t.Errorf("answered %v", got)
+	}
+	if s := b.open(b.open(asks()).onward()); !strings.HasPrefix(s.onward(), "https://okta.test/") {
+		t.Errorf("signed in at another tenant: %d %s", s.status, s.onward())
+	}
+	h.browser().open("/t/bare" + asks()).shows(oauth.CodeSignInUnserved)
+	if w := h.browser().open("/t/nobody" + asks()); w.status != http.StatusNotFound {
+		t.Errorf("%d", w.status)
+	}
+}
+
+// TestHead looks, and does nothing: neither is a code issued nor a pushed request taken.
+func TestHead(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser()
+	consent := b.follow(b.open(asks()))
+	b.press(consent, "decision", "allow").answered()
+	path := b.open(asks()).onward()
+	for _, p := range []string{asks(), path, "/account", "/end_session"} {
+		if s := b.send(http.MethodHead, p, nil); s.status != http.StatusOK || s.body != "" || s.header.Get("Location") != "" {
+			t.Errorf("HEAD %s: %d %s", p, s.status, s.header)
+		}
+	}
+	if len(h.requests.kept) != 1 || len(h.grants.orders) != 1 {
+		t.Errorf("%d wait, %d codes", len(h.requests.kept), len(h.grants.orders))
+	}
+}
+
+// TestStoreFails: who cannot be known is not taken for nobody.
+func TestStoreFails(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser()
+	consent := b.follow(b.open(asks()))
+	h.sessions.err = session.ErrUnavailable
+	b.press(consent, "decision", "allow").shows(oauth.CodeTenantUnavailable)
+	h.sessions.err = nil
+	b.press(consent, "decision", "allow").answered()
+}
+
+// TestVouched: who is not vouched for is asked about every time, and named as a stranger (T40).
+func TestVouched(t *testing.T) {
+	for name, one := range map[string]struct {
+		vouch  func(*client.Client)
+		change []string
+		asked  bool // again
+		shows  string
+	}{
+		"company":                {func(*client.Client) {}, nil, false, "agent"},
+		"company on loopback":    {func(*client.Client) {}, []string{"redirect_uri", "http://127.0.0.1:4711/callback"}, false, "127.0.0.1:4711"},
+		"document":               {func(c *client.Client) { c.Origin, c.Host = client.OriginDocument, "agents.acme.com" }, nil, false, "agents.acme.com"},
+		"document on loopback":   {func(c *client.Client) { c.Origin, c.Host = client.OriginDocument, "agents.acme.com" }, []string{"redirect_uri", "http://127.0.0.1:4711/callback"}, true, "127.0.0.1:4711"},
+		"dynamic":                {func(c *client.Client) { c.Origin = client.OriginDynamic }, nil, true, "unknown application"},
+		"dynamic, approved":      {func(c *client.Client) { c.Origin, c.Approved = client.OriginDynamic, true }, nil, true, "unknown application"},
+		"document, approved":     {func(c *client.Client) { c.Origin, c.Host, c.Approved = client.OriginDocument, "x.example", true }, nil, false, "x.example"},
+		"offline said in words":  {func(*client.Client) {}, []string{"scope", "notes:read offline_access"}, false, "offline_access"},
+		"identity said in words": {func(*client.Client) {}, []string{"scope", "notes:read openid email"}, false, "email"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			h.vouch = one.vouch
+			b := h.browser()
+			consent := b.follow(b.open(asks(one.change...)))
+			if consent.status != http.StatusOK || !strings.Contains(consent.body, one.shows) {
+				t.Fatalf("%d %s", consent.status, consent.body)
+			}
+			b.press(consent, "decision", "allow")
+			again := b.follow(b.open(asks(one.change...)))
+			if asked := strings.Contains(again.body, `name="decision"`); asked != one.asked {
+				t.Errorf("asked again: %v", asked)
+			}
+		})
+	}
+	t.Run("approved by the company", func(t *testing.T) {
+		h := newHouse(t)
+		h.vouch = func(c *client.Client) { c.Approved = true }
+		b := h.browser()
+		if got := b.follow(b.open(asks())).answered(); got.Get("code") == "" {
+			t.Errorf("answered %v", got)
+		}
+		if len(h.consents.kept) != 1 || h.consents.kept[0].Meaning != [32]byte{} { // seen on the account page, and nobody's yes
+			t.Errorf("kept %+v", h.consents.kept)
+		}
+		if s := b.follow(b.open(asks("prompt", "consent"))); !strings.Contains(s.body, `name="decision"`) {
+			t.Errorf("%d %s", s.status, s.body)
+		}
+	})
+}
+
+// TestPush: RFC 9126, with a client that has to.
+func TestPush(t *testing.T) {
+	push := func(h *house, change func(url.Values), headers ...string) *httptest.ResponseRecorder {
+		u, _ := url.Parse(asks("client_id", "pusher"))
+		form := u.Query()
+		if change != nil {
+			change(form)
+		}
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, issuer+"/par", strings.NewReader(form.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.SetBasicAuth("pusher", snapshottest.Secret)
+		for i := 0; i < len(headers); i += 2 {
+			r.Header.Set(headers[i], headers[i+1])
+			if headers[i+1] == "" {
+				r.Header.Del(headers[i])
+			}
+		}
+		w := httptest.NewRecorder()
+		h.server.ServeHTTP(w, r)
+		return w
+	}
+	h := newHouse(t)
+	w := push(h, nil)
+	var answer struct {
+		RequestURI string `json:"request_uri"`
+		ExpiresIn  int    `json:"expires_in"`
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Code != http.StatusCreated || answer.ExpiresIn != 60 ||
+		!strings.HasPrefix(answer.RequestURI, "urn:ietf:params:oauth:request_uri:") || w.Header().Get("Cache-Control") != "no-store" {
+		t.Fatalf("%d %v %s", w.Code, w.Header(), w.Body)
+	}
+	used := "/authorize?client_id=pusher&state=ignored&request_uri=" + url.QueryEscape(answer.RequestURI)
+	h.browser().open(strings.Replace(used, "pusher", "agent", 1)).shows(oauth.CodeRequestURIInvalid) // another client
+	b := h.browser()
+	if got := b.press(b.follow(b.open(used)), "decision", "allow").answered(); got.Get("code") == "" || got.Get("state") != "st" {
+		t.Errorf("answered %v", got)
+	}
+	h.browser().open(used).shows(oauth.CodeRequestURIInvalid) // once
+	h.now = h.now.Add(time.Minute)
+
+	for name, one := range map[string]struct {
+		change  func(url.Values)
+		headers []string
+		status  int
+		code    string
+	}{
+		"request_uri":     {func(f url.Values) { f.Set("request_uri", "urn:x") }, nil, 400, "request_uri_pushed"},
+		"redirect":        {func(f url.Values) { f.Set("redirect_uri", "https://evil.example/") }, nil, 400, "redirect_uri_unregistered"},
+		"scope":           {func(f url.Values) { f.Set("scope", "notes:write") }, nil, 400, "scope_empty"},
+		"another client":  {func(f url.Values) { f.Set("client_id", "agent") }, nil, 401, "client_authentication_failed"},
+		"wrong secret":    {nil, []string{"Authorization", "Basic cHVzaGVyOndyb25n"}, 401, "client_authentication_failed"},
+		"no secret":       {nil, []string{"Authorization", ""}, 401, "client_authentication_failed"},
+		"no client":       {func(f url.Values) { f.Del("client_id") }, []string{"Authorization", ""}, 401, "client_authentication_required"},
+		"JSON":            {nil, []string{"Content-Type", "application/json"}, 400, "content_type_unsupported"},
+		"twice":           {func(f url.Values) { f.Add("state", "2") }, nil, 400, "parameter_repeated"},
+		"no proof":        {nil, []string{"DPoP", "nonsense"}, 400, "dpop_proof_invalid"},
+		"thumbprint form": {func(f url.Values) { f.Set("dpop_jkt", "x") }, nil, 400, "dpop_jkt_malformed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := push(h, one.change, one.headers...)
+			var refused struct {
+				Description string `json:"error_description"`
+			}
+			if err := json.Unmarshal(w.Body.Bytes(), &refused); err != nil || w.Code != one.status || !strings.HasPrefix(refused.Description, one.code+":") {
+				t.Errorf("%d %s", w.Code, w.Body)
+			}
+		})
+	}
+	if s := h.browser().open("/par"); s.status != http.StatusMethodNotAllowed {
+		t.Errorf("GET: %d", s.status)
+	}
+	// A public client pushes too, by its name alone.
+	w = push(h, func(f url.Values) { f.Set("client_id", "agent") }, "Authorization", "")
+	if w.Code != http.StatusCreated {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}

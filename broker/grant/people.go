@@ -31,8 +31,10 @@ type Families interface {
 
 // Sessions tells who is signed in, and what his IdP said last.
 type Sessions interface {
-	// Alive is the session under a handle; nil: it has ended.
+	// Alive is the session under a handle, or in which that goes on; nil: it has ended.
 	Alive(ctx context.Context, t *snapshot.Tenant, handle [32]byte) (*session.Session, error)
+	// Lasts is Alive of a session that may be idle: that ends what a browser can do, and not what was granted.
+	Lasts(ctx context.Context, t *snapshot.Tenant, handle [32]byte) (*session.Session, error)
 	// Profile is what an IdP said of a person at his last sign-in there; false if it never said anything.
 	Profile(ctx context.Context, t *snapshot.Tenant, userUID, idpUID string) (session.Profile, bool, error)
 }
@@ -85,8 +87,9 @@ func lastingOf(f refresh.Family) lasting {
 }
 
 // settleSignedIn finds the person who signed in, as he is now: what was true when he did may be so no more. How he
-// authenticated stays what it was then. alive says that his session must be, whatever was granted beyond it.
-func (g *Grants) settleSignedIn(ctx context.Context, c *call, l lasting, alive bool) error {
+// authenticated stays what it was then. present says that he is to be there in his session, or was a moment ago, whatever
+// is granted beyond it.
+func (g *Grants) settleSignedIn(ctx context.Context, c *call, l lasting, present bool) error {
 	// 1. The IdP that vouched for him is trusted still.
 	idp, ok := c.Tenant.IdentityProvider(l.idpUID)
 	if !ok || idp.Disabled {
@@ -102,8 +105,12 @@ func (g *Grants) settleSignedIn(ctx context.Context, c *call, l lasting, alive b
 		return c.refuse(oauth.CodeUserInactive, "subject", l.userUID, "a user who is active")
 	}
 	// 3. His session is, unless he let the client have access beyond it.
-	if alive || !l.offline {
-		now, err := g.People.Sessions.Alive(ctx, c.Tenant, l.session)
+	if present || !l.offline {
+		ask := g.People.Sessions.Lasts
+		if present {
+			ask = g.People.Sessions.Alive
+		}
+		now, err := ask(ctx, c.Tenant, l.session)
 		if err != nil {
 			return notKnown(err)
 		}

@@ -30,9 +30,9 @@ type Families interface {
 	Family(ctx context.Context, t tenant.UID, id string) (refresh.Family, error)
 }
 
-// Sessions tells whether a session is alive; nil: it has ended.
+// Sessions tells whether a session lasts; nil: it has ended.
 type Sessions interface {
-	Alive(ctx context.Context, t *snapshot.Tenant, handle [32]byte) (*session.Session, error)
+	Lasts(ctx context.Context, t *snapshot.Tenant, handle [32]byte) (*session.Session, error)
 }
 
 func (r *Refresh) validate() error {
@@ -114,7 +114,7 @@ func (e *Endpoints) holds(ctx context.Context, c *call, f *refresh.Family) (bool
 	if f.Offline {
 		return true, nil
 	}
-	alive, err := e.Refresh.Sessions.Alive(ctx, c.Tenant, f.Session)
+	alive, err := e.Refresh.Sessions.Lasts(ctx, c.Tenant, f.Session)
 	if err != nil {
 		return false, unavailable(err)
 	}

@@ -38,7 +38,7 @@ func (r *rack) Family(_ context.Context, _ tenant.UID, id string) (refresh.Famil
 	return r.family, nil
 }
 
-func (r *rack) Alive(context.Context, *snapshot.Tenant, [32]byte) (*session.Session, error) {
+func (r *rack) Lasts(context.Context, *snapshot.Tenant, [32]byte) (*session.Session, error) {
 	return r.session, nil
 }
 

@@ -30,7 +30,7 @@ func FuzzRedirectURIs(f *testing.F) {
 		}
 		_, err = authorization.Parse(authorization.Ask{
 			Form: form, Party: authorization.Party{Client: &client.Client{ClientID: "app"}, RedirectURIs: []string{uri}},
-			Tenant: &snapshot.Tenant{}, Now: time.Unix(1_800_000_000, 0),
+			Tenant: &snapshot.Tenant{Issuer: "https://as.example.com"}, Now: time.Unix(1_800_000_000, 0), Via: authorization.Browser,
 		})
 		shown, ok := errors.AsType[*authorization.Shown](err)
 		return ok && strings.HasPrefix(string(shown.Refusal.Code), "redirect_uri")

@@ -104,18 +104,29 @@ func (l *lane) last(t *testing.T) audit.Event {
 
 // observer keeps what was counted.
 type observer struct {
+	mu      sync.Mutex
 	granted []string // grant|issuer|code
 	decided []string
 	checked []audit.Check
 }
 
 func (o *observer) Granted(grantType, issuer string, code oauth.Code) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	o.granted = append(o.granted, grantType+"|"+issuer+"|"+string(code))
 }
 
-func (o *observer) Checked(checks []audit.Check) { o.checked = append(o.checked, checks...) }
+func (o *observer) Checked(checks []audit.Check) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.checked = append(o.checked, checks...)
+}
 
-func (o *observer) Decided(_ time.Duration, code string) { o.decided = append(o.decided, code) }
+func (o *observer) Decided(_ time.Duration, code string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.decided = append(o.decided, code)
+}
 
 // proof makes a DPoP proof; change edits its claims.
 func (h holder) proof(t *testing.T, at time.Time, change func(claims map[string]any)) string {

@@ -47,7 +47,7 @@ func (g *Grants) stepUp(ctx context.Context, c *call, demand policy.StepUp) erro
 	}
 	link, err := g.Interactions.Begin(ctx, interaction.Order{
 		Triple: triple, Demand: demand, Resource: c.resource.Name, Trace: c.Trace, Remote: c.Remote,
-		Client: audit.Principal{Kind: "client", ID: c.client().UID, Name: c.client().Name},
+		Client: audit.Principal{Kind: "client", ID: c.client().UID, Name: c.client().Name}, ClientID: c.client().ClientID,
 	})
 	if err != nil {
 		return &oauth.Error{Code: oauth.CodeTenantUnavailable, Cause: err, RetryAfter: retryAfter}

@@ -45,6 +45,7 @@ type Order struct {
 	Triple
 	Demand   policy.StepUp
 	Client   audit.Principal
+	ClientID string
 	Resource string // its name
 	Trace    string
 	Remote   string
@@ -73,7 +74,7 @@ func (d *Desk) Begin(ctx context.Context, o Order) (string, error) {
 	_, _ = rand.Read(raw[:]) // never fails: crypto/rand crashes the program first
 	text := base64.RawURLEncoding.EncodeToString(raw[:])
 	i := Interaction{
-		Handle: digest(text), Tenant: o.Tenant, UserUID: o.UserUID, ClientUID: o.ClientUID, ResourceUID: o.ResourceUID,
+		Handle: digest(text), Tenant: o.Tenant, UserUID: o.UserUID, ClientUID: o.ClientUID, ClientID: o.ClientID, ResourceUID: o.ResourceUID,
 		ACRValues: o.Demand.ACRValues, BegunAt: now, ExpiresAt: now.Add(Lifetime),
 	}
 	if o.Demand.MaxAge != nil {

@@ -49,6 +49,7 @@ type Interaction struct {
 	Tenant      tenant.UID
 	UserUID     string
 	ClientUID   string
+	ClientID    string // by which its client is found
 	ResourceUID string
 	ACRValues   []string // one of which is needed; empty: any
 	MaxAge      *time.Duration

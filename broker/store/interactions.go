@@ -29,7 +29,7 @@ func (s *Store) Interactions(ledger Applier) *Interactions {
 }
 
 const (
-	interactionColumns = `i.handle, i.user_uid, i.client_uid, i.resource_uid, i.sealed, i.acr_values, i.max_age, i.begun_at, i.ends_at, i.departed_at, i.session, ` +
+	interactionColumns = `i.handle, i.user_uid, i.client_uid, i.client_id, i.resource_uid, i.sealed, i.acr_values, i.max_age, i.begun_at, i.ends_at, i.departed_at, i.session, ` +
 		`i.finished_at, coalesce(i.idp_uid, ''), coalesce(i.version, 0), coalesce(i.acr, ''), coalesce(i.amr, ''), i.auth_time`
 
 	ofTriple = `i.tenant_uid = $1 and i.user_uid = $2 and i.client_uid = $3 and i.resource_uid = $4 and i.ends_at > $5 `
@@ -47,8 +47,8 @@ order by i.finished_at desc`
 
 	findInteraction = `select ` + interactionColumns + ` from interactions i where i.tenant_uid = $1 and i.handle = $2 and i.ends_at > $3 and i.finished_at is null`
 
-	keepInteraction = `insert into interactions (tenant_uid, handle, user_uid, client_uid, resource_uid, sealed, acr_values, max_age, begun_at, ends_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
+	keepInteraction = `insert into interactions (tenant_uid, handle, user_uid, client_uid, client_id, resource_uid, sealed, acr_values, max_age, begun_at, ends_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
 
 	// The newest stay; the one that comes is not among them yet.
 	makeRoomForInteraction = `delete from interactions where tenant_uid = $1 and user_uid = $2 and client_uid = $3 and finished_at is null and handle not in (
@@ -122,7 +122,7 @@ func (n *Interactions) Keep(ctx context.Context, i interaction.Interaction, most
 		if _, err := tx.ExecContext(ctx, makeRoomForInteraction, i.Tenant.String(), i.UserUID, i.ClientUID, i.BegunAt.UnixMicro(), most-1); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, keepInteraction, i.Tenant.String(), i.Handle[:], i.UserUID, i.ClientUID, i.ResourceUID, i.Sealed,
+		_, err := tx.ExecContext(ctx, keepInteraction, i.Tenant.String(), i.Handle[:], i.UserUID, i.ClientUID, i.ClientID, i.ResourceUID, i.Sealed,
 			strings.Join(i.ACRValues, " "), age, i.BegunAt.UnixMicro(), i.ExpiresAt.UnixMicro())
 		return err
 	})
@@ -189,7 +189,7 @@ func scanInteraction(t tenant.UID, scan func(...any) error) (interaction.Interac
 	var acrValues, amr string
 	var maxAge, departed, finished, authTime *int64
 	var begun, ends int64
-	err := scan(&handle, &i.UserUID, &i.ClientUID, &i.ResourceUID, &i.Sealed, &acrValues, &maxAge, &begun, &ends, &departed, &session,
+	err := scan(&handle, &i.UserUID, &i.ClientUID, &i.ClientID, &i.ResourceUID, &i.Sealed, &acrValues, &maxAge, &begun, &ends, &departed, &session,
 		&finished, &i.IdPUID, &i.Version, &i.Proof.ACR, &amr, &authTime)
 	if err != nil {
 		return interaction.Interaction{}, err

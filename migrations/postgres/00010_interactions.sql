@@ -6,6 +6,7 @@ create table interactions (
   handle       bytea  not null, -- SHA-256 of the id in the link
   user_uid     text   not null,
   client_uid   text   not null,
+  client_id    text   not null, -- by which its client is found
   resource_uid text   not null,
   sealed       bytea  not null, -- the id, so that a client that asks again gets the same link
   acr_values   text   not null, -- separated by spaces, one of which is needed; '': any

@@ -26,7 +26,6 @@ var homes = []home{
 	{library: "github.com/russellhaering/goxmldsig", rooms: []string{"federation/saml", "federation/idptest/samltest"}},
 	{library: "github.com/beevik/etree", rooms: []string{"federation/saml", "federation/idptest/samltest"}},
 	{library: "github.com/go-webauthn", rooms: []string{"broker/passkey"}},
-	{library: "github.com/fxamacker", rooms: []string{"broker/passkey"}},
 	{library: "github.com/hashicorp/vault", rooms: []string{"vault/transit"}},
 	{library: "github.com/sony/gobreaker", rooms: []string{"vault/transit"}},
 	{library: "github.com/jackc/pgx", rooms: []string{"broker/store", "broker/storetest", "migrations", "e2e"}, tests: true},

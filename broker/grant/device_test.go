@@ -106,6 +106,10 @@ func (c *chairs) Alive(_ context.Context, _ *snapshot.Tenant, handle [32]byte) (
 	return &found, nil
 }
 
+func (c *chairs) Lasts(ctx context.Context, t *snapshot.Tenant, handle [32]byte) (*session.Session, error) {
+	return c.Alive(ctx, t, handle)
+}
+
 func (c *chairs) Profile(context.Context, *snapshot.Tenant, string, string) (session.Profile, bool, error) {
 	return c.profile, true, c.fail
 }

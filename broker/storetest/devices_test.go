@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/audit"
-	"github.com/chancery-dev/chancery/broker/code"
+	codes "github.com/chancery-dev/chancery/broker/code"
 	"github.com/chancery-dev/chancery/broker/device"
 	"github.com/chancery-dev/chancery/broker/id"
 	"github.com/chancery-dev/chancery/broker/lifecycle"
@@ -32,9 +32,9 @@ func waitingDevice(now time.Time) device.Authorization {
 }
 
 func letDevice(now time.Time) device.Answer {
-	return device.Answer{At: now, UserUID: "usr_1", IdPUID: "idp_1", Version: 1, Granted: &code.Grant{
+	return device.Answer{At: now, UserUID: "usr_1", IdPUID: "idp_1", Version: 1, Granted: &codes.Grant{
 		ClientUID: "cli_1", UserUID: "usr_1", IdPUID: "idp_1", Session: digest(), Identity: []string{"openid"}, Offline: true, ACR: "phr",
-		AuthTime: now.Add(-time.Minute), Resources: []code.Resource{{UID: "res_1", URI: "https://mcp.acme.com/notes", Scopes: []string{"notes:read"}}},
+		AuthTime: now.Add(-time.Minute), Resources: []codes.Resource{{UID: "res_1", URI: "https://mcp.acme.com/notes", Scopes: []string{"notes:read"}}},
 	}}
 }
 
@@ -178,7 +178,7 @@ func TestDeviceTakenBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, holder := range []lifecycle.Holder{{Kind: lifecycle.User, UID: "usr_9"}, {Kind: lifecycle.User, UID: "usr_1"}} {
-			version, err := tokens.Mark(t.Context(), d.Default, lifecycle.Mark{Holder: holder, Event: deviceEvent(d.Default, audit.TypeTokensRevoked)})
+			version, err := tokens.Mark(t.Context(), d.Default, lifecycle.Mark{Holder: holder, Until: now.Add(time.Hour), Event: deviceEvent(d.Default, audit.TypeTokensRevoked)})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -3,6 +3,7 @@ package object
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/id"
@@ -29,11 +30,11 @@ func (d *draft) write() Write {
 
 // narrows tells whether the change can take something away or alter a decision.
 // It is false only where that is plain: a client or a user that was not there
-// before, and labels.
+// before in any form, and labels.
 func narrows(e entry) bool {
 	switch e.action {
 	case Create:
-		return e.after.Kind != KindClient && e.after.Kind != KindUser
+		return e.after.Kind != KindClient && e.after.Kind != KindUser || takesOver(e.after)
 	case Update:
 		return slices.ContainsFunc(e.fields, func(f FieldChange) bool {
 			return f.Path != "metadata.labels" && f.Path != "metadata.managed_by"
@@ -41,6 +42,15 @@ func narrows(e entry) bool {
 	default:
 		return true
 	}
+}
+
+// takesOver tells a new client whose client_id may have been somebody's before: that of a metadata document, or of a
+// client that registered itself. The object counts in their place.
+func takesOver(s Stored) bool {
+	return s.Kind == KindClient && slices.ContainsFunc(s.Keys, func(k Key) bool {
+		_, registered := id.Time(id.DynamicClient, k.Value)
+		return k.Space == SpaceClientID && (registered || strings.Contains(k.Value, "://"))
+	})
 }
 
 func (d *draft) event(e entry) audit.Event {

@@ -220,3 +220,14 @@ func wantKept(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// keepRegistrations leaves a row in each of their tables.
+func keepRegistrations(t *testing.T, d *storetest.Database, of tenant.UID) {
+	t.Helper()
+	kept := d.Store.Registrations(d.Ledger(t, d.Store))
+	wantKept(t, kept.AddInitial(t.Context(), registration.Initial{
+		Tenant: of, ID: id.New(id.InitialToken, thisMoment()), Digest: registrationDigest("wall"), CreatedBy: "ida", CreatedAt: thisMoment(),
+		ExpiresAt: thisMoment().Add(time.Hour), Uses: 1, UsesLeft: 1,
+	}, registrationEvent(of, audit.TypeRegistrationTokenMade)))
+	wantKept(t, kept.Add(t.Context(), newRegistration(of, thisMoment()), 1, nil, registrationEvent(of, audit.TypeClientRegistered)))
+}

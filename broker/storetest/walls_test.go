@@ -145,6 +145,7 @@ func TestRowLevelSecurity(t *testing.T) {
 	keepCapture(t, d, d.Default)
 	addServiceProviderKey(t, d, d.Default)
 	keepMetadata(t, d, d.Default)
+	keepRegistrations(t, d, d.Default)
 	raw := d.Raw(t)
 	for _, table := range walled {
 		for who, uid := range map[string]string{"nobody": "", "another tenant": other.String(), "its tenant": d.Default.String()} {

@@ -49,6 +49,9 @@ type SignIns interface {
 	SingleLogout(ctx context.Context, t *snapshot.Tenant, idp *federation.IdentityProvider, m saml.Incoming, r *http.Request) (signin.Departure, error)
 	// SignOut ends a session here; the departure ends it at its IdP, if that can be done.
 	SignOut(ctx context.Context, t *snapshot.Tenant, s session.Session, back string) (signin.Departure, error)
+	// Returned is where a browser goes on that comes back from a logout at an OpenID provider; false where it did not leave
+	// so from here.
+	Returned(ctx context.Context, t *snapshot.Tenant, state string, r *http.Request) (back string, gone []*http.Cookie, ok bool)
 	SAMLMetadata(t *snapshot.Tenant, idp *federation.IdentityProvider) ([]byte, error)
 }
 

@@ -145,7 +145,9 @@ func (d *Desk) singleLogout(ctx context.Context, v Visit) (Reply, error) {
 	departure, err := d.SignIns.SingleLogout(ctx, v.Tenant, idp, message, v.Request)
 	switch {
 	case err != nil:
-		return Reply{}, recorded(unavailable(err))
+		return Reply{}.with(departure.Cookies...), recorded(unavailable(err))
+	case samePath(departure.URL): // the answer to a logout that began here
+		return Reply{Status: http.StatusSeeOther, Location: v.path(departure.URL)}.with(departure.Cookies...), nil
 	case departure.URL == "": // the IdP answered, and nobody waits for us
 		reply, err := d.show(v, http.StatusOK, page.SignedOut{})
 		return reply.with(departure.Cookies...), err

@@ -404,6 +404,10 @@ func (s *signins) SignOut(ctx context.Context, t *snapshot.Tenant, one session.S
 	return s.logout, s.h.sessions.End(ctx, t, one.Handle, "")
 }
 
+func (s *signins) Returned(_ context.Context, _ *snapshot.Tenant, state string, _ *http.Request) (string, []*http.Cookie, bool) {
+	return "/signed_out", nil, state == "left"
+}
+
 func (s *signins) SAMLMetadata(*snapshot.Tenant, *federation.IdentityProvider) ([]byte, error) {
 	return []byte("<EntityDescriptor/>"), nil
 }

@@ -40,6 +40,11 @@ func (d *Desk) endSession(ctx context.Context, v Visit) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
+	if state := form.Get("state"); state != "" && form.Get("post_logout_redirect_uri") == "" { // an IdP's answer, or nothing
+		if back, gone, ok := d.SignIns.Returned(ctx, v.Tenant, state, v.Request); ok && samePath(back) {
+			return Reply{Status: http.StatusSeeOther, Location: v.path(back)}.with(gone...), nil
+		}
+	}
 	own := v.posted() && form.Get("token") != ""
 	if own { // a form of ours: what the client wanted is in the address that it was sent to
 		if form.Get("decision") == "deny" {

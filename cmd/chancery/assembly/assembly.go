@@ -75,6 +75,7 @@ type Server struct {
 	clients          grant.Clients // who asks, with its budget
 	grants           *grant.Grants
 	captures         *capture.Watch
+	people           people
 	staleness        *staleness
 	tokens           *store.Tokens
 	introspection    *introspect.Endpoints
@@ -101,7 +102,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	s := &Server{Options: o, metrics: metrics.New(), staleness: newStaleness(o.Now), auditLag: &auditLag{now: o.Now}}
 	for _, open := range []func(context.Context) error{
-		s.openKeyring, s.openTraces, s.openDatabase, s.openLedger, s.openKeys, s.openSAML, s.openPictures, s.openClients, s.applyObjects, s.openCaptures, s.openGrants, s.openIntrospection, s.openBroker, s.openAdmin,
+		s.openKeyring, s.openTraces, s.openDatabase, s.openLedger, s.openKeys, s.openSAML, s.openPictures, s.openClients, s.applyObjects, s.openCaptures, s.openPeople, s.openGrants, s.openIntrospection, s.openBrowsers, s.openBroker, s.openAdmin,
 	} {
 		if err := open(ctx); err != nil {
 			return nil, errors.Join(err, s.close(context.WithoutCancel(ctx)))

@@ -49,18 +49,21 @@ func (s *Server) openGrants(context.Context) error {
 	evaluator := policy.NewInProcess(s.Config.Policy.TimeBudget)
 	s.onClose(func(context.Context) error { evaluator.Close(); return nil })
 	s.grants, err = grant.New(grant.Config{
-		Clients:     s.clients,
-		Assertions:  &assertion.Verifier{Keys: s.keySets, Now: s.Now},
-		Directories: s.source.Users(),
-		Policy:      evaluator,
-		Signers:     s.rings,
-		Journal:     s.ledger,
-		Lane:        s.refusals,
-		Pictures:    s.source,
-		Observer:    s.metrics,
-		Uses:        s.store,
-		Captures:    s.captures,
-		Now:         s.Now,
+		Clients:      s.clients,
+		Assertions:   &assertion.Verifier{Keys: s.keySets, Now: s.Now},
+		Directories:  s.source.Users(),
+		Policy:       evaluator,
+		Signers:      s.rings,
+		Journal:      s.ledger,
+		Lane:         s.refusals,
+		Pictures:     s.source,
+		Observer:     s.metrics,
+		Uses:         s.store,
+		Captures:     s.captures,
+		Interactions: s.people.interactions,
+		Devices:      s.people.devices,
+		People:       s.grantsOfPeople(),
+		Now:          s.Now,
 	})
 	return err
 }
@@ -76,7 +79,7 @@ func (s *Server) openBroker(context.Context) error {
 	}
 	s.broker, err = broker.New(broker.Config{
 		Door: door, Nonces: nonces, Traces: s.requests(),
-		PublicURL: s.Config.Server.PublicURL, Pictures: s.source, Tokens: s.grants, Introspection: counted{s.introspection, s.metrics}, JWKS: keySets{s.rings}, Ready: s.ready, Observer: s.metrics, Registrations: s.desk, DevDocuments: s.DevDocuments,
+		PublicURL: s.Config.Server.PublicURL, Pictures: s.source, Tokens: s.grants, Introspection: counted{s.introspection, s.metrics}, JWKS: keySets{s.rings}, Ready: s.ready, Observer: s.metrics, People: s.people.desk, Devices: s.grants, UserInfo: s.introspection, Registrations: s.desk, DevDocuments: s.DevDocuments,
 		TrustedProxies: s.Config.Server.TrustedProxies, CORSOrigins: s.Config.Server.CORSOrigins, InFlight: s.Config.Limits.InFlight, Log: s.Log, Now: s.Now,
 	})
 	return err

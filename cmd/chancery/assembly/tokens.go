@@ -22,6 +22,8 @@ func (s *Server) openIntrospection(context.Context) error {
 		Pictures:    s.source,
 		Journal:     s.ledger,
 		Lane:        s.refusals,
+		Profiles:    s.people.sessions,
+		Refresh:     s.refreshTokens(),
 		Now:         s.Now,
 	})
 	if err != nil {

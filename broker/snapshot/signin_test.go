@@ -527,4 +527,20 @@ func BenchmarkPictureOfSignIn(b *testing.B) {
 			}
 		})
 	}
+	// The first picture, which has no other to take metadata over from.
+	b.Run("saml, cold", func(b *testing.B) {
+		_, shelf, _, _, c := desk(b, samlDoc(b))
+		config := snapshot.Config{Store: shelf, Versions: shelf, PublicURL: publicURL, Now: c.now, Log: discard()}
+		config.ServiceProviderKeys = newSPKeys(b)
+		b.ReportAllocs()
+		for b.Loop() {
+			source, err := snapshot.New(config)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := source.Get(b.Context(), tenant.DefaultName); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }

@@ -108,7 +108,7 @@ func (a Admin) validate(p Profile, public string) error {
 	}
 	for _, ref := range a.SecretReferences {
 		name, isEnv := strings.CutPrefix(ref, "env:")
-		if !(isEnv && name != "") && !strings.HasPrefix(ref, "file:/") {
+		if (!isEnv || name == "") && !strings.HasPrefix(ref, "file:/") {
 			err = errors.Join(err, fmt.Errorf("admin.secret_references: %q is neither env:NAME nor file:/PATH", ref))
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/limit"
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/broker/object"
+	"github.com/chancery-dev/chancery/broker/refresh"
 	"github.com/chancery-dev/chancery/broker/secret"
 	"github.com/chancery-dev/chancery/broker/snapshot"
 	"github.com/chancery-dev/chancery/broker/tenant"
@@ -277,7 +278,9 @@ func (d *Desk) Remove(ctx context.Context, r Request) error {
 }
 
 // until is when nothing is alive any more that was given before now.
-func until(now time.Time) time.Time { return now.Add(object.MaxTokenLifetime + ledger.Margin) }
+func until(now time.Time) time.Time {
+	return now.Add(max(object.MaxTokenLifetime, refresh.MaxAbsolute) + ledger.Margin)
+}
 
 const retryAfter = 2 * time.Second
 

@@ -70,8 +70,9 @@ func TestGrantTypesAreFew(t *testing.T) {
 
 // TestWhatIsRefused breaks one thing each.
 func TestWhatIsRefused(t *testing.T) {
-	keys := members{"keys": []any{members{"kty": "EC", "crv": "P-256", "kid": "1", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}}}
-	private := members{"keys": []any{with(keys["keys"].([]any)[0].(members), "d", "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI")}} //nolint:forcetypeassert // two lines up
+	key := members{"kty": "EC", "crv": "P-256", "kid": "1", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}
+	keys := members{"keys": []any{key}}
+	private := members{"keys": []any{with(key, "d", "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI")}}
 	signing := with(said(), "token_endpoint_auth_method", "private_key_jwt")
 	for name, c := range map[string]struct {
 		said members

@@ -146,6 +146,7 @@ func TestRowLevelSecurity(t *testing.T) {
 	addServiceProviderKey(t, d, d.Default)
 	keepMetadata(t, d, d.Default)
 	keepRegistrations(t, d, d.Default)
+	keepRequests(t, d, d.Default)
 	raw := d.Raw(t)
 	for _, table := range walled {
 		for who, uid := range map[string]string{"nobody": "", "another tenant": other.String(), "its tenant": d.Default.String()} {

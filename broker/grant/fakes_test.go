@@ -23,6 +23,7 @@ type journal struct {
 	answers   []error     // what the next commits answer before anything is recorded
 	before    func(n int) // called before the nth commit, from 0
 	calls     int
+	families  *families // nil: there are none
 }
 
 func (j *journal) Commit(ctx context.Context, e ledger.Entry) error {
@@ -52,10 +53,18 @@ func (j *journal) Commit(ctx context.Context, e ledger.Entry) error {
 			lost = &e.Redemptions[i]
 		}
 	}
+	if lost == nil && j.families != nil {
+		if err := j.families.settle(e); err != nil {
+			return err
+		}
+	}
 	for _, r := range e.Redemptions {
 		if lost == nil || r.Always {
 			j.redeemed[key(r)] = true
 		}
+	}
+	if lost != nil && lost.Origin != "" {
+		j.families.end(lost.Origin, ledger.EndedByReuse)
 	}
 	if lost != nil {
 		j.conflicts = append(j.conflicts, e.Conflict(*lost))

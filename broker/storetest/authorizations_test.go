@@ -24,7 +24,7 @@ func pendingOf(name string) authorize.Pending {
 	}
 }
 
-func ok(t *testing.T, err error) {
+func mustBe(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -37,13 +37,13 @@ func TestPendingRequests(t *testing.T) {
 		requests := d.Store.PendingRequests()
 		other := d.Tenant(t, "other")
 		p := pendingOf("one")
-		ok(t, requests.Keep(t.Context(), d.Default, p))
+		mustBe(t, requests.Keep(t.Context(), d.Default, p))
 		found, err := requests.Find(t.Context(), d.Default, p.Handle, p.CreatedAt)
 		if err != nil || !reflect.DeepEqual(found, p) {
 			t.Fatalf("%+v %v, want %+v", found, err, p)
 		}
 		to := authorize.Progress{Departures: 1, DepartedAt: p.CreatedAt, Before: "00", Preferred: true, AskedIdP: true, AskedHere: true}
-		ok(t, requests.Move(t.Context(), d.Default, p.Handle, 0, to))
+		mustBe(t, requests.Move(t.Context(), d.Default, p.Handle, 0, to))
 		if err := requests.Move(t.Context(), d.Default, p.Handle, 0, authorize.Progress{}); !errors.Is(err, authorize.ErrNotWaiting) {
 			t.Errorf("from an older turn: %v", err)
 		}
@@ -117,7 +117,7 @@ func TestPushedRequests(t *testing.T) {
 		now := time.Now().Truncate(time.Microsecond).UTC()
 		h := authorization.Handle(sha256.Sum256([]byte("one")))
 		p := authorization.PushedRequest{ClientUID: "cli_1", Parameters: "client_id=claude", ExpiresAt: now.Add(time.Minute)}
-		ok(t, pushes.Push(t.Context(), d.Default, h, p))
+		mustBe(t, pushes.Push(t.Context(), d.Default, h, p))
 		for name, err := range map[string]error{
 			"another client": erring(pushes.Take(t.Context(), d.Default, h, "cli_2", now)),
 			"another tenant": erring(pushes.Take(t.Context(), other, h, "cli_1", now)),
@@ -145,10 +145,10 @@ func TestRequestsAreSwept(t *testing.T) {
 		other := d.Tenant(t, "other")
 		old, fresh := pendingOf("old"), pendingOf("fresh")
 		old.CreatedAt, old.ExpiresAt = old.CreatedAt.Add(-time.Hour), old.CreatedAt.Add(-time.Minute)
-		ok(t, d.Store.PendingRequests().Keep(t.Context(), d.Default, old))
-		ok(t, d.Store.PendingRequests().Keep(t.Context(), other, old))
-		ok(t, d.Store.PendingRequests().Keep(t.Context(), other, fresh))
-		ok(t, d.Store.PushedRequests().Push(t.Context(), other, authorization.Handle{1}, authorization.PushedRequest{ClientUID: "c", Parameters: "p", ExpiresAt: old.ExpiresAt}))
+		mustBe(t, d.Store.PendingRequests().Keep(t.Context(), d.Default, old))
+		mustBe(t, d.Store.PendingRequests().Keep(t.Context(), other, old))
+		mustBe(t, d.Store.PendingRequests().Keep(t.Context(), other, fresh))
+		mustBe(t, d.Store.PushedRequests().Push(t.Context(), other, authorization.Handle{1}, authorization.PushedRequest{ClientUID: "c", Parameters: "p", ExpiresAt: old.ExpiresAt}))
 		swept, err := d.Store.Sweep(t.Context(), store.Retention{})
 		if err != nil || swept.Requests != 3 {
 			t.Errorf("swept %+v %v", swept, err)
@@ -178,12 +178,12 @@ func TestConsents(t *testing.T) {
 		consents := d.Store.Consents(d.Ledger(t, d.Store))
 		other := d.Tenant(t, "other")
 		one, account := consentOf(d.Default, "usr_1", "cli_1", "res_1"), consentOf(d.Default, "usr_1", "cli_1", "")
-		ok(t, consents.Give(t.Context(), []consent.Consent{one, account}, consentEvent(d.Default, audit.TypeConsentGiven)))
-		ok(t, consents.Give(t.Context(), []consent.Consent{consentOf(d.Default, "usr_1", "cli_2", "res_1")}, consentEvent(d.Default, audit.TypeConsentGiven)))
+		mustBe(t, consents.Give(t.Context(), []consent.Consent{one, account}, consentEvent(d.Default, audit.TypeConsentGiven)))
+		mustBe(t, consents.Give(t.Context(), []consent.Consent{consentOf(d.Default, "usr_1", "cli_2", "res_1")}, consentEvent(d.Default, audit.TypeConsentGiven)))
 		of := func(t tenant.UID, user, client string, ctx *testing.T) []consent.Consent {
 			ctx.Helper()
 			found, err := consents.Of(ctx.Context(), t, user, client)
-			ok(ctx, err)
+			mustBe(ctx, err)
 			return found
 		}
 		if found := of(d.Default, "usr_1", "cli_1", t); len(found) != 2 || !reflect.DeepEqual(found, []consent.Consent{account, one}) && !reflect.DeepEqual(found, []consent.Consent{one, account}) {
@@ -196,12 +196,12 @@ func TestConsents(t *testing.T) {
 		// Given again, it is another one; used, it keeps what it says.
 		again := one
 		again.Scopes, again.Meaning = []string{"notes:read"}, sha256.Sum256([]byte("another"))
-		ok(t, consents.Give(t.Context(), []consent.Consent{again}, consentEvent(d.Default, audit.TypeConsentGiven)))
+		mustBe(t, consents.Give(t.Context(), []consent.Consent{again}, consentEvent(d.Default, audit.TypeConsentGiven)))
 		used := one
 		used.UsedAt = one.GivenAt.Add(time.Minute)
 		fresh := consentOf(d.Default, "usr_1", "cli_3", "res_1")
 		fresh.UsedAt = fresh.GivenAt
-		ok(t, consents.Use(t.Context(), []consent.Consent{used, fresh}))
+		mustBe(t, consents.Use(t.Context(), []consent.Consent{used, fresh}))
 		again.UsedAt = used.UsedAt
 		for _, c := range of(d.Default, "usr_1", "cli_1", t) {
 			if c.ResourceUID == "res_1" && !reflect.DeepEqual(c, again) {
@@ -215,7 +215,7 @@ func TestConsents(t *testing.T) {
 
 		// Withdrawn, the tenant's version rises, and nothing is left to withdraw.
 		before, err := d.Store.Version(t.Context(), d.Default)
-		ok(t, err)
+		mustBe(t, err)
 		for _, elsewhere := range []error{
 			consents.Withdraw(t.Context(), d.Default, "usr_2", "cli_1", "res_1", consentEvent(d.Default, audit.TypeConsentWithdrawn)),
 			consents.Withdraw(t.Context(), other, "usr_1", "cli_1", "res_1", consentEvent(other, audit.TypeConsentWithdrawn)),
@@ -224,7 +224,7 @@ func TestConsents(t *testing.T) {
 				t.Errorf("another's: %v", elsewhere)
 			}
 		}
-		ok(t, consents.Withdraw(t.Context(), d.Default, "usr_1", "cli_1", "res_1", consentEvent(d.Default, audit.TypeConsentWithdrawn)))
+		mustBe(t, consents.Withdraw(t.Context(), d.Default, "usr_1", "cli_1", "res_1", consentEvent(d.Default, audit.TypeConsentWithdrawn)))
 		if after, err := d.Store.Version(t.Context(), d.Default); err != nil || after <= before {
 			t.Errorf("version %d after %d, %v", after, before, err)
 		}
@@ -254,7 +254,7 @@ func TestConsents(t *testing.T) {
 // keepRequests puts a row of each kind into a tenant.
 func keepRequests(t *testing.T, d *storetest.Database, uid tenant.UID) {
 	t.Helper()
-	ok(t, d.Store.PendingRequests().Keep(t.Context(), uid, pendingOf("wall")))
-	ok(t, d.Store.PushedRequests().Push(t.Context(), uid, authorization.Handle{1}, authorization.PushedRequest{ClientUID: "c", Parameters: "p", ExpiresAt: time.Now().Add(time.Minute)}))
-	ok(t, d.Store.Consents(d.Ledger(t, d.Store)).Give(t.Context(), []consent.Consent{consentOf(uid, "usr_1", "cli_1", "res_1")}, consentEvent(uid, audit.TypeConsentGiven)))
+	mustBe(t, d.Store.PendingRequests().Keep(t.Context(), uid, pendingOf("wall")))
+	mustBe(t, d.Store.PushedRequests().Push(t.Context(), uid, authorization.Handle{1}, authorization.PushedRequest{ClientUID: "c", Parameters: "p", ExpiresAt: time.Now().Add(time.Minute)}))
+	mustBe(t, d.Store.Consents(d.Ledger(t, d.Store)).Give(t.Context(), []consent.Consent{consentOf(uid, "usr_1", "cli_1", "res_1")}, consentEvent(uid, audit.TypeConsentGiven)))
 }

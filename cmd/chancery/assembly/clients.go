@@ -45,7 +45,7 @@ func (s *Server) openDocuments() (*cimd.Source, error) {
 	c := cimd.Config{
 		Now: s.Now, Dev: s.DevDocuments, Offline: s.Config.Egress.Mode != "allow",
 		Changed: func(c cimd.Change) {
-			s.Log.Info("a client ID metadata document changed", "tenant", c.Tenant.String(), "client_id", c.ClientID, //nolint:gosec // it was checked to be a URL
+			s.Log.Info("a client ID metadata document changed", "tenant", c.Tenant.String(), "client_id", c.ClientID,
 				"redirect_uris", c.Difference.RedirectURIs, "method", c.Difference.Method, "keys", c.Difference.Keys)
 		},
 		Observe: func(e cimd.Event) {

@@ -120,6 +120,51 @@ func TestClientsRegisterThemselves(t *testing.T) {
 	})
 }
 
+// TestReplicasKnowRegistrations: what a client changes, or an administrator ends, at one replica counts at the other.
+func TestReplicasKnowRegistrations(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *place) {
+		docs := p.write(t, strings.Replace(tenantDoc, "initial_access_token", "open", 1)+objects)
+		first, _ := p.start(t, settings{"objects": []any{docs}})
+		second := first
+		if p.ownerURL != "" { // SQLite has one process
+			second, _ = p.start(t, settings{"objects": []any{docs}})
+		}
+		status, client := send(t, first, http.MethodPost, "/register", "", "application/json", `{"redirect_uris":["http://localhost/cb"]}`)
+		if status != 201 {
+			t.Fatalf("%d %v", status, client)
+		}
+		id, _ := client["client_id"].(string)
+		secret, _ := client["client_secret"].(string)
+		access, _ := client["registration_access_token"].(string)
+		until(t, 3*time.Second, "the second replica does not know the client", func() bool {
+			status, _ := tries(t, second, id, secret)
+			return status == 400
+		})
+		if status, client = send(t, first, http.MethodPut, "/register/"+id, access, "application/json", `{"client_id":"`+id+`","redirect_uris":["http://localhost/cb"],"token_endpoint_auth_method":"none"}`); status != 200 {
+			t.Fatalf("%d %v", status, client)
+		}
+		until(t, 3*time.Second, "the second replica takes the secret that was dropped", func() bool {
+			status, _ := tries(t, second, id, secret)
+			return status == 401
+		})
+		// Blocked: an object with the client_id comes first.
+		blocked, err := decode(p, "apiVersion: chancery/v1\nkind: Client\nmetadata: {name: blocked}\nspec: {client_id: "+id+", type: public, disabled: true}\n")
+		must(t, err)
+		if status, problem := tries(t, second, id, ""); status != 400 {
+			t.Errorf("before: %d %s", status, problem)
+		}
+		_, err = p.admin(t, first).ApplyAll(t.Context(), blocked, applied)
+		must(t, err)
+		until(t, 3*time.Second, "the second replica lets in who is blocked", func() bool {
+			status, _ := tries(t, second, id, "")
+			return status == 401
+		})
+		if err := p.admin(t, second).RemoveRegistration(t.Context(), id); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestPreloadedDocuments stand for a fetch where nothing may leave; one that cannot be read stops the start.
 func TestPreloadedDocuments(t *testing.T) {
 	p := newPlace(t)

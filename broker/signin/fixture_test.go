@@ -70,7 +70,7 @@ func (box) Open(_ context.Context, blob []byte, aad vault.AAD) ([]byte, error) {
 	return b.Text, nil
 }
 
-// log is a lane and a journal that remember what was refused.
+// lane remembers what was refused; so does a journal that is one too.
 type lane struct {
 	mu     sync.Mutex
 	events []audit.Event
@@ -89,7 +89,9 @@ type journal struct {
 
 func (j journal) Commit(ctx context.Context, e ledger.Entry) error {
 	err := j.ledger.Commit(ctx, e)
-	if err == nil {
+	if conflict, lost := errors.AsType[*ledger.Conflict](err); lost {
+		j.Add(e.Conflict(conflict.Lost), "")
+	} else if err == nil {
 		j.Add(e.Event, "")
 	}
 	return err
@@ -369,8 +371,6 @@ func (h *house) refused(err error, code oauth.Code) {
 	defer h.lane.mu.Unlock()
 	told := slices.ContainsFunc(h.lane.events, func(e audit.Event) bool { return e.Code == string(code) && e.Outcome == audit.Refused && e.Trace != "" })
 	if !told {
-		found, err := h.d.Store.Objects(h.d.Ledger(h.t, h.d.Store))
-		_, _ = found, err
 		h.t.Errorf("nothing tells of %s", code)
 	}
 }

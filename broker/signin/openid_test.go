@@ -8,13 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/oauth"
-	"github.com/chancery-dev/chancery/broker/session"
+	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/signin"
 	"github.com/chancery-dev/chancery/broker/snapshot"
 	"github.com/chancery-dev/chancery/broker/storetest"
-	"github.com/chancery-dev/chancery/federation"
 	"github.com/chancery-dev/chancery/federation/idptest"
 )
 
@@ -100,7 +98,9 @@ func TestSessionFallsWithWhatItRestsOn(t *testing.T) {
 		"the user is unlinked": func(h *house) {
 			h.edit("alice", func(s *object.UserSpec) { s.Identities = []object.Identity{{IdP: "other", Sub: "someone"}} })
 		},
-		"the user becomes a guest": func(h *house) { h.edit("alice", func(s *object.UserSpec) { s.Attributes = map[string]any{"guest": true} }) },
+		"the user becomes a guest": func(h *house) {
+			h.edit("alice", func(s *object.UserSpec) { s.Attributes = map[string]any{"guest": true} })
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := sqlite(t)
@@ -316,9 +316,6 @@ func TestProvisionedEmail(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h, b := sqlite(t), newBrowser()
 			must(t, h.okta.Update(idptest.Bob, change))
-			user, err := h.okta.User(idptest.Bob)
-			_ = user
-			must(t, errOr(err, nil))
 			arrival, err := h.signIn(b, "okta", signin.Ask{LoginHint: idptest.Bob})
 			must(t, err)
 			stored, err := h.d.Objects(t).ByUID(t.Context(), h.d.Default, object.KindUser, arrival.Session.UserUID)
@@ -327,13 +324,6 @@ func TestProvisionedEmail(t *testing.T) {
 			}
 		})
 	}
-}
-
-func errOr(err, otherwise error) error {
-	if err != nil {
-		return err
-	}
-	return otherwise
 }
 
 func TestHomeRealm(t *testing.T) {
@@ -363,6 +353,3 @@ func TestThenIsAPath(t *testing.T) {
 		}
 	}
 }
-
-var _ = session.EndedByIdP
-var _ = federation.StatusActive

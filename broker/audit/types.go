@@ -57,6 +57,7 @@ const (
 	TypeSessionEnded           Type = "session.ended"
 	TypeSignInRefused          Type = "sign_in.refused"
 	TypeSignInWaits            Type = "sign_in.unsolicited" // an IdP began it; the person has yet to confirm
+	TypeSignInVerified         Type = "sign_in.verified"    // an IdP's word was used up, before an identity is linked by it
 	TypeIdentityLinked         Type = "identity.linked"     // a person added an IdP's identity to his user
 	TypeUserProvisioned        Type = "user.provisioned"    // at his first sign-in
 	TypeLogoutRefused          Type = "logout.refused"
@@ -74,7 +75,7 @@ func Types() []Type {
 		TypeAdminRefused, TypeAuditExported, TypeIdPTested, TypeCaptureArmed, TypeCaptureRecorded, TypeCaptureRead, TypeCaptureEnded,
 		TypeConsentGiven, TypeConsentWithdrawn, TypeAuthorizeRefused, TypeConsidered, TypeCodeIssued, TypeFamilyEnded, TypeFamiliesEnded, TypeMetadataAccepted, TypeMetadataPending, TypeMetadataChanged, TypeDeviceApproved, TypeDeviceDenied, TypeInteractionBegun, TypeInteractionFinished, TypeInteractionRefused,
 		TypeClientRegistered, TypeRegistrationChanged, TypeRegistrationRemoved, TypeRegistrationsExpired, TypeRegistrationTokenMade, TypeRegistrationTokenEnded,
-		TypePasskeyEnrolled, TypePasskeyRemoved, TypePasskeyUsed, TypePasskeyRefused, TypeSessionStarted, TypeSessionEnded, TypeSignInRefused, TypeSignInWaits, TypeIdentityLinked, TypeUserProvisioned, TypeLogoutRefused,
+		TypePasskeyEnrolled, TypePasskeyRemoved, TypePasskeyUsed, TypePasskeyRefused, TypeSessionStarted, TypeSessionEnded, TypeSignInRefused, TypeSignInWaits, TypeSignInVerified, TypeIdentityLinked, TypeUserProvisioned, TypeLogoutRefused,
 		TypeStarted, TypeStopped,
 	}
 }
@@ -89,7 +90,7 @@ func (t Type) Registered() bool {
 		TypeAdminRefused, TypeAuditExported, TypeIdPTested, TypeCaptureArmed, TypeCaptureRecorded, TypeCaptureRead, TypeCaptureEnded,
 		TypeConsentGiven, TypeConsentWithdrawn, TypeAuthorizeRefused, TypeConsidered, TypeCodeIssued, TypeFamilyEnded, TypeFamiliesEnded, TypeMetadataAccepted, TypeMetadataPending, TypeMetadataChanged, TypeDeviceApproved, TypeDeviceDenied, TypeInteractionBegun, TypeInteractionFinished, TypeInteractionRefused,
 		TypeClientRegistered, TypeRegistrationChanged, TypeRegistrationRemoved, TypeRegistrationsExpired, TypeRegistrationTokenMade, TypeRegistrationTokenEnded,
-		TypePasskeyEnrolled, TypePasskeyRemoved, TypePasskeyUsed, TypePasskeyRefused, TypeSessionStarted, TypeSessionEnded, TypeSignInRefused, TypeSignInWaits, TypeIdentityLinked, TypeUserProvisioned, TypeLogoutRefused,
+		TypePasskeyEnrolled, TypePasskeyRemoved, TypePasskeyUsed, TypePasskeyRefused, TypeSessionStarted, TypeSessionEnded, TypeSignInRefused, TypeSignInWaits, TypeSignInVerified, TypeIdentityLinked, TypeUserProvisioned, TypeLogoutRefused,
 		TypeStarted, TypeStopped:
 		return true
 	default:

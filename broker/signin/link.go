@@ -58,7 +58,7 @@ func (d *Desk) link(ctx context.Context, a *attempt, arrival Arrival, c carried,
 		return arrival, oauth.Refuse(oauth.CodeGuestDenied, "guest", "no guest")
 	}
 	if len(once) > 0 {
-		err := d.Journal.Commit(ctx, ledger.Entry{Tenant: a.tenant.UID, Redemptions: once, Event: a.event(audit.TypeSignInWaits, audit.Allowed), Conflict: a.lost})
+		err := d.Journal.Commit(ctx, ledger.Entry{Tenant: a.tenant.UID, Redemptions: once, Event: a.event(audit.TypeSignInVerified, audit.Allowed), Conflict: a.lost})
 		if err != nil {
 			return arrival, err
 		}

@@ -3,6 +3,7 @@ package assembly_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"io"
 	"maps"
 	"net/http"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/chancery-dev/chancery/cmd/chancery/assembly"
 	"github.com/chancery-dev/chancery/federation/idptest"
+	"github.com/chancery-dev/chancery/federation/idptest/samltest"
 )
 
 // family is a metric as it is documented, or as a server says it.
@@ -107,6 +109,21 @@ spec:
   assertions: {profiles: [id-jag], algorithms: [ES256], clients: [agent], resources: [notes], scopes: ["notes:read"]}
 `
 
+// samlDoc is a SAML IdP that is known by what is written in.
+func samlDoc(t *testing.T) string {
+	t.Helper()
+	idp := samltest.New(time.Now)
+	certificate, err := json.Marshal(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: idp.Certificate.Raw})))
+	must(t, err)
+	return `
+---
+apiVersion: chancery/v1
+kind: IdentityProvider
+metadata: {name: corp}
+spec: {preset: saml, saml: {idp_entity_id: "` + idp.EntityID + `", sso_url: "` + idp.SSO + `", certificates: [` + string(certificate) + `]}}
+`
+}
+
 // day does what a day brings: tokens, refusals, questions, revocations, floods, traces.
 func (p *place) day(t *testing.T, s *assembly.Server) {
 	t.Helper()
@@ -136,7 +153,7 @@ func TestMetricsPage(t *testing.T) {
 	collector := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer collector.Close()
 	p := newPlace(t)
-	file := p.write(t, objects+strings.ReplaceAll(inlineDoc, "KEYS", string(p.idp.Keys())))
+	file := p.write(t, objects+strings.ReplaceAll(inlineDoc, "KEYS", string(p.idp.Keys()))+samlDoc(t))
 	s, _ := p.start(t, settings{
 		"objects": []string{file}, "limits.per_client": "1000/s", "limits.per_address": "1000/s",
 		"telemetry.otlp_endpoint": collector.URL, "telemetry.sample_ratio": 1.0, "audit.checkpoint_every": "1s",
@@ -144,7 +161,7 @@ func TestMetricsPage(t *testing.T) {
 	p.day(t, s)
 	var text string
 	deadline := time.Now().Add(10 * time.Second)
-	for text == "" || !strings.Contains(text, "chancery_jwks_not_after_seconds{") && time.Now().Before(deadline) {
+	for text == "" || (!strings.Contains(text, "chancery_jwks_not_after_seconds{") || !strings.Contains(text, "chancery_saml_metadata_pending{")) && time.Now().Before(deadline) {
 		text = scrape(t, s)
 	}
 	secured := newPlace(t)

@@ -100,7 +100,7 @@ func (s *Server) metadataEntry(t tenant.UID, tenantName string, o object.Object,
 		return samlmetadata.Entry{}, false
 	}
 	e := samlmetadata.Entry{
-		Tenant: t, TenantName: tenantName, IdPUID: o.Metadata.UID, Name: o.Metadata.Name, URL: spec.SAML.MetadataURL, EntityID: spec.SAML.IDPEntityID,
+		Tenant: t, TenantName: tenantName, IdPUID: o.Metadata.UID, Name: o.Metadata.Name, URL: spec.SAML.MetadataURL, EntityID: spec.EntityID(),
 		Network: fetch.Network{CABundle: spec.Network.CABundle, Proxy: spec.Network.Proxy, AllowPrivateAddresses: spec.Network.AllowPrivateAddresses},
 	}
 	if len(spec.SAML.MetadataCertificates) > 0 {
@@ -180,10 +180,10 @@ func pinned(spec *object.IdentityProviderSpec) (*saml.Metadata, bool) {
 	switch {
 	case len(spec.SAML.Certificates) > 0:
 		certificates, err := object.Certificates(spec.SAML.Certificates)
-		return &saml.Metadata{EntityID: spec.SAML.IDPEntityID, Certificates: certificates}, err == nil
+		return &saml.Metadata{EntityID: spec.EntityID(), Certificates: certificates}, err == nil
 	case spec.SAML.Metadata != "":
 		// Whose it is and who signed it was judged when it was applied.
-		m, err := saml.ParseMetadata([]byte(spec.SAML.Metadata), saml.Expected{EntityID: spec.SAML.IDPEntityID, Loopback: spec.Network.AllowPrivateAddresses}, time.Time{})
+		m, err := saml.ParseMetadata([]byte(spec.SAML.Metadata), saml.Expected{EntityID: spec.EntityID(), Loopback: spec.Network.AllowPrivateAddresses}, time.Time{})
 		return &m, err == nil
 	default:
 		return nil, false

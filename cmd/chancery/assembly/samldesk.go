@@ -41,7 +41,7 @@ func (d metadataDesk) Preview(ctx context.Context, t tenant.UID, tenantName stri
 	}
 	entry, ok := d.server.metadataEntry(t, tenantName, idp, spec)
 	if !ok {
-		entry = samlmetadata.Entry{Tenant: t, IdPUID: idp.Metadata.UID, EntityID: spec.SAML.IDPEntityID}
+		entry = samlmetadata.Entry{Tenant: t, IdPUID: idp.Metadata.UID, EntityID: spec.EntityID()}
 		entry.Pinned, _ = pinned(spec)
 		entry.Network.AllowPrivateAddresses = spec.Network.AllowPrivateAddresses
 	}

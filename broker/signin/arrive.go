@@ -24,8 +24,11 @@ func (d *Desk) ArriveOpenID(ctx context.Context, t *snapshot.Tenant, idp *federa
 	a := d.attempt(ctx, t, idp, audit.TypeSignInRefused)
 	arrival, err := d.arriveOpenID(a.within(ctx), a, values, r)
 	if err != nil {
-		return Arrival{Then: arrival.Then, Cookies: arrival.Cookies}, a.refuse(ctx, err)
+		refusal := a.refuse(ctx, err)
+		a.offer(refusal)
+		return Arrival{Then: arrival.Then, Cookies: arrival.Cookies}, refusal
 	}
+	a.offer(nil)
 	return arrival, nil
 }
 
@@ -50,6 +53,7 @@ func (d *Desk) arriveOpenID(ctx context.Context, a *attempt, values url.Values, 
 	if c.OpenID == nil {
 		return arrival, errIncomplete
 	}
+	a.left = true
 	signedIn, err := d.OpenID.Finish(ctx, a.tenant.UID.String(), entry, answer, *c.OpenID)
 	if err != nil {
 		return arrival, err
@@ -62,8 +66,11 @@ func (d *Desk) ArriveSAML(ctx context.Context, t *snapshot.Tenant, idp *federati
 	a := d.attempt(ctx, t, idp, audit.TypeSignInRefused)
 	arrival, err := d.arriveSAML(a.within(ctx), a, form, r)
 	if err != nil {
-		return Arrival{Then: arrival.Then, Cookies: arrival.Cookies}, a.refuse(ctx, err)
+		refusal := a.refuse(ctx, err)
+		a.offer(refusal)
+		return Arrival{Then: arrival.Then, Cookies: arrival.Cookies}, refusal
 	}
+	a.offer(nil)
 	return arrival, nil
 }
 
@@ -81,6 +88,7 @@ func (d *Desk) arriveSAML(ctx context.Context, a *attempt, form url.Values, r *h
 	if err != nil && !errors.Is(err, ErrGone) {
 		return arrival, err
 	}
+	a.left = c.SAML != nil
 	signedIn, err := d.SAML.Verify(p, saml.Presented{Response: form.Get("SAMLResponse"), Departure: c.SAML})
 	if err != nil {
 		return arrival, err
@@ -128,7 +136,7 @@ func (a *attempt) redemption(space ledger.Space, issuer string, once saml.Redemp
 //  3. a user for whoever comes for the first time, where the entry makes them;
 //  4. the session, in one transaction with what is used up and with what the IdP said.
 func (d *Desk) settle(ctx context.Context, a *attempt, arrival Arrival, c carried, w word, once []ledger.Redemption, r *http.Request) (Arrival, error) {
-	a.verified, a.checks = true, append(a.checks, checksOf(w.checks)...)
+	a.verified, a.checks, a.said = true, append(a.checks, checksOf(w.checks)...), w.shown()
 	if c.Link != nil {
 		return d.link(ctx, a, arrival, c, w, once)
 	}

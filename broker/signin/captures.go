@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"errors"
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/audit"
@@ -33,4 +34,48 @@ func (s Sighting) GoString() string { return s.String() }
 // anything. Only arrivals of browsers that left from here are shown, so that nobody uses up a capture by posting rubbish.
 type Captures interface {
 	OfferSignIn(s Sighting)
+}
+
+// offer shows an arrival, refused or not.
+func (a *attempt) offer(refusal error) {
+	if a.desk.Captures == nil || !a.left {
+		return
+	}
+	s := Sighting{
+		Tenant: a.tenant.UID, At: a.now, Trace: a.caller.Trace, IdPUID: a.idp.UID, IdP: a.idp.Name, Checks: a.checks, Verified: a.verified, Said: a.said,
+	}
+	if coded, ok := errors.AsType[*oauth.Error](refusal); ok {
+		s.Code = coded.Code
+	} else if refusal != nil {
+		s.Code = oauth.AsError(refusal).Code
+	}
+	a.desk.Captures.OfferSignIn(s)
+}
+
+// shown is what the IdP said of the person, for an administrator: no hint, no token.
+func (w word) shown() map[string]any {
+	said := map[string]any{"groups_state": string(w.groups.State)}
+	for name, text := range map[string]string{
+		"sub": w.ids.Subject, "email": w.ids.Email, "tenant": w.ids.Tenant, "name": w.name, "acr": w.proof.ACR, "session": w.upstream.SessionID,
+	} {
+		if text != "" {
+			said[name] = text
+		}
+	}
+	if !w.ids.SubID.IsZero() {
+		said["sub_id"] = w.ids.SubID.Members()
+	}
+	if w.ids.EmailVerified != nil {
+		said["email_verified"] = *w.ids.EmailVerified
+	}
+	if len(w.groups.Values) > 0 {
+		said["groups"] = w.groups.Values
+	}
+	if len(w.proof.AMR) > 0 {
+		said["amr"] = w.proof.AMR
+	}
+	if !w.proof.AuthTime.IsZero() {
+		said["auth_time"] = w.proof.AuthTime.Unix()
+	}
+	return said
 }

@@ -55,8 +55,10 @@ type Lane interface {
 	Add(e audit.Event, source string)
 }
 
-// Config is what a Desk needs. Every member is required.
+// Config is what a Desk needs. Every member but Captures is required.
 type Config struct {
+	// Captures shows arrivals to an administrator who waits for one; nil shows none.
+	Captures    Captures
 	OpenID      *oidc.RelyingParty
 	SAML        *saml.Verifier
 	Sessions    Sessions
@@ -98,7 +100,9 @@ type attempt struct {
 	checks   []audit.Check
 	user     string // once it is known
 	verified bool   // an IdP that is trusted said it
-	told     bool   // it is recorded already
+	left     bool   // from here, in this browser
+	said     map[string]any
+	told     bool // it is recorded already
 }
 
 func (d *Desk) attempt(ctx context.Context, t *snapshot.Tenant, idp *federation.IdentityProvider, refused audit.Type) *attempt {

@@ -52,7 +52,7 @@ func cookie(t *snapshot.Tenant, value string) *http.Cookie {
 
 // Forget takes the cookie of a tenant out of the browser.
 func (k *Keeper) Forget(t *snapshot.Tenant) *http.Cookie {
-	c := cookie(t, "")
+	c := cookie(t, "") //nolint:gosec // the attributes are set where it is made
 	c.MaxAge = -1
 	return c
 }

@@ -141,7 +141,7 @@ func (d *Desk) open(ctx context.Context, t tenant.UID, kind Kind, name string, r
 	if err != nil {
 		return Kept{}, carried{}, nil, err
 	}
-	gone := departureCookie(kind, cookieName(id), "")
+	gone := departureCookie(kind, cookieName(id), "") //nolint:gosec // the attributes are set where it is made
 	gone.MaxAge = -1
 	text, err := d.Sealer.Open(ctx, k.Sealed, sealedAt(k))
 	if err != nil {
@@ -207,7 +207,7 @@ func crowd(r *http.Request) []*http.Cookie {
 	slices.SortFunc(there, func(a, b *http.Cookie) int { return cmp.Compare(leftAt(a), leftAt(b)) })
 	var gone []*http.Cookie
 	for len(there) >= maxDepartures {
-		c := departureCookie(KindSAML, there[0].Name, "")
+		c := departureCookie(KindSAML, there[0].Name, "") //nolint:gosec // the attributes are set where it is made
 		c.MaxAge = -1
 		gone, there = append(gone, c), there[1:]
 	}

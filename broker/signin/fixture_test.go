@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -290,18 +291,14 @@ func (b *browser) request(method string, abroad bool) *http.Request {
 	r := httptest.NewRequest(method, ours, nil)
 	for _, c := range b.cookies {
 		if !abroad || method != http.MethodPost || c.SameSite == http.SameSiteNoneMode {
-			r.AddCookie(&http.Cookie{Name: c.Name, Value: c.Value})
+			r.AddCookie(&http.Cookie{Name: c.Name, Value: c.Value}) //nolint:gosec // as a browser sends it
 		}
 	}
 	return r
 }
 
 func (b *browser) clone() *browser {
-	c := newBrowser()
-	for name, value := range b.cookies {
-		c.cookies[name] = value
-	}
-	return c
+	return &browser{cookies: maps.Clone(b.cookies)}
 }
 
 func (h *house) depart(b *browser, idp string, ask signin.Ask) signin.Departure {

@@ -93,16 +93,3 @@ func (c *call) answered(asked device.Asked) error {
 func waits(code oauth.Code) bool {
 	return code == oauth.CodeAuthorizationPending || code == oauth.CodeSlowDown
 }
-
-// ApproveDevice lets a device's client have what was considered and its person agreed to: Code's other end (RFC 8628 §3.3).
-// A refusal is *oauth.Error.
-func (g *Grants) ApproveDevice(ctx context.Context, f device.Found, by device.By, o CodeOrder) error {
-	if g.Devices == nil || len(o.Considered.Resources) == 0 || len(o.Considered.Decisions) == 0 {
-		return errNothingConsidered
-	}
-	err := g.Devices.Approve(ctx, f, by, o.grant())
-	if _, refused := errors.AsType[*oauth.Error](err); err != nil && !refused {
-		return &oauth.Error{Code: oauth.CodeLedgerUnavailable, Cause: err, RetryAfter: retryAfter}
-	}
-	return err
-}

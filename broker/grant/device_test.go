@@ -213,9 +213,15 @@ func (d *den) approve(t *testing.T, begun device.Begun) {
 	k := grant.Consideration{Tenant: d.tenant, Trace: "trc_3", Remote: "192.0.2.2", Request: found.Request(), Session: d.chairs.session}
 	considered, err := d.Consider(t.Context(), k)
 	must(t, err)
-	must(t, d.ApproveDevice(t.Context(), found, d.by(), grant.CodeOrder{
-		Consideration: k, Considered: considered, Identity: found.Request().Identity(), Offline: found.Request().Offline(),
-	}))
+	request, p := found.Request(), d.chairs.session
+	given := code.Grant{
+		ClientUID: request.Client().UID, Identity: request.Identity(), Offline: request.Offline(), UserUID: p.UserUID, IdPUID: p.IdPUID, Session: p.Handle,
+		AuthTime: p.Proof.AuthTime, ACR: p.Proof.ACR, AMR: p.Proof.AMR, DecisionID: considered.Decisions[0],
+	}
+	for _, r := range considered.Resources {
+		given.Resources = append(given.Resources, code.Resource{UID: r.Resource.UID, URI: r.Resource.URI, Scopes: r.Scopes})
+	}
+	must(t, d.devices.Approve(t.Context(), found, d.by(), given))
 }
 
 // TestDevice holds every fact of the way of one device.
@@ -563,33 +569,6 @@ func TestDeviceStale(t *testing.T) {
 	d.journal.before = func(n int) { d.drawer.revoked = n >= calls }
 	d.journal.answers = []error{ledger.ErrStale}
 	d.refused(t, poll(begun), oauth.CodeDeviceRevoked)
-}
-
-// TestApproveDeviceRefuses: nothing is let by who considered nothing, and what was answered stays.
-func TestApproveDeviceRefuses(t *testing.T) {
-	d := newDen(t)
-	begun := d.begin(t, wish())
-	found := d.find(t, begun)
-	k := grant.Consideration{Tenant: d.tenant, Request: found.Request(), Session: d.chairs.session}
-	if err := d.ApproveDevice(t.Context(), found, d.by(), grant.CodeOrder{Consideration: k}); err == nil {
-		t.Error("approved what nobody considered")
-	}
-	considered := must1(d.Consider(t.Context(), k))
-	order := grant.CodeOrder{Consideration: k, Considered: considered, Identity: []string{"openid", "groups"}, Offline: true}
-	other := d.by()
-	other.Session.UserUID = "usr_9"
-	if err := d.ApproveDevice(t.Context(), found, other, order); err == nil {
-		t.Error("approved for somebody else")
-	}
-	must(t, d.ApproveDevice(t.Context(), found, d.by(), order))
-	if err := d.ApproveDevice(t.Context(), found, d.by(), order); oauth.AsError(err).Code != oauth.CodeUserCodeUnknown {
-		t.Errorf("twice: %v", err)
-	}
-	for _, row := range d.drawer.rows { // never more than was asked
-		if row.Granted.Offline || !slices.Equal(row.Granted.Identity, []string{"openid"}) {
-			t.Errorf("granted %+v", row.Granted)
-		}
-	}
 }
 
 // TestDeviceConsidered: a device's request leads nowhere, and is considered for the grant that it needs.

@@ -7,7 +7,6 @@ import (
 	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/authorization"
 	"github.com/chancery-dev/chancery/broker/client"
-	"github.com/chancery-dev/chancery/broker/code"
 	"github.com/chancery-dev/chancery/broker/device"
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/oauth"
@@ -18,7 +17,6 @@ import (
 type Devices interface {
 	Begin(ctx context.Context, t tenant.UID, b device.Beginning) (device.Begun, error)
 	Ask(ctx context.Context, t tenant.UID, deviceCode string, count bool) (device.Asked, error)
-	Approve(ctx context.Context, f device.Found, by device.By, granted code.Grant) error
 }
 
 // Device answers a device authorization request (RFC 8628 §3.1, §3.2). It is judged as an authorization request is; nothing

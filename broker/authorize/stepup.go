@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chancery-dev/chancery/broker/interaction"
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/broker/page"
 	"github.com/chancery-dev/chancery/broker/signin"
@@ -78,7 +79,7 @@ func demandOf(e *oauth.Error) demand {
 // waysOf lists how the person can prove it: at the IdP he came from, and with what he enrolled here.
 func (d *Desk) waysOf(ctx context.Context, w *walk, x demand) ([]page.Way, *Way, error) {
 	var ways []page.Way
-	if idp, ok := idpByUID(w.Tenant, w.session.IdPUID); ok && !w.pending.Progress.AskedIdP {
+	if idp, ok := idpByUID(w.Tenant, w.session.IdPUID); ok && !w.pending.Progress.AskedIdP && (interaction.Interaction{ACRValues: x.acrValues}).ByIdP() {
 		ways = append(ways, page.Way{Name: wayIdP, Title: titleOf(w.Tenant, idp)})
 	}
 	if d.Ways == nil || w.pending.Progress.AskedHere {
@@ -121,7 +122,7 @@ func (d *Desk) stepUp(ctx context.Context, w *walk, x demand) (Reply, error) {
 		return Reply{}, err
 	}
 	reply, err := d.depart(ctx, w, idp, wish{ask: signin.Ask{
-		LoginHint: w.request.LoginHint(), UILocales: w.request.UILocales(), MaxAge: x.maxAge, ACRValues: x.acrValues, Then: w.here(), Only: w.session.UserUID,
+		LoginHint: w.request.LoginHint(), UILocales: w.request.UILocales(), MaxAge: x.maxAge, ACRValues: interaction.Interaction{ACRValues: x.acrValues}.Upstream(), Then: w.here(), Only: w.session.UserUID,
 	}})
 	if isCode(err, oauth.CodeIdPStepUpUnsupported) { // considered again: there is another way, or none
 		return Reply{Status: http.StatusSeeOther, Location: w.path(w.here())}, nil

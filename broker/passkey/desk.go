@@ -182,8 +182,7 @@ func (d *Desk) take(ctx context.Context, t *snapshot.Tenant, s session.Session, 
 }
 
 func refused(cause error) error {
-	var told *protocol.Error
-	if errors.As(cause, &told) {
+	if told, ok := errors.AsType[*protocol.Error](cause); ok {
 		cause = errors.New(strings.TrimSpace(told.Details))
 	}
 	return fmt.Errorf("%w: %w", ErrRefused, cause)

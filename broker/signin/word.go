@@ -25,7 +25,7 @@ type word struct {
 
 func wordOf(s *oidc.SignIn) word {
 	ids := s.Identifiers()
-	w := word{ids: ids, groups: s.Groups(), name: s.Name(), proof: session.Proof{ACR: s.ACR(), AMR: s.AMR()}, checks: s.Checks()}
+	w := word{ids: ids, groups: s.Groups(), name: s.Name(), proof: session.Proof{ACR: session.ForeignACR(s.ACR()), AMR: s.AMR()}, checks: s.Checks()}
 	if at, known := s.AuthTime(); known {
 		w.proof.AuthTime = at
 	}
@@ -41,7 +41,7 @@ type nameHint struct {
 
 func wordOfSAML(s *saml.SignIn) (word, error) {
 	ids := s.Identifiers()
-	w := word{ids: ids, groups: s.Groups(), proof: session.Proof{ACR: s.ACR(), AMR: s.AMR()}, checks: s.Checks()}
+	w := word{ids: ids, groups: s.Groups(), proof: session.Proof{ACR: session.ForeignACR(s.ACR()), AMR: s.AMR()}, checks: s.Checks()}
 	if at, known := s.AuthTime(); known {
 		w.proof.AuthTime = at
 	}

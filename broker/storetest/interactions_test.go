@@ -14,6 +14,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/lifecycle"
 	"github.com/chancery-dev/chancery/broker/object"
+	"github.com/chancery-dev/chancery/broker/passkey"
 	"github.com/chancery-dev/chancery/broker/session"
 	"github.com/chancery-dev/chancery/broker/store"
 	"github.com/chancery-dev/chancery/broker/storetest"
@@ -241,4 +242,14 @@ func kept(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// keepInteractions makes a row of each kind.
+func keepInteractions(t *testing.T, d *storetest.Database, uid tenant.UID) {
+	t.Helper()
+	l := d.Ledger(t, d.Store)
+	kept(t, d.Store.Interactions(l).Keep(t.Context(), linkOf(uid, 1), 8, eventOf(uid, audit.TypeInteractionBegun)))
+	keys := d.Store.Passkeys(l)
+	kept(t, keys.Add(t.Context(), keyOf(uid, "usr_1", "one"), 2, eventOf(uid, audit.TypePasskeyEnrolled)))
+	kept(t, keys.Expect(t.Context(), passkey.Challenge{Handle: [32]byte{1}, Tenant: uid, UserUID: "usr_1", Session: [32]byte{2}, Purpose: passkey.Prove, ExpiresAt: time.Now().Add(time.Minute)}))
 }

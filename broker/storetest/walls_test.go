@@ -128,7 +128,7 @@ func TestTenantsDoNotSeeEachOther(t *testing.T) {
 }
 
 // walled are the tables behind row-level security.
-var walled = []string{"objects", "object_revisions", "object_keys", "client_secrets", "signing_keys", "revocations", "idp_captures", "service_provider_keys", "saml_metadata", "registered_clients", "registered_counts", "registration_tokens", "pending_requests", "pushed_requests", "consents"}
+var walled = []string{"objects", "object_revisions", "object_keys", "client_secrets", "signing_keys", "revocations", "idp_captures", "service_provider_keys", "saml_metadata", "registered_clients", "registered_counts", "registration_tokens", "pending_requests", "pushed_requests", "consents", "interactions", "passkeys", "passkey_challenges"}
 
 func TestRowLevelSecurity(t *testing.T) {
 	d := postgres(t)
@@ -147,6 +147,7 @@ func TestRowLevelSecurity(t *testing.T) {
 	keepMetadata(t, d, d.Default)
 	keepRegistrations(t, d, d.Default)
 	keepRequests(t, d, d.Default)
+	keepInteractions(t, d, d.Default)
 	raw := d.Raw(t)
 	for _, table := range walled {
 		for who, uid := range map[string]string{"nobody": "", "another tenant": other.String(), "its tenant": d.Default.String()} {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/chancery-dev/chancery/broker/oauth"
 )
 
 const maxRedirect = 1024
@@ -40,6 +42,7 @@ func redirectProblem(s string) string {
 		return webRedirectProblem(u, s)
 	case scheme == "javascript" || scheme == "data" || scheme == "file" || scheme == "vbscript" || scheme == "blob" || scheme == "about":
 		return "is no place that an answer could go to"
+	case oauth.IsApplication(s):
 	case !strings.Contains(scheme, "."): // nobody owns such a name: any program can claim it
 		return "has a private-use scheme without a dot, which any program can claim (RFC 8252 §7.1): have the program listen on loopback and give " +
 			"http://127.0.0.1/callback (any port matches), or use a scheme that begins with a domain of its maker in reverse, such as com.example." + scheme + ":/callback"

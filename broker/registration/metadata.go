@@ -23,9 +23,9 @@ const maxKeys = 16 << 10
 // The grant types that a client can register. No other is given to a client that nobody vouches for, whatever it lists: not
 // the exchange of an assertion, of a token or of the client's own credential.
 const (
-	grantAuthorizationCode = "authorization_code"
-	grantRefreshToken      = "refresh_token"
-	grantDeviceCode        = "urn:ietf:params:oauth:grant-type:device_code"
+	grantAuthorizationCode = oauth.GrantTypeAuthorizationCode
+	grantRefreshToken      = oauth.GrantTypeRefreshToken
+	grantDeviceCode        = oauth.GrantTypeDeviceCode
 )
 
 // Metadata is what was accepted of what a client says of itself (RFC 7591 §2), in its members' own names.

@@ -103,7 +103,12 @@ type Observer interface {
 	Checked(checks []audit.Check)
 }
 
-// Config is what the grants need; every part but Uses, Captures, Interactions, Devices and People is required.
+// Provisioner makes a user where a resolution asks for one, or finds the one that somebody made meanwhile.
+type Provisioner interface {
+	Provision(ctx context.Context, t *snapshot.Tenant, idp *federation.IdentityProvider, r federation.Resolution) (federation.Account, error)
+}
+
+// Config is what the grants need; every part up to Now is required.
 type Config struct {
 	Clients     Clients
 	Assertions  *assertion.Verifier
@@ -124,6 +129,8 @@ type Config struct {
 	Interactions Interactions
 	// Devices keeps requests of devices; nil serves no device grant.
 	Devices Devices
+	// Provisioner makes the users of people who come for the first time; nil makes nobody.
+	Provisioner Provisioner
 	// People serves the grants of people who sign in here; nil serves none of them.
 	People *People
 }

@@ -155,11 +155,34 @@ func (g *Grants) settlePerson(ctx context.Context, c *call, idp *federation.Iden
 		return c.unresolved(err)
 	}
 	c.retell(resolution.Checks)
+	account := resolution.Account
 	if resolution.Provision != nil {
-		return c.refuse(oauth.CodeSubjectUnmatched, "subject", "nobody yet", "a user who exists: just-in-time provisioning comes with sign-in")
+		if account, err = g.provision(ctx, c, idp, resolution); err != nil {
+			return err
+		}
 	}
-	c.person, c.subject = &resolution.Account, resolution.Account.UID
+	c.person, c.subject = &account, account.UID
 	return nil
+}
+
+// provision makes the user of whom the IdP speaks for the first time, where its entry says so. He stays, whatever becomes
+// of the request.
+func (g *Grants) provision(ctx context.Context, c *call, idp *federation.IdentityProvider, r federation.Resolution) (federation.Account, error) {
+	if g.Provisioner == nil {
+		return federation.Account{}, c.refuse(oauth.CodeSubjectUnmatched, "subject", "nobody yet", "a user who exists")
+	}
+	account, err := g.Provisioner.Provision(ctx, c.Tenant, idp, r)
+	if refusal, refused := errors.AsType[*oauth.Error](err); refused {
+		return federation.Account{}, c.refuse(refusal.Code, "subject", refusal.Received, refusal.Expected)
+	}
+	if err != nil {
+		return federation.Account{}, notKnown(err)
+	}
+	if account.UID == "" || account.Status != federation.StatusActive {
+		return federation.Account{}, c.refuse(oauth.CodeSubjectDisabled, "subject", account.Status, federation.StatusActive)
+	}
+	c.passed("provisioned", account.UID, "")
+	return account, nil
 }
 
 // namesOf are what an IdP's entry may call a client: its name, or the host of its metadata document. A host has a dot,

@@ -63,6 +63,7 @@ func (s *Server) openGrants(context.Context) error {
 		Interactions: s.people.interactions,
 		Devices:      s.people.devices,
 		People:       s.grantsOfPeople(),
+		Provisioner:  s.people.provisioner,
 		Now:          s.Now,
 	})
 	return err

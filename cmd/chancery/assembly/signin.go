@@ -87,7 +87,7 @@ func (s *Server) openBrowsers(context.Context) error {
 	signIns, err := signin.New(signin.Config{
 		OpenID: oidc.New(fetch.New(s.Config.Egress.Policy()), s.keySets, s.Now), SAML: &saml.Verifier{Now: s.Now},
 		Sessions: p.sessions, Endings: p.kept, Departures: s.store.Departures(), Directories: s.source.Users(), Provisioner: p.provisioner, Linker: p.provisioner,
-		Journal: s.ledger, Lane: s.refusals, Sealer: s.keyring, Now: s.Now, Log: s.Log,
+		Journal: s.ledger, Lane: s.refusals, Sealer: s.keyring, Captures: s.captures, Now: s.Now, Log: s.Log,
 	})
 	if err != nil {
 		return err

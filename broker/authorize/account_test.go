@@ -41,7 +41,7 @@ func TestAccountNeedsASession(t *testing.T) {
 		t.Fatalf("%d %s", s.status, s.onward())
 	}
 	s := b.follow(b.open("/account"))
-	if s.status != http.StatusOK || !strings.Contains(s.body, "alice@acme.com") || h.signins.asks[0].Then != "/account" {
+	if s.status != http.StatusOK || !strings.Contains(s.body, "alice@acme.com") || h.idp.asks[0].Then != "/account" {
 		t.Errorf("%d %s", s.status, s.body)
 	}
 	if s := b.post("/account", url.Values{"everywhere": {"yes"}}); s.status != oauth.Public(oauth.CodeFormTokenInvalid).Status || len(h.sessions.alive) != 1 {
@@ -55,8 +55,8 @@ func TestSignInLeadsNowhereElse(t *testing.T) {
 	for _, then := range []string{"//evil.example", `/\evil.example`, "https://evil.example", "https:evil.example", "evil", "/a\tb", "/signin?then=/signin", "/ü"} {
 		h.browser().open("/signin?then=" + url.QueryEscape(then)).shows(oauth.CodeRequestMalformed)
 	}
-	if len(h.signins.asks) != 0 {
-		t.Errorf("departed %+v", h.signins.asks)
+	if len(h.idp.asks) != 0 {
+		t.Errorf("departed %+v", h.idp.asks)
 	}
 	several := newHouse(t, secondIdP)
 	b := several.browser()
@@ -182,10 +182,10 @@ func TestEndSession(t *testing.T) {
 	})
 	t.Run("at the IdP too", func(t *testing.T) {
 		h, b, _ := atAccount(t)
-		h.signins.logout = signin.Departure{URL: "https://okta.test/logout?state=left"}
+		h.idp.logout = signin.Departure{URL: "https://okta.test/logout?state=left"}
 		s := b.open("/end_session?id_token_hint=usr_alice/agent")
-		if s.onward() != "https://okta.test/logout?state=left" || len(h.signins.left) != 1 || h.signins.left[0] != "/signed_out" {
-			t.Errorf("%d %s %v", s.status, s.onward(), h.signins.left)
+		if s.onward() != "https://okta.test/logout?state=left" || len(h.idp.left) != 1 || h.idp.left[0] != "/signed_out" {
+			t.Errorf("%d %s %v", s.status, s.onward(), h.idp.left)
 		}
 		if s := b.follow(b.open("/end_session?state=left")); s.status != http.StatusOK {
 			t.Errorf("%d %s", s.status, s.onward())
@@ -197,7 +197,7 @@ func TestEndSession(t *testing.T) {
 func TestIdPsCall(t *testing.T) {
 	h, b, _ := atAccount(t)
 	b.open("/federation/oidc/nobody/callback?code=1").shows(oauth.CodeSignInIdPUnknown)
-	h.signins.arrives = oauth.Refuse(oauth.CodeNonceMismatch, "", "")
+	h.idp.arrives = oauth.Refuse(oauth.CodeNonceMismatch, "", "")
 	s := b.open("/federation/oidc/okta/callback?code=1&state=%2Fauthorize%2Fx")
 	s.shows(oauth.CodeNonceMismatch)
 	if !strings.Contains(s.body, `href="/authorize/x"`) {
@@ -222,11 +222,11 @@ func TestIdPsCall(t *testing.T) {
 	}
 	b.post("/federation/saml/okta/slo", url.Values{"SAMLRequest": {"a"}, "SAMLResponse": {"b"}}).shows(oauth.CodeSAMLMalformed)
 	b.post("/federation/saml/okta/slo", url.Values{"SAMLRequest": {"a", "b"}}).shows(oauth.CodeSAMLMalformed)
-	h.signins.logout = signin.Departure{URL: "https://okta.test/slo", Form: map[string]string{"SAMLResponse": "r"}}
+	h.idp.logout = signin.Departure{URL: "https://okta.test/slo", Form: map[string]string{"SAMLResponse": "r"}}
 	if s := b.post("/federation/saml/okta/slo", url.Values{"SAMLRequest": {"a"}}); s.find(actions, "form") != "https://okta.test/slo" || !strings.Contains(s.body, `value="r"`) {
 		t.Errorf("%d %s", s.status, s.body)
 	}
-	h.signins.logout = signin.Departure{URL: "/signed_out"}
+	h.idp.logout = signin.Departure{URL: "/signed_out"}
 	if s := b.post("/federation/saml/okta/slo", url.Values{"SAMLResponse": {"a"}}); s.onward() != "/signed_out" {
 		t.Errorf("%d %s", s.status, s.onward())
 	}

@@ -48,7 +48,7 @@ func (d *Desk) openIDCallback(ctx context.Context, v Visit) (Reply, error) {
 		return Reply{}, err
 	}
 	arrival, err := d.SignIns.ArriveOpenID(ctx, v.Tenant, idp, values, v.Request)
-	return d.arrived(ctx, v, idp, arrival, err)
+	return d.arrived(v, idp, arrival, err)
 }
 
 func (d *Desk) samlCallback(ctx context.Context, v Visit) (Reply, error) {
@@ -61,11 +61,11 @@ func (d *Desk) samlCallback(ctx context.Context, v Visit) (Reply, error) {
 		return Reply{}, err
 	}
 	arrival, err := d.SignIns.ArriveSAML(ctx, v.Tenant, idp, form, v.Request)
-	return d.arrived(ctx, v, idp, arrival, err)
+	return d.arrived(v, idp, arrival, err)
 }
 
 // arrived lets the person go on where he was, or shows what went wrong. The sign-in itself recorded it.
-func (d *Desk) arrived(ctx context.Context, v Visit, idp *federation.IdentityProvider, a signin.Arrival, err error) (Reply, error) {
+func (d *Desk) arrived(v Visit, idp *federation.IdentityProvider, a signin.Arrival, err error) (Reply, error) {
 	then := ""
 	if samePath(a.Then) {
 		then = v.path(a.Then)

@@ -108,7 +108,7 @@ type house struct {
 	source   *snapshot.Source
 	requests *requests
 	sessions *sessions
-	signins  *signins
+	idp      *provider
 	grants   *grants
 	consents *consents
 	lane     *lane
@@ -124,7 +124,7 @@ func newHouse(t *testing.T, more ...string) *house {
 	_, h.source = snapshottest.New(t, issuer, clock, objects+strings.Join(more, ""))
 	h.requests = &requests{kept: map[string]authorize.Pending{}}
 	h.sessions = &sessions{h: h, alive: map[string]session.Session{}}
-	h.signins = &signins{h: h, who: "usr_alice", proof: session.Proof{}}
+	h.idp = &provider{h: h, who: "usr_alice", proof: session.Proof{}}
 	h.grants = &grants{h: h}
 	h.consents = &consents{}
 	h.ways = &ways{}
@@ -135,7 +135,7 @@ func newHouse(t *testing.T, more ...string) *house {
 	authenticator, err := client.NewAuthenticator(h.source.Clients(), noKeys{}, clock)
 	must(t, err)
 	h.desk, err = authorize.New(authorize.Config{
-		Clients: authenticator, Registry: registry{h.source.Clients(), h}, Requests: h.requests, Pushes: pushes, Sessions: h.sessions, SignIns: h.signins,
+		Clients: authenticator, Registry: registry{h.source.Clients(), h}, Requests: h.requests, Pushes: pushes, Sessions: h.sessions, SignIns: h.idp,
 		Grants: h.grants, Consents: rules, Hints: hints{}, Journal: h, Lane: h.lane, Log: slog.New(slog.DiscardHandler), Now: clock, Ways: h.ways,
 	})
 	must(t, err)
@@ -282,15 +282,12 @@ func (s *sessions) Current(_ context.Context, t *snapshot.Tenant, r *http.Reques
 	if s.err != nil {
 		return nil, s.err
 	}
-	c, err := r.Cookie(session.CookieName(t))
-	if err != nil {
-		return nil, nil //nolint:nilnil // nobody
+	for _, c := range r.CookiesNamed(session.CookieName(t)) {
+		if one, ok := s.alive[c.Value]; ok && one.Tenant == t.UID {
+			return &one, nil
+		}
 	}
-	one, ok := s.alive[c.Value]
-	if !ok || one.Tenant != t.UID {
-		return nil, nil //nolint:nilnil // nobody
-	}
-	return &one, nil
+	return nil, nil //nolint:nilnil // nobody
 }
 
 func (s *sessions) start(t *snapshot.Tenant, user, idpUID string, proof session.Proof) (session.Session, *http.Cookie) {
@@ -300,7 +297,7 @@ func (s *sessions) start(t *snapshot.Tenant, user, idpUID string, proof session.
 		Handle: sha256.Sum256([]byte(name)), Tenant: t.UID, UserUID: user, IdPUID: idpUID, Proof: proof, StartedAt: s.h.now, SeenAt: s.h.now, ExpiresAt: s.h.now.Add(8 * time.Hour),
 	}
 	s.alive[name] = one
-	return one, &http.Cookie{Name: session.CookieName(t), Value: name, Path: "/"}
+	return one, cookie(session.CookieName(t), name, 0)
 }
 
 func (s *sessions) List(_ context.Context, t *snapshot.Tenant, user string) ([]session.Session, error) {
@@ -328,11 +325,11 @@ func (s *sessions) End(_ context.Context, _ *snapshot.Tenant, handle [32]byte, _
 }
 
 func (s *sessions) Forget(t *snapshot.Tenant) *http.Cookie {
-	return &http.Cookie{Name: session.CookieName(t), Path: "/", MaxAge: -1}
+	return cookie(session.CookieName(t), "", -1)
 }
 
-// signins is an IdP behind one address: whoever the test says comes back.
-type signins struct {
+// provider is an IdP behind one address: whoever the test says comes back.
+type provider struct {
 	h       *house
 	who     string
 	proof   session.Proof
@@ -344,15 +341,15 @@ type signins struct {
 	tokens  []string
 }
 
-func (s *signins) Depart(_ context.Context, _ *snapshot.Tenant, idp *federation.IdentityProvider, ask signin.Ask, _ *http.Request) (signin.Departure, error) {
+func (s *provider) Depart(_ context.Context, _ *snapshot.Tenant, idp *federation.IdentityProvider, ask signin.Ask, _ *http.Request) (signin.Departure, error) {
 	if s.refuse != nil {
 		return signin.Departure{}, s.refuse
 	}
 	s.asks = append(s.asks, ask)
-	return signin.Departure{URL: "https://" + idp.Name + ".test/authorize?state=" + url.QueryEscape(ask.Then), Cookies: []*http.Cookie{{Name: "__Host-departure", Value: "1", Path: "/"}}}, nil
+	return signin.Departure{URL: "https://" + idp.Name + ".test/authorize?state=" + url.QueryEscape(ask.Then), Cookies: []*http.Cookie{cookie("__Host-departure", "1", 0)}}, nil
 }
 
-func (s *signins) ArriveOpenID(_ context.Context, t *snapshot.Tenant, idp *federation.IdentityProvider, values url.Values, _ *http.Request) (signin.Arrival, error) {
+func (s *provider) ArriveOpenID(_ context.Context, t *snapshot.Tenant, idp *federation.IdentityProvider, values url.Values, _ *http.Request) (signin.Arrival, error) {
 	then := values.Get("state")
 	if s.arrives != nil {
 		return signin.Arrival{Then: then}, s.arrives
@@ -361,14 +358,14 @@ func (s *signins) ArriveOpenID(_ context.Context, t *snapshot.Tenant, idp *feder
 	return signin.Arrival{Session: one, Then: then, Cookies: []*http.Cookie{cookie}}, nil
 }
 
-func (s *signins) ArriveSAML(_ context.Context, _ *snapshot.Tenant, _ *federation.IdentityProvider, form url.Values, _ *http.Request) (signin.Arrival, error) {
+func (s *provider) ArriveSAML(_ context.Context, _ *snapshot.Tenant, _ *federation.IdentityProvider, form url.Values, _ *http.Request) (signin.Arrival, error) {
 	if form.Get("SAMLResponse") == "unasked" {
 		return signin.Arrival{Confirm: "waits", Person: "alice@acme.com"}, nil
 	}
 	return signin.Arrival{}, oauth.Refuse(oauth.CodeSAMLMalformed, "", "")
 }
 
-func (s *signins) Confirm(_ context.Context, t *snapshot.Tenant, handle string, _ *http.Request) (signin.Arrival, error) {
+func (s *provider) Confirm(_ context.Context, t *snapshot.Tenant, handle string, _ *http.Request) (signin.Arrival, error) {
 	if handle != "waits" {
 		return signin.Arrival{}, oauth.Refuse(oauth.CodeSignInExpired, "", "")
 	}
@@ -376,7 +373,7 @@ func (s *signins) Confirm(_ context.Context, t *snapshot.Tenant, handle string, 
 	return signin.Arrival{Session: one, Cookies: []*http.Cookie{cookie}}, nil
 }
 
-func (s *signins) HomeRealm(t *snapshot.Tenant, hint string) (*federation.IdentityProvider, bool) {
+func (s *provider) HomeRealm(t *snapshot.Tenant, hint string) (*federation.IdentityProvider, bool) {
 	_, domain, _ := strings.Cut(hint, "@")
 	uid := t.SignIn.Domains[domain]
 	for _, idp := range t.SignIn.IdPs {
@@ -387,7 +384,7 @@ func (s *signins) HomeRealm(t *snapshot.Tenant, hint string) (*federation.Identi
 	return nil, false
 }
 
-func (s *signins) BackChannelLogout(_ context.Context, _ *snapshot.Tenant, _ *federation.IdentityProvider, token string) error {
+func (s *provider) BackChannelLogout(_ context.Context, _ *snapshot.Tenant, _ *federation.IdentityProvider, token string) error {
 	if token != "good" {
 		return oauth.Refuse(oauth.CodeLogoutTokenMalformed, "", "")
 	}
@@ -395,20 +392,20 @@ func (s *signins) BackChannelLogout(_ context.Context, _ *snapshot.Tenant, _ *fe
 	return nil
 }
 
-func (s *signins) SingleLogout(context.Context, *snapshot.Tenant, *federation.IdentityProvider, saml.Incoming, *http.Request) (signin.Departure, error) {
+func (s *provider) SingleLogout(context.Context, *snapshot.Tenant, *federation.IdentityProvider, saml.Incoming, *http.Request) (signin.Departure, error) {
 	return s.logout, nil
 }
 
-func (s *signins) SignOut(ctx context.Context, t *snapshot.Tenant, one session.Session, back string) (signin.Departure, error) {
+func (s *provider) SignOut(ctx context.Context, t *snapshot.Tenant, one session.Session, back string) (signin.Departure, error) {
 	s.left = append(s.left, back)
 	return s.logout, s.h.sessions.End(ctx, t, one.Handle, "")
 }
 
-func (s *signins) Returned(_ context.Context, _ *snapshot.Tenant, state string, _ *http.Request) (string, []*http.Cookie, bool) {
+func (s *provider) Returned(_ context.Context, _ *snapshot.Tenant, state string, _ *http.Request) (string, []*http.Cookie, bool) {
 	return "/signed_out", nil, state == "left"
 }
 
-func (s *signins) SAMLMetadata(*snapshot.Tenant, *federation.IdentityProvider) ([]byte, error) {
+func (s *provider) SAMLMetadata(*snapshot.Tenant, *federation.IdentityProvider) ([]byte, error) {
 	return []byte("<EntityDescriptor/>"), nil
 }
 
@@ -538,6 +535,21 @@ func (h *house) browser() *browser {
 	return &browser{h: h, cookies: map[string]string{}, site: "same-origin"}
 }
 
+func cookie(name, value string, age int) *http.Cookie {
+	return &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: age, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode}
+}
+
+// pairs takes names with their values.
+func pairs(all []string) func(yield func(string, string) bool) {
+	return func(yield func(string, string) bool) {
+		for pair := range slices.Chunk(all, 2) {
+			if !yield(pair[0], pair[len(pair)-1]) {
+				return
+			}
+		}
+	}
+}
+
 // seen is what a browser got.
 type seen struct {
 	t      *testing.T
@@ -563,11 +575,11 @@ func (b *browser) send(method, path string, form url.Values) seen {
 		r.Header.Set("Sec-Fetch-Site", b.site)
 	}
 	for name, value := range b.cookies {
-		r.AddCookie(&http.Cookie{Name: name, Value: value})
+		r.AddCookie(cookie(name, value, 0))
 	}
 	w := httptest.NewRecorder()
 	b.h.server.ServeHTTP(w, r)
-	for _, c := range w.Result().Cookies() { //nolint:bodyclose // a recorder's
+	for _, c := range w.Result().Cookies() {
 		if c.MaxAge < 0 {
 			delete(b.cookies, c.Name)
 			continue
@@ -625,8 +637,8 @@ func (s seen) find(pattern *regexp.Regexp, what string) string {
 func (b *browser) press(s seen, fields ...string) seen {
 	b.h.t.Helper()
 	form := url.Values{"token": {s.find(tokens, "token")}}
-	for i := 0; i < len(fields); i += 2 {
-		form.Set(fields[i], fields[i+1])
+	for name, value := range pairs(fields) {
+		form.Set(name, value)
 	}
 	return b.post(s.find(actions, "form"), form)
 }
@@ -657,10 +669,10 @@ func asks(changes ...string) string {
 		"response_type": {"code"}, "client_id": {"agent"}, "redirect_uri": {callback}, "state": {"st"}, "scope": {"notes:read"}, "resource": {notes},
 		"code_challenge": {base64.RawURLEncoding.EncodeToString(digest[:])}, "code_challenge_method": {"S256"},
 	}
-	for i := 0; i < len(changes); i += 2 {
-		form.Set(changes[i], changes[i+1])
-		if changes[i+1] == "" {
-			form.Del(changes[i])
+	for name, value := range pairs(changes) {
+		form.Set(name, value)
+		if value == "" {
+			form.Del(name)
 		}
 	}
 	return "/authorize?" + form.Encode()

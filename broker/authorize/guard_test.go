@@ -43,7 +43,7 @@ func TestAnsweredOnceInARace(t *testing.T) {
 		wg.Go(func() {
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, issuer+path, http.NoBody)
 			for name, value := range b.cookies {
-				r.AddCookie(&http.Cookie{Name: name, Value: value})
+				r.AddCookie(cookie(name, value, 0))
 			}
 			w := httptest.NewRecorder()
 			h.server.ServeHTTP(w, r)
@@ -249,10 +249,10 @@ func TestPush(t *testing.T) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, issuer+"/par", strings.NewReader(form.Encode()))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		r.SetBasicAuth("pusher", snapshottest.Secret)
-		for i := 0; i < len(headers); i += 2 {
-			r.Header.Set(headers[i], headers[i+1])
-			if headers[i+1] == "" {
-				r.Header.Del(headers[i])
+		for name, value := range pairs(headers) {
+			r.Header.Set(name, value)
+			if value == "" {
+				r.Header.Del(name)
 			}
 		}
 		w := httptest.NewRecorder()

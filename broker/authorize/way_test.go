@@ -47,8 +47,8 @@ func TestWay(t *testing.T) {
 	if again.status != http.StatusSeeOther || again.answered().Get("code") != "the-code" {
 		t.Errorf("the second time: %d %s", again.status, again.body)
 	}
-	if len(h.signins.asks) != 1 || len(h.requests.kept) != 0 {
-		t.Errorf("%d departures, %d left waiting", len(h.signins.asks), len(h.requests.kept))
+	if len(h.idp.asks) != 1 || len(h.requests.kept) != 0 {
+		t.Errorf("%d departures, %d left waiting", len(h.idp.asks), len(h.requests.kept))
 	}
 }
 
@@ -154,7 +154,7 @@ func TestPromptNone(t *testing.T) {
 		}
 	}
 	refused("login_required", "sign_in_required")
-	h.signins.proof = session.Proof{AuthTime: h.now, ACR: "pwd"}
+	h.idp.proof = session.Proof{AuthTime: h.now, ACR: "pwd"}
 	consent := b.follow(b.open(asks()))
 	refused("consent_required", "consent_required")
 	h.grants.needs = "phr"
@@ -187,25 +187,26 @@ func TestSignedInAsAsked(t *testing.T) {
 		"max_age, known":         {[]string{"max_age", "7200"}, session.Proof{}, 0, ""},
 		"max_age, old":           {[]string{"max_age", "60"}, session.Proof{AuthTime: time.Date(2026, 11, 21, 13, 0, 0, 0, time.UTC)}, 1, ""},
 		"max_age=0":              {[]string{"max_age", "0"}, session.Proof{AuthTime: time.Date(2026, 11, 21, 12, 59, 30, 0, time.UTC)}, 1, ""},
-		"max_age, and none came": {[]string{"max_age", "60"}, session.Proof{}, 1, "login_required"},
+		"max_age, and none came": {[]string{"max_age", "60"}, session.Proof{}, 1, "login_required sign_in_unfinished"},
 		"acr, met":               {[]string{"acr_values", "pwd"}, session.Proof{}, 0, ""},
 		"acr, voluntary":         {[]string{"acr_values", "phr"}, session.Proof{ACR: "pwd"}, 1, ""},
-		"hint of another":        {[]string{"id_token_hint", "usr_bob/agent"}, session.Proof{}, 1, "login_required"},
+		"hint of another":        {[]string{"id_token_hint", "usr_bob/agent"}, session.Proof{}, 1, "login_required sign_in_required"},
 		"hint of nobody":         {[]string{"id_token_hint", "nonsense"}, session.Proof{}, 0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHouse(t)
 			b := h.browser()
-			h.signins.proof = session.Proof{AuthTime: h.now, ACR: "pwd"}
+			h.idp.proof = session.Proof{AuthTime: h.now, ACR: "pwd"}
 			b.press(b.follow(b.open(asks())), "decision", "allow").answered()
-			before := len(h.signins.asks)
+			before := len(h.idp.asks)
 			h.now = h.now.Add(time.Hour)
-			h.signins.proof = one.proof
+			h.idp.proof = one.proof
 			got := b.follow(b.open(asks(one.changes...))).answered()
-			if departs := len(h.signins.asks) - before; departs != one.departs {
-				t.Errorf("%d departures: %+v", departs, h.signins.asks[before:])
+			if departs := len(h.idp.asks) - before; departs != one.departs {
+				t.Errorf("%d departures: %+v", departs, h.idp.asks[before:])
 			}
-			if got.Get("error") != one.answer || (one.answer == "") != (got.Get("code") != "") {
+			code, _, _ := strings.Cut(got.Get("error_description"), ":")
+			if strings.TrimSpace(got.Get("error")+" "+code) != one.answer || (one.answer == "") != (got.Get("code") != "") {
 				t.Errorf("answered %v", got)
 			}
 		})
@@ -216,7 +217,7 @@ func TestAskForwarded(t *testing.T) {
 	h := newHouse(t)
 	b := h.browser()
 	b.follow(b.open(asks("prompt", "login", "max_age", "60", "acr_values", "phr mfa", "login_hint", "alice@acme.com", "ui_locales", "de")))
-	ask := h.signins.asks[0]
+	ask := h.idp.asks[0]
 	if !slices.Equal(ask.Prompt, []string{"login"}) || ask.MaxAge == nil || *ask.MaxAge != time.Minute || !slices.Equal(ask.ACRValues, []string{"phr", "mfa"}) ||
 		ask.LoginHint != "alice@acme.com" || !slices.Equal(ask.UILocales, []string{"de"}) || !strings.HasPrefix(ask.Then, "/authorize/") || ask.Only != "" {
 		t.Errorf("asked %+v", ask)
@@ -232,7 +233,7 @@ func TestChooser(t *testing.T) {
 		t.Fatalf("%d %s", chooser.status, chooser.body)
 	}
 	unknown := b.press(chooser, "login_hint", "eve@elsewhere.example")
-	if unknown.status != http.StatusBadRequest || !strings.Contains(unknown.body, "eve@elsewhere.example") || len(h.signins.asks) != 0 {
+	if unknown.status != http.StatusBadRequest || !strings.Contains(unknown.body, "eve@elsewhere.example") || len(h.idp.asks) != 0 {
 		t.Errorf("%d", unknown.status)
 	}
 	if s := b.press(unknown, "login_hint", "bob@partner.example"); !strings.HasPrefix(s.onward(), "https://entra.test/") || s.status != http.StatusOK {
@@ -254,9 +255,9 @@ func TestAnotherAccount(t *testing.T) {
 	b := h.browser()
 	consent := b.follow(b.open(asks()))
 	chooser := b.open(consent.find(actions, "form") + "/switch")
-	h.signins.who = "usr_bob"
+	h.idp.who = "usr_bob"
 	s := b.follow(b.press(chooser, "idp", "okta"))
-	if !strings.Contains(s.body, "bob@acme.com") || !slices.Contains(h.signins.asks[1].Prompt, "select_account") {
+	if !strings.Contains(s.body, "bob@acme.com") || !slices.Contains(h.idp.asks[1].Prompt, "select_account") {
 		t.Errorf("%s", s.body)
 	}
 	// What alice was shown is not what bob agrees to.
@@ -312,7 +313,7 @@ func TestDisabledInTheMiddle(t *testing.T) {
 func TestStepUp(t *testing.T) {
 	start := func(t *testing.T) (*house, *browser, seen) {
 		h := newHouse(t)
-		h.signins.proof = session.Proof{AuthTime: h.now, ACR: "pwd"}
+		h.idp.proof = session.Proof{AuthTime: h.now, ACR: "pwd"}
 		h.grants.needs = "phr"
 		b := h.browser()
 		page := b.follow(b.open(asks()))
@@ -323,9 +324,9 @@ func TestStepUp(t *testing.T) {
 	}
 	t.Run("met", func(t *testing.T) {
 		h, b, page := start(t)
-		h.signins.proof.ACR = "phr"
+		h.idp.proof.ACR = "phr"
 		s := b.follow(b.press(page, "way", "idp"))
-		if ask := h.signins.asks[1]; ask.Only != "usr_alice" || !slices.Equal(ask.ACRValues, []string{"phr"}) || ask.MaxAge == nil || *ask.MaxAge != 5*time.Minute {
+		if ask := h.idp.asks[1]; ask.Only != "usr_alice" || !slices.Equal(ask.ACRValues, []string{"phr"}) || ask.MaxAge == nil || *ask.MaxAge != 5*time.Minute {
 			t.Errorf("asked %+v", ask)
 		}
 		if got := b.press(s, "decision", "allow").answered(); got.Get("code") == "" {
@@ -335,27 +336,27 @@ func TestStepUp(t *testing.T) {
 	t.Run("not met", func(t *testing.T) {
 		h, b, page := start(t)
 		got := b.follow(b.press(page, "way", "idp")).answered()
-		if got.Get("error") != "unmet_authentication_requirements" || len(h.signins.asks) != 2 {
-			t.Errorf("answered %v after %d departures", got, len(h.signins.asks))
+		if got.Get("error") != "unmet_authentication_requirements" || !strings.HasPrefix(got.Get("error_description"), "step_up_unmet:") || len(h.idp.asks) != 2 {
+			t.Errorf("answered %v after %d departures", got, len(h.idp.asks))
 		}
 	})
 	t.Run("refused by the IdP", func(t *testing.T) {
 		h, b, page := start(t)
-		h.signins.arrives = oauth.Refuse(oauth.CodeAcrUnmet, "", "")
+		h.idp.arrives = oauth.Refuse(oauth.CodeAcrUnmet, "", "")
 		if got := b.follow(b.press(page, "way", "idp")).answered(); got.Get("error") != "unmet_authentication_requirements" {
 			t.Errorf("answered %v", got)
 		}
 	})
 	t.Run("cannot be asked for", func(t *testing.T) {
 		h, b, page := start(t)
-		h.signins.refuse = oauth.Refuse(oauth.CodeIdPStepUpUnsupported, "", "")
+		h.idp.refuse = oauth.Refuse(oauth.CodeIdPStepUpUnsupported, "", "")
 		if got := b.follow(b.press(page, "way", "idp")).answered(); got.Get("error") != "unmet_authentication_requirements" {
 			t.Errorf("answered %v", got)
 		}
 	})
 	t.Run("another way", func(t *testing.T) {
 		h, b, page := start(t)
-		h.signins.refuse = oauth.Refuse(oauth.CodeIdPStepUpUnsupported, "", "")
+		h.idp.refuse = oauth.Refuse(oauth.CodeIdPStepUpUnsupported, "", "")
 		h.ways.way = &authorize.Way{Name: "passkey", Title: "a passkey", Path: "/passkey"}
 		offered := b.follow(b.press(page, "way", "idp"))
 		if strings.Contains(offered.body, `value="idp"`) {

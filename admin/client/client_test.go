@@ -85,7 +85,7 @@ func newClient(t *testing.T) (*client.Client, *httptest.Server) {
 		t.Fatal(err)
 	}
 	s, err := admin.New(admin.Config{
-		Objects: path, Audit: rooms{}, Keys: rooms{}, Tokens: &lifecycle.Revoker{}, Registrations: &registration.Desk{}, Explain: rooms{}, IdPTests: rehearsal.Tests{}, Captures: &capture.Watch{}, Refusals: rooms{}, Root: root, Metrics: http.NotFoundHandler(),
+		Objects: path, Audit: rooms{}, Keys: rooms{}, Tokens: &lifecycle.Revoker{}, Registrations: &registration.Desk{}, Explain: rooms{}, IdPTests: rehearsal.Tests{}, IdPMetadata: noMetadata{}, Captures: &capture.Watch{}, Refusals: rooms{}, Root: root, Metrics: http.NotFoundHandler(),
 		Ready: func(context.Context) error { return nil }, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		Credentials: []admin.Credential{{Name: "test", Token: secret.New(token), Role: admin.RoleOwner}},
 	})

@@ -83,7 +83,7 @@ func newSPBench(t testing.TB) *spBench {
 
 func (b *spBench) replica(t testing.TB) *ServiceProviders {
 	t.Helper()
-	s, err := NewServiceProviders(b.shelf, b.bench.sealer, b.bench.clock.now, nil)
+	s, err := NewServiceProviders(b.shelf, b.bench.sealer, b.bench.now, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func TestServiceProviderKeysAreMadeOnce(t *testing.T) {
 	if !ok || public.N.BitLen() != 3072 || signing[0].Certificate.SignatureAlgorithm != x509.SHA256WithRSA {
 		t.Errorf("the certificate is %T of %s", signing[0].Certificate.PublicKey, signing[0].Certificate.SignatureAlgorithm)
 	}
-	if left := signing[0].Certificate.NotAfter.Sub(b.bench.clock.now()); left < 9*365*24*time.Hour {
+	if left := signing[0].Certificate.NotAfter.Sub(b.bench.now()); left < 9*365*24*time.Hour {
 		t.Errorf("the certificate lives %s", left)
 	}
 	again, opens, err := b.replica(t).Keys(t.Context(), one)
@@ -180,7 +180,7 @@ func TestServiceProviderKeysRotate(t *testing.T) {
 	first, opens := b.keys(t, one)
 	for _, purpose := range Purposes() {
 		outcome, err := b.of.Rotate(t.Context(), one, purpose, audit.Principal{Kind: "token", Name: "ops"})
-		if err != nil || outcome.Successor == "" || !outcome.SignsAt.Equal(b.bench.clock.now().Add(ServiceProviderLead)) {
+		if err != nil || outcome.Successor == "" || !outcome.SignsAt.Equal(b.bench.now().Add(ServiceProviderLead)) {
 			t.Fatalf("%+v, %v", outcome, err)
 		}
 		again, err := b.of.Rotate(t.Context(), one, purpose, audit.Principal{Kind: "token", Name: "ops"})
@@ -194,7 +194,7 @@ func TestServiceProviderKeysRotate(t *testing.T) {
 	}
 	next := signing[1].Certificate
 
-	b.bench.clock.advance(ServiceProviderLead) // by the clock, before anybody wrote it
+	b.bench.advance(ServiceProviderLead) // by the clock, before anybody wrote it
 	signing, decryption = b.keys(t, one)
 	if len(signing) != 1 || !signing[0].Certificate.Equal(next) || len(decryption) != 2 || !decryption[1].Certificate.Equal(opens[0].Certificate) {
 		t.Fatal("the successor did not take over")
@@ -205,7 +205,7 @@ func TestServiceProviderKeysRotate(t *testing.T) {
 	if signing, decryption = b.keys(t, one); len(signing) != 1 || !signing[0].Certificate.Equal(next) || len(decryption) != 2 {
 		t.Error("writing it down changed it")
 	}
-	b.bench.clock.advance(ServiceProviderKeep)
+	b.bench.advance(ServiceProviderKeep)
 	if _, decryption = b.keys(t, one); len(decryption) != 1 {
 		t.Error("the one before still opens")
 	}
@@ -220,11 +220,11 @@ func TestServiceProviderKeysAreRenewed(t *testing.T) {
 		t.Fatalf("a tenant without keys was given %d: %v", len(b.rows[one]), err)
 	}
 	b.keys(t, one)
-	b.bench.clock.advance(ServiceProviderLifetime - ServiceProviderRenewal - time.Hour)
+	b.bench.advance(ServiceProviderLifetime - ServiceProviderRenewal - time.Hour)
 	if err := b.of.Refresh(t.Context(), one); err != nil || len(b.rows[one]) != 2 {
 		t.Fatalf("too early: %d, %v", len(b.rows[one]), err)
 	}
-	b.bench.clock.advance(time.Hour)
+	b.bench.advance(time.Hour)
 	for range 2 {
 		if err := b.of.Refresh(t.Context(), one); err != nil || len(b.rows[one]) != 4 {
 			t.Fatalf("%d keys, want a successor of each: %v", len(b.rows[one]), err)

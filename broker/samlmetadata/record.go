@@ -90,7 +90,7 @@ func inUseChanges(before, after *saml.Metadata) []saml.Change {
 	return saml.Diff(from, to)
 }
 
-// ErrNotPending: there is nothing that waits, or it is not what the administrator saw.
+// ErrNotPending says that there is nothing that waits, or it is not what the administrator saw.
 var ErrNotPending = errors.New("no metadata with this digest waits")
 
 // Accept puts what waits into use, if it is what was seen.

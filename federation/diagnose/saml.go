@@ -23,7 +23,7 @@ const (
 	CheckSAMLClock        = "saml clock"
 )
 
-// CodeMetadataPending: a SAML IdP's metadata changed, and an administrator has not looked yet.
+// CodeMetadataPending says that a SAML IdP's metadata changed, and an administrator has not looked yet.
 const CodeMetadataPending federation.Code = "saml_metadata_pending"
 
 // SAMLStanding is what is known of a SAML IdP.

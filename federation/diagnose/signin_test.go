@@ -243,7 +243,7 @@ func TestInspectIDToken(t *testing.T) {
 		Provider: &s.entry, ClientID: "chancery", Authentication: oidc.AuthSecretBasic, Secret: oidc.NewSecret("x"), Algorithms: []string{"ES256"},
 		Scopes: []string{"openid"}, CallbackURL: "https://auth.test/federation/oidc/acme/callback",
 	}
-	const token = "eyJhbGciOiJFUzI1NiIsImtpZCI6ImsxIn0.eyJpc3MiOiJodHRwczovL2lkcC50ZXN0IiwiYXVkIjoiY2hhbmNlcnkiLCJub25jZSI6Im4ifQ.AAAA" //nolint:gosec // nobody's
+	const token = "eyJhbGciOiJFUzI1NiIsImtpZCI6ImsxIn0.eyJpc3MiOiJodHRwczovL2lkcC50ZXN0IiwiYXVkIjoiY2hhbmNlcnkiLCJub25jZSI6Im4ifQ.AAAA"
 	in := diagnose.Inspect(context.Background(), token, diagnose.InspectOptions{Entry: &s.entry, OpenID: entry}, noon)
 	if in.LooksLike != "an ID token (OpenID Connect)" || in.Rows[len(in.Rows)-1].Status != diagnose.Skipped {
 		t.Errorf("%s\n%s", in.LooksLike, lines(diagnose.Report{Rows: in.Rows}))

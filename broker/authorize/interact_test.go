@@ -166,7 +166,7 @@ func (b *browser) along(s seen) seen {
 // TestInteractAtTheIdP: alice opens the link, agrees, proves it at her IdP and is sent back to her agent.
 func TestInteractAtTheIdP(t *testing.T) {
 	h, links, _ := newStepping(t, []string{"phr", session.ACRPasskey}, 5*time.Minute)
-	h.signins.proof = session.Proof{ACR: "phr", AuthTime: h.now}
+	h.idp.proof = session.Proof{ACR: "phr", AuthTime: h.now}
 	b := h.browser()
 	shown := b.open("/interact/link")
 	if shown.status != http.StatusOK || !strings.Contains(shown.body, "agent") || !strings.Contains(shown.body, "notes") || strings.Contains(shown.body, "alice") {
@@ -176,7 +176,7 @@ func TestInteractAtTheIdP(t *testing.T) {
 	if links.finished == nil || !strings.Contains(done.body, "go back to your agent") {
 		t.Fatalf("%d: %s", done.status, done.body)
 	}
-	ask := h.signins.asks[0]
+	ask := h.idp.asks[0]
 	if ask.Only != "usr_alice" || len(ask.ACRValues) != 1 || ask.ACRValues[0] != "phr" || *ask.MaxAge != 5*time.Minute || ask.Then != "/interact/link" {
 		t.Errorf("asked the IdP for %+v", ask)
 	}
@@ -186,7 +186,7 @@ func TestInteractAtTheIdP(t *testing.T) {
 // TestInteractNeedsTheWord: a link that is only looked at finishes nothing, whoever is signed in.
 func TestInteractNeedsTheWord(t *testing.T) {
 	h, links, _ := newStepping(t, []string{"phr"}, 0)
-	h.signins.proof = session.Proof{ACR: "phr", AuthTime: h.now}
+	h.idp.proof = session.Proof{ACR: "phr", AuthTime: h.now}
 	b := h.browser()
 	b.follow(b.open("/account"))
 	shown := b.open("/interact/link")
@@ -213,7 +213,7 @@ func TestInteractNeedsTheWord(t *testing.T) {
 // TestInteractWithWhatIsNotEnough: what came back from the IdP counts, not that she went there.
 func TestInteractWithWhatIsNotEnough(t *testing.T) {
 	h, links, _ := newStepping(t, []string{"phr"}, 0)
-	h.signins.proof = session.Proof{ACR: "pwd", AuthTime: h.now}
+	h.idp.proof = session.Proof{ACR: "pwd", AuthTime: h.now}
 	b := h.browser()
 	b.follow(b.press(b.open("/interact/link"), "way", "idp:okta"))
 	if links.finished != nil {
@@ -224,7 +224,7 @@ func TestInteractWithWhatIsNotEnough(t *testing.T) {
 // TestInteractIsForOne: another person is told that it is not his, and not whose.
 func TestInteractIsForOne(t *testing.T) {
 	h, links, _ := newStepping(t, []string{"phr"}, 0)
-	h.signins.who, h.signins.proof = "usr_bob", session.Proof{ACR: "phr", AuthTime: h.now}
+	h.idp.who, h.idp.proof = "usr_bob", session.Proof{ACR: "phr", AuthTime: h.now}
 	b := h.browser()
 	b.follow(b.open("/account"))
 	shown := b.open("/interact/link")
@@ -239,7 +239,7 @@ func TestInteractWithoutAWay(t *testing.T) {
 	h, _, _ := newStepping(t, []string{session.ACRPasskey}, 0)
 	h.browser().open("/interact/link").shows(oauth.CodeInteractionUnmet)
 	h, _, _ = newStepping(t, []string{"phr"}, 0)
-	h.signins.refuse = oauth.Refuse(oauth.CodeIdPStepUpUnsupported, "", "")
+	h.idp.refuse = oauth.Refuse(oauth.CodeIdPStepUpUnsupported, "", "")
 	b := h.browser()
 	b.press(b.open("/interact/link"), "way", "idp:okta").shows(oauth.CodeIdPStepUpUnsupported)
 }

@@ -115,16 +115,17 @@ func (w *World) newProcess(i, port int, databaseURL string, changes map[string]a
 	w.t.Helper()
 	admin := fmt.Sprintf("127.0.0.1:%d", Port(w.t))
 	leaves := map[string]any{
-		"profile":                "dev",
-		"server.public_url":      w.Issuer,
-		"server.listen":          fmt.Sprintf("127.0.0.1:%d", port),
-		"admin.listen":           admin,
-		"admin.token":            map[string]any{"file": w.path("admin-token")},
-		"database.url":           databaseURL,
-		"database.migrate":       "auto",
-		"vault.keyring.file":     w.path("keyring"),
-		"audit.checkpoint_every": "1s",
-		"log.level":              "debug",
+		"profile":                 "dev",
+		"server.public_url":       w.Issuer,
+		"server.listen":           fmt.Sprintf("127.0.0.1:%d", port),
+		"admin.listen":            admin,
+		"admin.token":             map[string]any{"file": w.path("admin-token")},
+		"admin.secret_references": []string{"file:" + w.path(secretFile)},
+		"database.url":            databaseURL,
+		"database.migrate":        "auto",
+		"vault.keyring.file":      w.path("keyring"),
+		"audit.checkpoint_every":  "1s",
+		"log.level":               "debug",
 	}
 	if w.DB.OwnerURL != "" {
 		leaves["database.owner_url"] = w.DB.OwnerURL

@@ -65,7 +65,7 @@ type touch struct {
 
 func (p *touch) Allowed(*snapshot.Tenant) bool { return p.allowed }
 func (p *touch) Fresh(session.Session) bool    { return !p.old }
-func (p *touch) options() []byte { return []byte(`{"publicKey":{"challenge":"AAAA"}}`) }
+func (p *touch) options() []byte               { return []byte(`{"publicKey":{"challenge":"AAAA"}}`) }
 
 func (p *touch) answer(said []byte) (err error) {
 	return map[bool]error{false: passkey.ErrRefused}[string(said) == "good"]

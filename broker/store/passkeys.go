@@ -27,7 +27,7 @@ var _ passkey.Store = (*Passkeys)(nil)
 func (s *Store) Passkeys(ledger Applier) *Passkeys { return &Passkeys{store: s, ledger: ledger} }
 
 const (
-	listPasskeys = `select id, credential, public_key, sign_count, backup_eligible, transports, name, created_at, used_at
+	selectOwnKeys = `select id, credential, public_key, sign_count, backup_eligible, transports, name, created_at, used_at
 from passkeys where tenant_uid = $1 and user_uid = $2 order by created_at, id`
 
 	addPasskey = `insert into passkeys (tenant_uid, credential, id, user_uid, public_key, sign_count, backup_eligible, transports, name, created_at)
@@ -47,7 +47,7 @@ func (p *Passkeys) List(ctx context.Context, t tenant.UID, userUID string) ([]pa
 	var all []passkey.Credential
 	err := p.store.readOf(ctx, t, func(ctx context.Context, tx *sql.Tx) error {
 		all = nil
-		rows, err := tx.QueryContext(ctx, listPasskeys, t.String(), userUID)
+		rows, err := tx.QueryContext(ctx, selectOwnKeys, t.String(), userUID)
 		if err != nil {
 			return err
 		}

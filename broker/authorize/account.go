@@ -41,6 +41,9 @@ func (d *Desk) account(ctx context.Context, v Visit) (Reply, error) {
 	}
 	b := greet(v.Tenant, v.Request)
 	model := page.Account{Action: v.path(accountPath), SignOut: v.path(endSessionPath), Token: b.token("account", handleOf(s)), Person: person}
+	if d.Ways != nil && v.Tenant.SignIn.Passkeys {
+		model.Passkeys = v.path(passkeysPath)
+	}
 	sessions, err := d.Sessions.List(ctx, v.Tenant, s.UserUID)
 	if err != nil {
 		return Reply{}, unavailable(err)

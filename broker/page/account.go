@@ -10,6 +10,7 @@ type Account struct {
 	Person   Person
 	Sessions []Session
 	Grants   []Grant
+	Passkeys string // a path of ours, where they are; empty: there are none here
 }
 
 // Session is a sign-in that lasts.
@@ -70,6 +71,11 @@ func (m Account) Render(f Frame) (Page, error) {
 	}
 	if m.Token == "" || m.Person.Label() == "" {
 		return Page{}, unfit("an account of nobody")
+	}
+	if m.Passkeys != "" {
+		if err := here(m.Passkeys); err != nil {
+			return Page{}, err
+		}
 	}
 	for _, g := range m.Grants {
 		if err := g.Client.fit(); err != nil {

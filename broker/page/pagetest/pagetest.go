@@ -105,7 +105,7 @@ func Samples() []Sample {
 		{"signedout", page.SignedOut{IdP: "Okta", Return: "https://agents.acme.example/", Again: "/account"}, acme},
 		{"signedout-plain", page.SignedOut{}, own},
 		{"account", page.Account{
-			Action: "/account", SignOut: "/end_session", Token: token, Person: alice,
+			Action: "/account", SignOut: "/end_session", Token: token, Person: alice, Passkeys: "/passkeys",
 			Sessions: []page.Session{
 				{Key: "one", IdP: "Okta", Started: then, Seen: then.Add(time.Hour), Until: then.Add(8 * time.Hour), Current: true},
 				{Key: "two", IdP: "Microsoft Entra", Started: then.Add(-time.Hour), Seen: then, Until: then.Add(7 * time.Hour)},

@@ -26,6 +26,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/session"
 	"github.com/chancery-dev/chancery/broker/signin"
 	"github.com/chancery-dev/chancery/broker/snapshot"
+	"github.com/chancery-dev/chancery/broker/store"
 	"github.com/chancery-dev/chancery/broker/storetest"
 	"github.com/chancery-dev/chancery/federation"
 	"github.com/chancery-dev/chancery/federation/fetch"
@@ -103,6 +104,7 @@ type house struct {
 	*signin.Desk
 	t       *testing.T
 	d       *storetest.Database
+	store   *store.Store // of this replica
 	offset  atomic.Int64
 	path    *object.Path
 	source  *snapshot.Source
@@ -159,7 +161,7 @@ func must(t *testing.T, err error) {
 
 func newHouse(t *testing.T, d *storetest.Database) *house {
 	t.Helper()
-	h := &house{t: t, d: d, lane: &lane{}}
+	h := &house{t: t, d: d, store: d.Store, lane: &lane{}}
 	start := func(name string) *idptest.Running {
 		return idptest.Start(t, idptest.Options{Now: h.now, Clients: []idptest.Client{{
 			ID: client, Secret: secret, RedirectURIs: []string{callback(name), ours + "/signed-out"},
@@ -178,15 +180,15 @@ func newHouse(t *testing.T, d *storetest.Database) *house {
 // build makes another desk over the same database, as another replica would.
 func (h *house) build(t *testing.T) {
 	t.Helper()
-	writer := h.d.Ledger(t, h.d.Store)
-	stored := h.d.Objects(t)
+	writer := h.d.Ledger(t, h.store)
+	stored := h.d.ObjectsOf(t, h.store)
 	var err error
 	h.path, err = object.NewPath(object.Config{Store: stored, Keys: stored, Secrets: stored, Checker: regocheck.Checker{}, Now: h.now})
 	must(t, err)
 	quiet := slog.New(slog.DiscardHandler)
-	h.source, err = snapshot.New(snapshot.Config{Store: stored, Versions: h.d.Store, PublicURL: ours, Now: h.now, Log: quiet})
+	h.source, err = snapshot.New(snapshot.Config{Store: stored, Versions: h.store, PublicURL: ours, Now: h.now, Log: quiet})
 	must(t, err)
-	h.keeper, err = session.New(session.Config{Store: h.d.Store.Sessions(writer), Directories: h.source.Users(), Now: h.now, Log: quiet})
+	h.keeper, err = session.New(session.Config{Store: h.store.Sessions(writer), Directories: h.source.Users(), Now: h.now, Log: quiet})
 	must(t, err)
 	told := journal{h.lane, writer}
 	h.makers, err = provision.New(provision.Config{Path: h.path, Objects: stored, Directories: h.source.Users(), Journal: told, Now: h.now, Log: quiet})
@@ -196,10 +198,21 @@ func (h *house) build(t *testing.T) {
 	t.Cleanup(keys.Close)
 	h.rp = oidc.New(door, keys, h.now)
 	h.Desk, err = signin.New(signin.Config{
-		OpenID: h.rp, SAML: &saml.Verifier{Now: h.now}, Sessions: h.keeper, Endings: h.d.Store.Sessions(writer), Departures: h.d.Store.Departures(),
+		OpenID: h.rp, SAML: &saml.Verifier{Now: h.now}, Sessions: h.keeper, Endings: h.store.Sessions(writer), Departures: h.store.Departures(),
 		Directories: h.source.Users(), Provisioner: h.makers, Linker: h.makers, Journal: told, Lane: h.lane, Sealer: box{}, Now: h.now, Log: quiet,
 	})
 	must(t, err)
+}
+
+// replica is another process over the same database, where the engine takes more than one.
+func (h *house) replica(t *testing.T) *house {
+	t.Helper()
+	twin := &house{t: t, d: h.d, store: h.store, lane: h.lane, okta: h.okta, other: h.other, corp: h.corp, sp: h.sp}
+	if h.d.Role != "" {
+		twin.store = h.d.Open(t)
+	}
+	twin.build(t)
+	return twin
 }
 
 func (h *house) now() time.Time { return time.Now().Add(time.Duration(h.offset.Load())).UTC() }

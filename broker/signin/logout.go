@@ -18,8 +18,8 @@ import (
 )
 
 // BackChannelLogout ends the sessions that an OpenID provider says are over (Back-Channel Logout 1.0 §2.5 to §2.7), and with
-// them what does not outlive a session. The token is used up in the same transaction. A disabled IdP may end sessions too:
-// it takes nothing but what it gave.
+// them what does not outlive a session. The token is used up in the same transaction. A disabled IdP is
+// refused: none of its sessions is alive.
 func (d *Desk) BackChannelLogout(ctx context.Context, t *snapshot.Tenant, idp *federation.IdentityProvider, logoutToken string) error {
 	a := d.attempt(ctx, t, idp, audit.TypeLogoutRefused)
 	if err := d.backChannelLogout(a.within(ctx), a, logoutToken); err != nil {

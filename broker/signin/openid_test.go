@@ -270,7 +270,7 @@ func TestTabs(t *testing.T) {
 	}
 }
 
-// 20 first sign-ins of one person at once, over two replicas' caches, make one user.
+// 20 first sign-ins of one person at once, on two replicas, make one user.
 func TestProvisionRace(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, d *storetest.Database) {
 		h := newHouse(t, d)
@@ -280,14 +280,15 @@ func TestProvisionRace(t *testing.T) {
 			browsers[i] = newBrowser()
 			departures[i] = h.depart(browsers[i], "okta", signin.Ask{LoginHint: idptest.Bob})
 		}
-		tenant := h.tenant()
-		idp := h.idp(tenant, "okta")
+		houses := []*house{h, h.replica(t)}
+		tenants := []*snapshot.Tenant{h.tenant(), houses[1].tenant()}
 		users := make([]string, len(browsers))
 		var wg sync.WaitGroup
 		for i, b := range browsers {
 			values := h.visit(departures[i].URL)
 			wg.Go(func() {
-				arrival, err := h.ArriveOpenID(t.Context(), tenant, idp, values, b.request(http.MethodGet, true))
+				tenant := tenants[i%2]
+				arrival, err := houses[i%2].ArriveOpenID(t.Context(), tenant, h.idp(tenant, "okta"), values, b.request(http.MethodGet, true))
 				if err != nil {
 					t.Error(err)
 				}

@@ -223,6 +223,7 @@ func (k *Sessions) End(ctx context.Context, e sessions.Ending) error {
 		if err := k.store.redeem(ctx, tx, e.Redemptions, e.Event.ID); err != nil {
 			return err
 		}
+		//nolint:gosec // the condition is one of meant's own
 		done, err := tx.ExecContext(ctx, "update sessions set ended_at = $2, end_reason = $3 where tenant_uid = $1 and ended_at is null and "+where, args...)
 		if err != nil {
 			return err

@@ -30,10 +30,16 @@ func (t Tests) signIn(ctx context.Context, picture *snapshot.Tenant, entry *fede
 		t.Tester.OpenID(ctx, r, picture.UID.String(), e, t.Relying)
 	}
 	self, found := picture.SignIn.ServiceProviders[entry.UID]
+	if why, unusable := picture.SignIn.Unusable[entry.UID]; unusable && !found {
+		r.Rows = append(r.Rows, diagnose.Row{
+			Check: diagnose.CheckOIDCMetadata, Status: diagnose.Fail, Code: diagnose.CodeConfigInvalid, Seen: why, Expected: "an entry at which people can sign in",
+			Change: "mend spec.oidc of the entry; a reference to a secret must be one that the server may read (admin.secret_references)",
+		})
+	}
 	if !found {
 		return nil
 	}
-	standing := diagnose.SAMLStanding{Self: self}
+	standing := diagnose.SAMLStanding{Self: self, Failure: picture.SignIn.Unusable[entry.UID]}
 	standing.Provider, _ = picture.SignIn.SAMLProvider(entry.UID)
 	state, err := t.Metadata.State(ctx, picture.UID, entry.UID)
 	switch {
@@ -41,7 +47,10 @@ func (t Tests) signIn(ctx context.Context, picture *snapshot.Tenant, entry *fede
 	case err != nil:
 		return err
 	default:
-		standing.Source, standing.Checked, standing.Failure = state.Source, state.CheckedAt, state.Failure
+		standing.Source, standing.Checked = state.Source, state.CheckedAt
+		if state.Failure != "" || standing.Provider != nil {
+			standing.Failure = state.Failure
+		}
 		standing.Pending, standing.Digest = state.Changes, state.PendingDigest
 	}
 	t.Tester.SAML(r, standing)

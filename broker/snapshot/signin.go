@@ -21,6 +21,8 @@ type SignIn struct {
 	ServiceProviders map[string]saml.ServiceProvider
 	// NameIDFormats are those to ask a SAML IdP for, by its uid; none leaves it to the IdP.
 	NameIDFormats map[string]string
+	// Unusable says why nobody signs in at an IdP whose entry has oidc or saml, by its uid: for administrators.
+	Unusable map[string]string
 	// Titles are what people call an IdP, by its uid.
 	Titles map[string]string
 	// Domains lead to an IdP's uid, canonical and lower case (home realm discovery).

@@ -30,6 +30,7 @@ type entrance struct {
 func (s *Source) fillSignIn(ctx context.Context, t *Tenant, entrances []entrance, before *Tenant) error {
 	d := &t.SignIn
 	d.OpenID, d.ServiceProviders = map[string]*oidc.Entry{}, map[string]saml.ServiceProvider{}
+	d.Unusable = map[string]string{}
 	d.NameIDFormats, d.Titles, d.Domains = map[string]string{}, map[string]string{}, map[string]string{}
 	t.documents = map[string]document{}
 	var providers []*saml.Provider
@@ -81,6 +82,7 @@ func (s *Source) fillSignIn(ctx context.Context, t *Tenant, entrances []entrance
 
 // unusable tells why people cannot sign in at an IdP. What is said holds no secret: errors name places.
 func (s *Source) unusable(t *Tenant, e *entrance, err error) {
+	t.SignIn.Unusable[e.idp.UID] = err.Error()
 	s.config.Log.Warn("people cannot sign in at an identity provider", "tenant", t.Name, "idp", e.stored.Name, "error", err)
 }
 

@@ -2,6 +2,7 @@ package authorize
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -48,7 +49,7 @@ func (d *Desk) openIDCallback(ctx context.Context, v Visit) (Reply, error) {
 		return Reply{}, err
 	}
 	arrival, err := d.SignIns.ArriveOpenID(ctx, v.Tenant, idp, values, v.Request)
-	return d.arrived(v, idp, arrival, err)
+	return d.arrived(ctx, v, idp, arrival, err)
 }
 
 func (d *Desk) samlCallback(ctx context.Context, v Visit) (Reply, error) {
@@ -61,11 +62,11 @@ func (d *Desk) samlCallback(ctx context.Context, v Visit) (Reply, error) {
 		return Reply{}, err
 	}
 	arrival, err := d.SignIns.ArriveSAML(ctx, v.Tenant, idp, form, v.Request)
-	return d.arrived(v, idp, arrival, err)
+	return d.arrived(ctx, v, idp, arrival, err)
 }
 
 // arrived lets the person go on where he was, or shows what went wrong. The sign-in itself recorded it.
-func (d *Desk) arrived(v Visit, idp *federation.IdentityProvider, a signin.Arrival, err error) (Reply, error) {
+func (d *Desk) arrived(ctx context.Context, v Visit, idp *federation.IdentityProvider, a signin.Arrival, err error) (Reply, error) {
 	then := ""
 	if samePath(a.Then) {
 		then = v.path(a.Then)
@@ -79,9 +80,31 @@ func (d *Desk) arrived(v Visit, idp *federation.IdentityProvider, a signin.Arriv
 	case a.Confirm != "":
 		return d.askToConfirm(v, idp, a)
 	case then == "":
-		then = v.path("/account")
+		then = v.path(accountPath)
+	}
+	if named, ok := strings.CutPrefix(a.Then, "/authorize/"); ok {
+		if err := d.returned(ctx, v, named, a.Session.ID); err != nil {
+			return Reply{}.with(a.Cookies...), failed{error: unavailable(err), again: then}
+		}
 	}
 	return Reply{Status: http.StatusSeeOther, Location: then}.with(a.Cookies...), nil
+}
+
+// returned notes with which session a request's person came back. That it is the browser that left, the sign-in knows.
+func (d *Desk) returned(ctx context.Context, v Visit, named, sessionID string) error {
+	handle, ok := readSecret(named)
+	if !ok {
+		return nil
+	}
+	pending, err := d.Requests.Find(ctx, v.Tenant.UID, handle, d.Now())
+	if errors.Is(err, ErrNotWaiting) { // the next page says so
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	v.Named = named
+	return d.move(ctx, &walk{Visit: v, pending: pending}, func(p *Progress) { p.Returned = sessionID })
 }
 
 // askToConfirm shows who would be signed in by a sign-in that an IdP began: whoever sent the person here may have meant him

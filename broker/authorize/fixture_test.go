@@ -294,7 +294,7 @@ func (s *sessions) start(t *snapshot.Tenant, user, idpUID string, proof session.
 	s.n++
 	name := fmt.Sprintf("session-%d", s.n)
 	one := session.Session{
-		Handle: sha256.Sum256([]byte(name)), Tenant: t.UID, UserUID: user, IdPUID: idpUID, Proof: proof, StartedAt: s.h.now, SeenAt: s.h.now, ExpiresAt: s.h.now.Add(8 * time.Hour),
+		Handle: sha256.Sum256([]byte(name)), ID: "id-of-" + name, Tenant: t.UID, UserUID: user, IdPUID: idpUID, Proof: proof, StartedAt: s.h.now, SeenAt: s.h.now, ExpiresAt: s.h.now.Add(8 * time.Hour),
 	}
 	s.alive[name] = one
 	return one, cookie(session.CookieName(t), name, 0)

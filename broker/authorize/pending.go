@@ -33,9 +33,9 @@ type Pending struct {
 type Progress struct {
 	Departures int       `json:"departures,omitempty"`
 	DepartedAt time.Time `json:"departed_at,omitzero"`
-	// Before is the handle of the session that the browser had at the last departure. One with another handle has been
-	// proved since: a handle changes with what was proved, and never else.
-	Before string `json:"before,omitempty"`
+	// Returned is the id of the session with which the browser came back from the last departure, which was for this request
+	// and nothing else.
+	Returned string `json:"returned,omitempty"`
 	// Preferred: a stronger sign-in was asked for because the client would like it (acr_values).
 	Preferred bool `json:"preferred,omitempty"`
 	// AskedIdP and AskedHere: one was asked for because policy demands it, at the IdP or of what is enrolled here. Each is

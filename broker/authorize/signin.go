@@ -114,7 +114,7 @@ func (d *Desk) depart(ctx context.Context, w *walk, idp *federation.IdentityProv
 	}
 	err = d.move(ctx, w, func(p *Progress) {
 		p.Departures++
-		p.DepartedAt, p.Before = d.Now(), handleOf(w.session)
+		p.DepartedAt, p.Returned = d.Now(), ""
 		p.Preferred = p.Preferred || wish.preferred
 	})
 	if err != nil {

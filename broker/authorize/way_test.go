@@ -373,3 +373,37 @@ func TestStepUp(t *testing.T) {
 		}
 	})
 }
+
+// TestAnotherWindow: a sign-in for another request is none for the one that wants a fresh one.
+func TestAnotherWindow(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser()
+	b.press(b.follow(b.open(asks())), "decision", "allow").answered()
+	path := b.open(asks("prompt", "login")).onward()
+	left := b.open(path)
+	if !strings.HasPrefix(left.onward(), "https://okta.test/") {
+		t.Fatalf("%d %s", left.status, left.onward())
+	}
+	b.follow(b.open(asks("prompt", "select_account"))) // in another window
+	if s := b.open(path); !strings.HasPrefix(s.onward(), "https://okta.test/") {
+		t.Errorf("%d %s", s.status, s.onward())
+	}
+	if got := b.follow(left).answered(); got.Get("code") == "" {
+		t.Errorf("answered %v", got)
+	}
+}
+
+// TestNoCircle: nobody is sent to an IdP for ever.
+func TestNoCircle(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser()
+	path := b.open(asks()).onward()
+	for range 10 {
+		if s := b.open(path); !strings.HasPrefix(s.onward(), "https://okta.test/") {
+			t.Fatalf("%d %s", s.status, s.onward())
+		}
+	}
+	if got := b.open(path).answered(); got.Get("error") != "login_required" || !strings.HasPrefix(got.Get("error_description"), "sign_in_unfinished:") {
+		t.Errorf("answered %v", got)
+	}
+}

@@ -75,9 +75,10 @@ func (d *Desk) wishOf(ctx context.Context, w *walk) (*wish, error) {
 	return nil, nil //nolint:nilnil // no wish, no error
 }
 
-// provedSince tells that the session has another proof than before the last departure.
+// provedSince tells that the session is one with which the browser came back from the last departure of this request.
 func (w *walk) provedSince() bool {
-	return !w.pending.Progress.DepartedAt.IsZero() && w.session != nil && handleOf(w.session) != w.pending.Progress.Before
+	back := w.pending.Progress.Returned
+	return back != "" && w.session != nil && w.session.ID == back
 }
 
 // freshEnough: a time that is not known is never fresh. Who has just come back from an IdP that was asked is, also where

@@ -118,7 +118,9 @@ const endedByConsent = "consent_withdrawn"
 
 // Use implements consent.Store. What is there keeps all but the time.
 func (c *Consents) Use(ctx context.Context, used []consent.Consent) error {
-	if len(used) == 0 || slices.ContainsFunc(used, func(one consent.Consent) bool { return !whole(one) || one.UsedAt.IsZero() || one.Tenant != used[0].Tenant }) {
+	if len(used) == 0 || slices.ContainsFunc(used, func(one consent.Consent) bool {
+		return !whole(one) || one.UsedAt.IsZero() || one.Tenant != used[0].Tenant
+	}) {
 		return fmt.Errorf("%w: a consent of nobody, to nothing, or of another tenant", errIncomplete)
 	}
 	return c.store.changeOf(ctx, used[0].Tenant, func(ctx context.Context, tx *sql.Tx) error {

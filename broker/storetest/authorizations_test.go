@@ -42,7 +42,7 @@ func TestPendingRequests(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(found, p) {
 			t.Fatalf("%+v %v, want %+v", found, err, p)
 		}
-		to := authorize.Progress{Departures: 1, DepartedAt: p.CreatedAt, Before: "00", Preferred: true, AskedIdP: true, AskedHere: true}
+		to := authorize.Progress{Departures: 1, DepartedAt: p.CreatedAt, Returned: "ses_1", Preferred: true, AskedIdP: true, AskedHere: true}
 		mustBe(t, requests.Move(t.Context(), d.Default, p.Handle, 0, to))
 		if err := requests.Move(t.Context(), d.Default, p.Handle, 0, authorize.Progress{}); !errors.Is(err, authorize.ErrNotWaiting) {
 			t.Errorf("from an older turn: %v", err)

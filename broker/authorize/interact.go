@@ -132,6 +132,10 @@ func (p *Stepping) ways(ctx context.Context, v Visit, i interaction.Interaction,
 		ways = append(ways, page.Way{Name: wayPasskey, Title: "a passkey"})
 	case p.Passkeys.Fresh(*s):
 		ways = append(ways, page.Way{Name: wayEnrol, Title: "a new passkey"})
+	case !i.ByIdP(): // after a fresh sign-in he can make one
+		if idp, ok := idpByUID(v.Tenant, s.IdPUID); ok {
+			ways = append(ways, page.Way{Name: wayIdP + ":" + idp.Name, Title: titleOf(v.Tenant, idp)})
+		}
 	}
 	return ways, nil
 }
@@ -215,6 +219,9 @@ func (p *Stepping) chose(ctx context.Context, v Visit, i interaction.Interaction
 // itself, or a passkey does; who is not signed in yet signs in there without.
 func (p *Stepping) away(ctx context.Context, v Visit, i interaction.Interaction, s *session.Session, idp *federation.IdentityProvider) (Reply, error) {
 	ask := signin.Ask{ACRValues: i.Upstream(), MaxAge: i.MaxAge, Then: interactPath + v.Named, Only: i.UserUID}
+	if !i.ByIdP() {
+		ask = signin.Ask{Prompt: []string{"login"}, Then: ask.Then, Only: ask.Only}
+	}
 	reply, err := p.Desk.Depart(ctx, v, idp, ask)
 	if isCode(err, oauth.CodeIdPStepUpUnsupported) && s == nil && p.byPasskey(v.Tenant, i) {
 		reply, err = p.Desk.Depart(ctx, v, idp, signin.Ask{Then: ask.Then, Only: ask.Only})

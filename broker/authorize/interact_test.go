@@ -267,6 +267,23 @@ func TestInteractWithAPasskey(t *testing.T) {
 	}
 }
 
+// TestInteractWhenTheSignInIsOld: who has no passkey signs in again, and can make one then.
+func TestInteractWhenTheSignInIsOld(t *testing.T) {
+	h, links, keys := newStepping(t, []string{session.ACRPasskey}, 0)
+	keys.allowed, keys.old = true, true
+	b := h.browser()
+	shown := b.follow(b.open("/interact/link"))
+	b.press(shown, "way", "enrol").shows(oauth.CodeInteractionUnmet)
+	sent := b.press(shown, "way", "idp:okta")
+	if ask := h.idp.asks[len(h.idp.asks)-1]; len(ask.Prompt) != 1 || ask.Prompt[0] != "login" || ask.Only != "usr_alice" {
+		t.Errorf("asked the IdP for %+v", ask)
+	}
+	keys.old = false
+	if again := b.follow(sent); !strings.Contains(again.body, `value="enrol"`) || links.finished != nil {
+		t.Error(again.body)
+	}
+}
+
 // TestPasskeysOfAPerson: listed, refused when they may not be made, removed.
 func TestPasskeysOfAPerson(t *testing.T) {
 	h, _, keys := newStepping(t, nil, time.Minute)

@@ -436,3 +436,12 @@ func TestSignInWithoutTenant(t *testing.T) {
 		}
 	})
 }
+
+// keepSignIn makes a session, a profile and a departure of a tenant.
+func keepSignIn(t *testing.T, d *storetest.Database, uid tenant.UID) {
+	t.Helper()
+	b := beginning(uid, "walled")
+	b.Profile = &session.Profile{Tenant: uid, UserUID: "usr_alice", IdPUID: "idp_1", GroupsState: "absent", SeenAt: time.Now()}
+	must(t, d.Store.Sessions(d.Ledger(t, d.Store)).Start(t.Context(), b))
+	must(t, d.Store.Departures().Keep(t.Context(), departure(uid)))
+}

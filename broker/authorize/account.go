@@ -65,6 +65,11 @@ func (d *Desk) account(ctx context.Context, v Visit) (Reply, error) {
 		g.Key = grantKey(b, one)
 		model.Grants = append(model.Grants, g)
 	}
+	for _, idp := range v.Tenant.SignIn.IdPs {
+		if idp.UID != s.IdPUID {
+			model.Links = append(model.Links, page.IdP{Name: idp.Name, Title: titleOf(v.Tenant, idp)})
+		}
+	}
 	reply, err = d.show(v, http.StatusOK, model)
 	return reply.with(b.fresh), err
 }
@@ -114,6 +119,8 @@ func (d *Desk) remove(ctx context.Context, v Visit) (Reply, error) {
 		return Reply{}, failed{error: err, again: v.path(accountPath)}
 	}
 	switch {
+	case form.Get("link") != "":
+		return d.link(ctx, v, s, form.Get("link"))
 	case form.Get("grant") != "":
 		err = d.withdraw(ctx, v, s, func(c consent.Consent) bool { return grantKey(b, c) == form.Get("grant") })
 	case form.Get("session") != "" || form.Get("everywhere") == "yes":
@@ -125,6 +132,16 @@ func (d *Desk) remove(ctx context.Context, v Visit) (Reply, error) {
 		return Reply{}, failed{error: unavailable(err), again: v.path(accountPath)}
 	}
 	return Reply{Status: http.StatusSeeOther, Location: v.path(accountPath)}, nil
+}
+
+// link adds an identity of the person's at another IdP, where he signs in for that now. Whether it may be, and how fresh both
+// sides must be, is the sign-in's.
+func (d *Desk) link(ctx context.Context, v Visit, s *session.Session, name string) (Reply, error) {
+	idp, ok := idpByName(v.Tenant, name)
+	if !ok {
+		return Reply{}, failed{error: oauth.Refuse(oauth.CodeSignInIdPUnknown, "an IdP that nobody signs in at", "one of the page's"), again: v.path(accountPath)}
+	}
+	return d.Depart(ctx, v, idp, signin.Ask{Then: accountPath, Link: s})
 }
 
 // endSessions ends those of the person that are meant; with the present one the browser forgets it.

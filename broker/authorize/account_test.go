@@ -252,3 +252,22 @@ func TestUnasked(t *testing.T) {
 		t.Errorf("%d %s", s.status, s.onward())
 	}
 }
+
+// TestLink: the person adds an identity at another IdP, from his own page, with the session that asks.
+func TestLink(t *testing.T) {
+	h := newHouse(t, secondIdP)
+	b := h.browser()
+	b.follow(b.press(b.open("/signin?then=/account"), "idp", "okta"))
+	account := b.open("/account")
+	if !strings.Contains(account.body, `name="link" value="entra"`) || strings.Contains(account.body, `value="okta"`) {
+		t.Fatalf("%s", account.body)
+	}
+	b.remove(account, "link", "nobody").shows(oauth.CodeSignInIdPUnknown)
+	if s := b.remove(account, "link", "entra"); !strings.HasPrefix(s.onward(), "https://entra.test/") || s.status != http.StatusOK {
+		t.Errorf("%d %s", s.status, s.onward())
+	}
+	if ask := h.idp.asks[1]; ask.Link == nil || ask.Link.UserUID != "usr_alice" || ask.Then != "/account" {
+		t.Errorf("asked %+v", ask)
+	}
+	b.post("/account", url.Values{"token": {"x"}, "link": {"entra"}}).shows(oauth.CodeFormTokenInvalid)
+}

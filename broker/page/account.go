@@ -10,6 +10,7 @@ type Account struct {
 	Person   Person
 	Sessions []Session
 	Grants   []Grant
+	Links    []IdP  // that the person may add, to sign in here as the same user; the form sends one as `link`
 	Passkeys string // a path of ours, where they are; empty: there are none here
 }
 

@@ -115,6 +115,7 @@ func Samples() []Sample {
 				{Key: "two", Client: document, Scopes: []page.Scope{{Name: "openid"}}, Given: then},
 				{Key: "three", Client: stranger, Resource: notes, Scopes: []page.Scope{reading}, Given: then},
 			},
+			Links: []page.IdP{{Name: "partners", Title: "Partners"}},
 		}, acme},
 		{"account-empty", page.Account{
 			Action: "/account", SignOut: "/end_session", Token: token, Person: alice,

@@ -23,7 +23,7 @@ type Grant struct {
 	Nonce         string     `json:"nonce,omitempty"`
 	UserUID       string     `json:"user"`
 	IdPUID        string     `json:"idp"`
-	Session       Digest     `json:"session"` // the digest under which the session rests
+	Session       Digest     `json:"session"`            // the digest under which the session rests
 	AuthTime      time.Time  `json:"auth_time,omitzero"` // zero: the IdP does not say
 	ACR           string     `json:"acr,omitempty"`
 	AMR           []string   `json:"amr,omitempty"`

@@ -32,24 +32,17 @@ type End struct {
 // Revoked is why a family is over that a mark ended.
 const Revoked = "revoked"
 
-// Choice says which families are meant: one, all of a session that do not outlive it, those of a person, or of a person
-// and a client. Exactly one of them is set, ClientUID beside UserUID only.
+// Choice says which families are meant: one, those of a person, or of a person and a client. Those of a session end with it
+// (session.Store).
 type Choice struct {
 	Family             string
-	Session            [32]byte
 	UserUID, ClientUID string
 }
 
 // Validate refuses a choice of everything, or of two things.
 func (c Choice) Validate() error {
-	chosen := 0
-	for _, is := range []bool{c.Family != "", c.Session != [32]byte{}, c.UserUID != ""} {
-		if is {
-			chosen++
-		}
-	}
-	if chosen != 1 || c.ClientUID != "" && c.UserUID == "" {
-		return errors.New("families are chosen by their id, a session or a person")
+	if (c.Family == "") == (c.UserUID == "") || c.ClientUID != "" && c.UserUID == "" {
+		return errors.New("families are chosen by their id or a person")
 	}
 	return nil
 }

@@ -93,7 +93,7 @@ func TestChoice(t *testing.T) {
 		choice refresh.Choice
 		ok     bool
 	}{
-		"a family": {refresh.Choice{Family: "f"}, true}, "a session": {refresh.Choice{Session: [32]byte{1}}, true},
+		"a family": {refresh.Choice{Family: "f"}, true},
 		"a person": {refresh.Choice{UserUID: "u"}, true}, "a person and a client": {refresh.Choice{UserUID: "u", ClientUID: "c"}, true},
 		"nothing": {refresh.Choice{}, false}, "a client": {refresh.Choice{ClientUID: "c"}, false},
 		"two": {refresh.Choice{Family: "f", UserUID: "u"}, false}, "a family's client": {refresh.Choice{Family: "f", ClientUID: "c"}, false},

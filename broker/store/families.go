@@ -145,14 +145,32 @@ func (k *Families) End(ctx context.Context, t tenant.UID, which refresh.Choice, 
 	return ended, err
 }
 
-// endFamilies is End within a change of somebody else, on whose transaction PostgreSQL sees the tenant. Who ends a session
-// calls it there, so that no refresh commits after the session has ended.
+// endFamilies is End within a change of somebody else, on whose transaction PostgreSQL sees the tenant.
 func (s *Store) endFamilies(ctx context.Context, tx *sql.Tx, t tenant.UID, which refresh.Choice, why, event string) (int64, error) {
 	condition, args := choose(which)
 	args = append([]any{t.String(), why}, args...)
 	// The families first: a rotation that was under way in another replica has committed its token then, or never will.
-	origins, err := endOrigins(ctx, tx, "update refresh_families set ended_at = "+s.clock()+", ended_why = $2 "+
+	return s.endReturned(ctx, tx, t, event, "update refresh_families set ended_at = "+s.clock()+", ended_why = $2 "+
 		"where tenant_uid = $1 and ended_at is null and "+condition+" returning origin", args...)
+}
+
+// endWithSessions ends what was granted within sessions, and no longer, when they end: no refresh commits after that. A
+// session that went on under other handles has granted things under each of them.
+func (s *Store) endWithSessions(ctx context.Context, tx *sql.Tx, t tenant.UID, sessions []string, event string) error {
+	for _, id := range sessions {
+		_, err := s.endReturned(ctx, tx, t, event, "update refresh_families set ended_at = "+s.clock()+", ended_why = $2 where tenant_uid = $1 "+
+			"and ended_at is null and not offline and session in (select handle from sessions where tenant_uid = $1 and id = $3) returning origin",
+			t.String(), ledger.EndedBySession, id)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endReturned ends families by a statement that returns their origins, and then the tokens that came of these.
+func (s *Store) endReturned(ctx context.Context, tx *sql.Tx, t tenant.UID, event, statement string, args ...any) (int64, error) {
+	origins, err := returning(ctx, tx, statement, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -164,7 +182,8 @@ func (s *Store) endFamilies(ctx context.Context, tx *sql.Tx, t tenant.UID, which
 	return int64(len(origins)), nil
 }
 
-func endOrigins(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]string, error) {
+// returning runs a statement that returns one text a row.
+func returning(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]string, error) {
 	rows, err := tx.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
@@ -197,8 +216,6 @@ func choose(c refresh.Choice) (string, []any) {
 	switch {
 	case c.Family != "":
 		return "id = $3", []any{c.Family}
-	case c.Session != [32]byte{}:
-		return "session = $3 and not offline", []any{c.Session[:]}
 	case c.ClientUID != "":
 		return "user_uid = $3 and client_uid = $4", []any{c.UserUID, c.ClientUID}
 	default:

@@ -152,14 +152,17 @@ func (k *Sessions) previous(ctx context.Context, tx *sql.Tx, b sessions.Beginnin
 	if b.Ended == nil {
 		reason = sessions.EndedByRenewal
 	}
-	done, err := tx.ExecContext(ctx, "update sessions set ended_at = $3, end_reason = $4 where tenant_uid = $1 and handle = $2 and ended_at is null",
+	ended, err := returning(ctx, tx, "update sessions set ended_at = $3, end_reason = $4 where tenant_uid = $1 and handle = $2 and ended_at is null returning id",
 		s.Tenant.String(), b.Previous[:], s.SeenAt.UnixMicro(), reason)
-	if err != nil || b.Ended != nil {
+	if err != nil {
 		return err
 	}
+	if b.Ended != nil {
+		return k.store.endWithSessions(ctx, tx, s.Tenant, ended, b.Ended.ID)
+	}
 	// A session that goes on must be there to do so: of two that renew one, one wins; and one that has ended stays so.
-	if err := onlyOne(done, sessions.ErrGone); err != nil {
-		return err
+	if len(ended) != 1 {
+		return sessions.ErrGone
 	}
 	_, err = tx.ExecContext(ctx, "update sessions set keep_until = $3 where tenant_uid = $1 and id = $2 and keep_until < $3",
 		s.Tenant.String(), s.ID, s.ExpiresAt.UnixMicro())
@@ -223,16 +226,15 @@ func (k *Sessions) End(ctx context.Context, e sessions.Ending) error {
 		if err := k.store.redeem(ctx, tx, e.Redemptions, e.Event.ID); err != nil {
 			return err
 		}
-		//nolint:gosec // the condition is one of meant's own
-		done, err := tx.ExecContext(ctx, "update sessions set ended_at = $2, end_reason = $3 where tenant_uid = $1 and ended_at is null and "+where, args...)
+		ended, err := returning(ctx, tx, "update sessions set ended_at = $2, end_reason = $3 where tenant_uid = $1 and ended_at is null and "+where+
+			" returning id", args...)
 		if err != nil {
 			return err
 		}
-		n, err := done.RowsAffected()
-		if err == nil && n == 0 && !e.Always {
+		if len(ended) == 0 && !e.Always {
 			return sessions.ErrGone
 		}
-		return err
+		return k.store.endWithSessions(ctx, tx, e.Tenant, ended, e.Event.ID)
 	})
 }
 

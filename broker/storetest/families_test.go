@@ -120,7 +120,6 @@ func TestEndFamilies(t *testing.T) {
 			ends  []*ledger.Family
 		}{
 			{"a family", refresh.Choice{Family: one.ID}, []*ledger.Family{one}},
-			{"a session", refresh.Choice{Session: [32]byte{2}}, []*ledger.Family{bound}},
 			{"a person and a client", refresh.Choice{UserUID: "usr_3", ClientUID: "cli_1"}, []*ledger.Family{pair}},
 			{"a person", refresh.Choice{UserUID: "usr_3"}, []*ledger.Family{person}},
 		} {
@@ -134,7 +133,7 @@ func TestEndFamilies(t *testing.T) {
 				}
 			}
 		}
-		for _, f := range []*ledger.Family{offline, bystander} {
+		for _, f := range []*ledger.Family{bound, offline, bystander} {
 			if why := endOf(t, k, f); why != "" {
 				t.Errorf("%s ended: %q", f.Origin, why)
 			}
@@ -146,11 +145,57 @@ func TestEndFamilies(t *testing.T) {
 		}
 		tokens := d.Store.Tokens(d.Ledger(t, d.Store))
 		live, err := tokens.List(t.Context(), d.Default, lifecycle.Filter{LiveOnly: true, Since: time.Now().Add(-time.Hour), Limit: 10})
-		if err != nil || len(live) != 2 {
+		if err != nil || len(live) != 3 {
 			t.Errorf("%d tokens are alive, %v", len(live), err)
 		}
-		if mine, err := k.OfUser(t.Context(), d.Default, "usr_2"); err != nil || len(mine) != 1 || mine[0].ID != offline.ID {
+		if mine, err := k.OfUser(t.Context(), d.Default, "usr_2"); err != nil || len(mine) != 2 {
 			t.Errorf("of the user: %+v, %v", mine, err)
+		}
+	})
+}
+
+// What was granted within a session ends with it, in its transaction, under whatever handle it was granted; what was granted
+// beyond it goes on.
+func TestSessionsEndFamilies(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, d *storetest.Database) {
+		l := d.Ledger(t, d.Store)
+		k, sessions, tokens := d.Store.Families(l), d.Store.Sessions(l), d.Store.Tokens(l)
+		within := func(origin, name string, offline bool) *ledger.Family {
+			e := family(t, d, d.Default, origin, "usr_alice", "cli_1")
+			e.Family.Session, e.Family.Offline = handle(name), offline
+			return begin(t, d, e)
+		}
+		first, other := beginning(d.Default, "first"), beginning(d.Default, "other")
+		must(t, sessions.Start(t.Context(), first))
+		must(t, sessions.Start(t.Context(), other))
+		renewed := beginning(d.Default, "renewed")
+		renewed.Session.ID, renewed.Previous = first.Session.ID, &first.Session.Handle
+		bound, beyond := within("bound", "first", false), within("beyond", "first", true)
+		must(t, sessions.Start(t.Context(), renewed))
+		later, elsewhere := within("later", "renewed", false), within("elsewhere", "other", false)
+		if why := endOf(t, k, bound); why != "" {
+			t.Errorf("it ended when its session went on: %q", why)
+		}
+		over := ending(d.Default)
+		over.Handle = &renewed.Session.Handle
+		must(t, sessions.End(t.Context(), over))
+		for f, want := range map[*ledger.Family]string{bound: ledger.EndedBySession, later: ledger.EndedBySession, beyond: "", elsewhere: ""} {
+			if why := endOf(t, k, f); why != want {
+				t.Errorf("%s: %q, want %q", f.Origin, why, want)
+			}
+		}
+		// Somebody else signs in in the other browser.
+		another := beginning(d.Default, "another")
+		another.Session.UserUID, another.Previous = "usr_bob", &other.Session.Handle
+		ended := sessionEvent(d.Default, audit.TypeSessionEnded)
+		another.Ended = &ended
+		must(t, sessions.Start(t.Context(), another))
+		if why := endOf(t, k, elsewhere); why != ledger.EndedBySession {
+			t.Errorf("elsewhere: %q", why)
+		}
+		live, err := tokens.List(t.Context(), d.Default, lifecycle.Filter{LiveOnly: true, Since: time.Now().Add(-time.Hour), Limit: 10})
+		if err != nil || len(live) != 1 {
+			t.Errorf("%d tokens are alive, %v", len(live), err)
 		}
 	})
 }

@@ -60,7 +60,7 @@ func (k *Families) OfUser(ctx context.Context, t tenant.UID, user string) ([]ref
 
 func (k *Families) query(ctx context.Context, t tenant.UID, where string, args ...any) ([]refresh.Family, error) {
 	var all []refresh.Family
-	query := "select " + familyRow + ", " + k.store.clock() + " from refresh_families f where f.tenant_uid = $1 and " + where
+	query := "select " + familyRow + ", " + k.store.clock() + " from refresh_families f where f.tenant_uid = $1 and " + where //nolint:gosec // texts of this file
 	err := k.store.readOf(ctx, t, func(ctx context.Context, tx *sql.Tx) error {
 		rows, err := tx.QueryContext(ctx, query, append([]any{t.String()}, args...)...)
 		if err != nil {

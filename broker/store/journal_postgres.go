@@ -216,8 +216,12 @@ func queuePage(batch *pgx.Batch, p ledger.Page) error {
 		}
 		batch.Queue(insertDecisionsPostgres, columns...)
 	}
-	if len(p.Tokens) > 0 {
-		batch.Queue(insertTokensPostgres, tokenColumns(p.Tokens)...)
+	without, of := byOrigin(p.Tokens)
+	if len(without) > 0 {
+		batch.Queue(insertTokensPostgres, tokenColumns(without)...)
+	}
+	if len(of) > 0 {
+		batch.Queue(insertOriginTokensPostgres, originColumns(of)...)
 	}
 	if err := queueFamilies(batch, p); err != nil {
 		return err

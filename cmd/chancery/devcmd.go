@@ -29,6 +29,8 @@ const envDevFolder = "CHANCERY_DEV_DIR"
 
 const devWarning = "for development: whoever is on this machine signs in as anybody. Not for production."
 
+const approveWarning = "AUTO-APPROVE: whoever asks from this machine is %s, and consent is given with nobody asked"
+
 // devFlags are of dev itself.
 type devFlags struct {
 	folder    string
@@ -36,6 +38,7 @@ type devFlags struct {
 	host      string
 	port      int
 	export    string
+	approve   string
 }
 
 func (c *command) devCommand() *cobra.Command {
@@ -51,12 +54,17 @@ Keys, objects and addresses are kept in a folder and used again. While it runs, 
 about records find it from the folder in which dev was started, or through ` + envDevFolder + `, with no flags. Neither a
 configuration file nor the environment is read; --set changes what is not about where things are.
 
+MCP hosts connect to the sample server with nothing set up: by metadata document, by registering themselves, or as the client
+` + "`" + `mcp-host` + "`" + `. A person picks a name at the fake IdP and consents. With --auto-approve nobody is asked, so that programs go through:
+that person is signed in at once, and consents to whatever answers to a program on this machine.
+
 --export writes the objects of the running surroundings as files for apply, to begin a staging environment with: replace the IdP's
 issuer, the resource's URI and the users. Secrets are in no export.`,
 		Example: `  chancery dev
   chancery dev --port 9100 --dir ./state
   chancery dev --ephemeral --port 0 --output json
   chancery dev --set dpop.nonce=required
+  chancery dev --ephemeral --auto-approve alice
   chancery dev --export staging/`,
 		Args: cobra.NoArgs,
 	}
@@ -64,7 +72,9 @@ issuer, the resource's URI and the users. Secrets are in no export.`,
 	flags.BoolVar(&f.ephemeral, "ephemeral", false, "keep nothing: a temporary folder")
 	flags.StringVar(&f.host, "host", "", "name or address of this machine to listen on (default: what the folder has, else localhost)")
 	flags.IntVar(&f.port, "port", -1, "port of the authorization server; the three after it are used too; 0 for free ones (default: what the folder has, else 9000)")
+	flags.StringVar(&f.approve, "auto-approve", "", "sign in this person and consent for him with nobody asked, for programs: alice, bob or eve")
 	flags.StringVar(&f.export, "export", "", "write the objects of the running surroundings into a folder, and end")
+	_ = cmd.RegisterFlagCompletionFunc("auto-approve", cobra.FixedCompletions(devPeople(), cobra.ShellCompDirectiveNoFileComp)) // fails for an unknown flag alone
 	cmd.PersistentFlags().StringVar(&f.folder, "dir", "", "folder of the surroundings ("+envDevFolder+"; default ./"+dev.DefaultFolder+")")
 	c.addOutputFlag(cmd, asTable)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -112,11 +122,12 @@ func (c *command) dev(ctx context.Context, f devFlags) error {
 	}
 	world, err := dev.Start(ctx, dev.Options{
 		Folder: folder, Host: f.host, Port: f.port, Users: dev.People(), Log: c.devLog(settings), Now: time.Now, Executable: executable, Settings: settings,
+		AutoApprove: f.approve,
 	})
 	if err != nil {
 		return fmt.Errorf("dev: %w", err)
 	}
-	if err := c.sayDev(world, f.ephemeral); err != nil {
+	if err := c.sayDev(world, f); err != nil {
 		world.Close()
 		return err
 	}
@@ -131,13 +142,21 @@ type devRecord struct {
 	AdminURL string `json:"admin_url"`
 	Folder   string `json:"folder"`
 	Warning  string `json:"warning"`
+
+	AutoApprove string `json:"auto_approve,omitempty"`
 }
 
-func (c *command) sayDev(w *dev.World, ephemeral bool) error {
-	record := devRecord{Issuer: w.Issuer, IdP: w.IdP.Issuer(), Resource: w.Resource, AdminURL: w.AdminURL, Folder: w.Folder(), Warning: devWarning}
+func (c *command) sayDev(w *dev.World, f devFlags) error {
+	record := devRecord{
+		Issuer: w.Issuer, IdP: w.IdP.Issuer(), Resource: w.Resource, AdminURL: w.AdminURL, Folder: w.Folder(), Warning: devWarning, AutoApprove: f.approve,
+	}
 	return c.print(record, func(out io.Writer) error {
+		warning := "Chancery " + devWarning
+		if f.approve != "" {
+			warning += "\n\n*** " + fmt.Sprintf(approveWarning, f.approve) + " ***"
+		}
 		kept := "kept; commands that are run here find it"
-		if ephemeral {
+		if f.ephemeral {
 			kept = "removed at the end; elsewhere: export " + envDevFolder + "=" + w.Folder()
 		}
 		_, err := fmt.Fprintf(out, `%s
@@ -151,9 +170,10 @@ Next, in a second terminal:
   chancery token --explain
   chancery dev issue --user alice --break aud
   chancery get resources
+  claude mcp add --transport http notes %s
 
 Ctrl-C ends it.
-`, "Chancery "+devWarning, w.Issuer, w.IdP.Issuer(), w.Resource, w.AdminURL, visible(w.Folder()), kept)
+`, warning, w.Issuer, w.IdP.Issuer(), w.Resource, w.AdminURL, visible(w.Folder()), kept, w.Resource)
 		return err
 	})
 }

@@ -48,6 +48,9 @@ type Options struct {
 	Public, Admin net.Listener
 	// DevDocuments lets clients come by metadata documents of every host, loopback among them: for development alone.
 	DevDocuments bool
+	// AutoApprove is the address of a person who is signed in and consents without being asked: for `chancery dev` on
+	// loopback, and refused anywhere else. No configuration sets it.
+	AutoApprove string
 }
 
 // Server is everything, wired.
@@ -98,6 +101,9 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		return nil, errors.New("assembly: Config, Log and Now are required")
 	}
 	if err := o.Config.Served(); err != nil {
+		return nil, err
+	}
+	if err := o.mayAutoApprove(); err != nil {
 		return nil, err
 	}
 	s := &Server{Options: o, metrics: metrics.New(), staleness: newStaleness(o.Now), auditLag: &auditLag{now: o.Now}}

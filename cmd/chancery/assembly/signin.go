@@ -100,9 +100,10 @@ func (s *Server) openBrowsers(context.Context) error {
 	if err != nil {
 		return err
 	}
+	desk, consents := s.unattended(signIns, rules)
 	p.desk, err = authorize.New(authorize.Config{
-		Clients: s.clients, Registry: s.registry, Requests: s.store.PendingRequests(), Pushes: pushes, Sessions: p.sessions, SignIns: signIns, Grants: s.grants,
-		Consents: rules, Hints: hints{s.rings}, Devices: p.devices, Journal: s.ledger, Lane: s.refusals, Log: s.Log, Now: s.Now,
+		Clients: s.clients, Registry: s.registry, Requests: s.store.PendingRequests(), Pushes: pushes, Sessions: p.sessions, SignIns: desk, Grants: s.grants,
+		Consents: consents, Hints: hints{s.rings}, Devices: p.devices, Journal: s.ledger, Lane: s.refusals, Log: s.Log, Now: s.Now,
 	})
 	if err != nil {
 		return err

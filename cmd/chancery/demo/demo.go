@@ -1,8 +1,10 @@
 // Package demo runs the product's main job from end to end on loopback: a person
 // signs in at a fake enterprise IdP, an agent built on the official MCP SDK gets
 // an assertion and redeems it, and a protected MCP server answers. Then it tries
-// what must fail. What it prints is what went over the wire; what it claims, it
-// has checked. It is wiring and a story, and no part of the service.
+// what must fail, and goes the browser's way: sign-in through OpenID Connect and
+// SAML, consent, step-up, refresh, logout. What it prints is what went over the
+// wire; what it claims, it has checked. It is wiring and a story, and no part of
+// the service.
 package demo
 
 import (
@@ -39,7 +41,12 @@ func Run(ctx context.Context, o Options) error {
 		out = jsonPrinter{out: json.NewEncoder(o.Out)}
 	}
 	out.open(w)
-	s := &show{world: w, agent: newAgent(w)}
+	document, unpublish, err := publish(ctx)
+	if err != nil {
+		return err
+	}
+	defer unpublish()
+	s := &show{world: w, agent: newAgent(w), document: document}
 	failed := false
 	for i, step := range steps() {
 		notes, err := step.Run(ctx, s)

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/chancery-dev/chancery/cmd/chancery/demo"
@@ -16,25 +18,40 @@ func TestEveryStepHolds(t *testing.T) {
 	if err := demo.Run(t.Context(), demo.Options{Out: &out, JSON: true}); err != nil {
 		t.Errorf("%v", err)
 	}
-	steps := 0
+	var steps []string
+	said := out.String()
 	decoder := json.NewDecoder(&out)
 	for {
 		var record struct {
-			Name  string
-			OK    bool
-			Error string
+			Name      string
+			OK        bool
+			Error     string
+			Notes     []string
+			Exchanges []struct{ To, Path string }
 		}
 		if err := decoder.Decode(&record); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		if steps++; !record.OK {
+		if steps = append(steps, record.Name); !record.OK {
 			t.Errorf("%s: %s", record.Name, record.Error)
 		}
+		if len(record.Notes) == 0 || len(record.Exchanges) == 0 && record.Name != "audit" {
+			t.Errorf("%s shows nothing", record.Name)
+		}
 	}
-	if steps != 7 {
-		t.Errorf("%d steps, want 7", steps)
+	want := []string{
+		"sign_in", "tool_call", "policy_refusal", "replay", "wrong_audience", "step_up",
+		"browser_sign_in", "browser_saml", "browser_step_up", "refresh", "logout", "audit",
+	}
+	if !slices.Equal(steps, want) {
+		t.Errorf("%v, want %v", steps, want)
+	}
+	for _, hidden := range []string{"SAMLResponse\":\"PD", "\"refresh_token\":\"rft_", "\"code\":\"c", "eyJ"} {
+		if strings.Contains(said, hidden) {
+			t.Errorf("a secret is shown: %s", hidden)
+		}
 	}
 }
 

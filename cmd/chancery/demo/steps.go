@@ -30,19 +30,22 @@ type step struct {
 type show struct {
 	world *world
 	agent *agent
-	alice *oauth2.Token
+	alice *oauth2.Token // signed in at the IdP
+
+	document string // the client_id of MCP hosts
+	host     *host  // in whose browser she signs in
 }
 
 func steps() []step {
-	return []step{
+	steps := []step{
 		{"sign_in", "Alice signs in at her company's identity provider", signIn},
 		{"tool_call", "Her agent calls a tool: the MCP server wants a token, the agent gets one with no further question to Alice", toolCall},
 		{"policy_refusal", "Eve, a contractor, is refused by policy, and the refusal explains itself", policyRefusal},
 		{"replay", "An assertion that was redeemed is refused the second time", replay},
 		{"wrong_audience", "An assertion for another authorization server is refused", wrongAudience},
 		{"step_up", "Writing wants a stronger sign-in: the challenge is met, and the tool works", stepUp},
-		{"audit", "Everything that happened is in an audit log that proves itself", verifyAudit},
 	}
+	return append(append(steps, peopleSteps()...), step{"audit", "Everything that happened is in an audit log that proves itself", verifyAudit})
 }
 
 func signIn(ctx context.Context, s *show) ([]string, error) {

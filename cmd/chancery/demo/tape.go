@@ -7,11 +7,13 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"html"
 	"io"
 	"maps"
 	"mime"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -39,14 +41,16 @@ const maxTaped = 256 << 10
 
 // RoundTrip implements http.RoundTripper.
 func (t *tape) RoundTrip(r *http.Request) (*http.Response, error) {
-	e := exchange{To: t.world.nameOf(r.URL), Method: r.Method, Path: r.URL.Path}
+	e := exchange{To: t.world.nameOf(r.URL), Method: r.Method, Path: short(r.URL.Path), Sent: asked(r.URL.Query())}
 	if r.Body != nil {
 		body, err := io.ReadAll(io.LimitReader(r.Body, maxTaped))
 		_ = r.Body.Close()
 		if err != nil {
 			return nil, err
 		}
-		e.Sent = sent(r.Header, body)
+		if said := sent(r.Header, body); len(said) > 0 {
+			e.Sent = said
+		}
 		r = r.Clone(r.Context())
 		r.Body = io.NopCloser(bytes.NewReader(body))
 	}
@@ -87,6 +91,30 @@ func (e *exchange) add(name, value string) {
 	e.Sent[name] = value
 }
 
+// asked is what of an authorization request is worth reading.
+func asked(query url.Values) map[string]string {
+	out := map[string]string{}
+	for _, name := range []string{"client_id", "redirect_uri", "scope", "resource", "login_hint", "acr_values", "max_age", "SAMLRequest"} {
+		if value := query.Get(name); value != "" {
+			out[name] = hide(name, value)
+		}
+	}
+	return out
+}
+
+// short leaves out of a path what names one request.
+func short(path string) string {
+	parts := strings.Split(path, "/")
+	for i, part := range parts {
+		if len(part) >= 32 && !strings.ContainsAny(part, "-.") || len(part) == 43 {
+			parts[i] = "…"
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+var titled = regexp.MustCompile(`<title>([^<]*)</title>`)
+
 func sent(h http.Header, body []byte) map[string]string {
 	media, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
 	out := map[string]string{}
@@ -123,15 +151,23 @@ func received(h http.Header, body []byte) map[string]string {
 	}
 	if location := h.Get("Location"); location != "" {
 		if u, err := url.Parse(location); err == nil {
-			out["redirect"] = u.Scheme + "://" + u.Host + u.Path + " with " + strings.Join(slices.Sorted(maps.Keys(u.Query())), ", ")
+			out["redirect"] = short(u.Path)
+			if u.Host != "" {
+				out["redirect"] = u.Scheme + "://" + u.Host + short(u.Path)
+			}
+			if query := u.Query(); len(query) > 0 {
+				out["redirect"] += " with " + strings.Join(slices.Sorted(maps.Keys(query)), ", ")
+			}
 		}
+	} else if title := titled.FindSubmatch(body); title != nil {
+		out["page"] = html.UnescapeString(string(title[1]))
 	}
 	var members map[string]any
 	if json.Unmarshal(body, &members) != nil {
 		return out
 	}
 	for _, name := range []string{
-		"issuer", "access_token", "id_token", "issued_token_type", "token_type", "expires_in", "scope", "resource",
+		"issuer", "access_token", "refresh_token", "id_token", "issued_token_type", "token_type", "expires_in", "scope", "resource",
 		"error", "error_description", "error_uri", "acr_values", "max_age",
 	} {
 		if value, ok := members[name]; ok {
@@ -143,10 +179,12 @@ func received(h http.Header, body []byte) map[string]string {
 
 func hide(name, value string) string {
 	switch name {
-	case "client_secret", "code", "code_verifier", "refresh_token":
+	case "client_secret", "code", "code_verifier", "refresh_token", "token", "RelayState", "relay", "request":
 		return "[redacted]"
-	case "assertion", "subject_token", "access_token", "id_token":
+	case "assertion", "subject_token", "access_token", "id_token", "logout_token":
 		return shown(value)
+	case "SAMLRequest", "SAMLResponse":
+		return fmt.Sprintf("<%s, %d bytes>", name, len(value))
 	}
 	return value
 }

@@ -24,6 +24,8 @@ const (
 	fileAdmin    = "admin-token"
 	fileClient   = "client-secret"
 	fileIdPKey   = "idp.key"
+	fileIdPCert  = "idp.crt"
+	fileSignIn   = "sign-in-secret"
 	filePlace    = "place.json"
 	fileContext  = "context.json"
 	fileSession  = "session.json"

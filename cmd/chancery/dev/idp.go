@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"path/filepath"
 	"slices"
 
 	"github.com/chancery-dev/chancery/broker/object"
@@ -14,22 +13,28 @@ import (
 
 const idpAlgorithm = "ES256"
 
-// startIdP runs the fake IdP. Its key is the folder's, so that sign-ins outlive a restart.
+// startIdP runs the fake IdP, in both of its protocols. Its key is the folder's, so that sign-ins outlive a restart.
 func (w *World) startIdP(l net.Listener) error {
-	key, err := keptKey(filepath.Join(w.folder, fileIdPKey))
+	var err error
+	w.IdP, err = newIdP(&w.Context, w.company.key, w.options.Users)
 	if err != nil {
 		return err
 	}
-	w.IdP, err = newIdP(&w.Context, key, w.options.Users)
-	if err != nil {
-		return err
+	w.IdP.AddClient(idptest.Client{
+		ID: SignInID, Secret: w.company.secret.Reveal(), RedirectURIs: []string{w.Issuer + "/federation/oidc/" + IdPName + "/callback"},
+	})
+	signIn := w.unattended(w.IdP)
+	mux := http.NewServeMux()
+	for _, path := range []string{"/metadata", "/sso", "/sso/"} {
+		mux.Handle(path, w.saml())
 	}
-	w.serve(l, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == idptest.PathToken {
 			w.learn(r.Context())
 		}
-		w.IdP.ServeHTTP(rw, r)
-	}))
+		signIn.ServeHTTP(rw, r)
+	})
+	w.serve(l, mux)
 	return nil
 }
 
@@ -67,7 +72,7 @@ func (w *World) learn(ctx context.Context) {
 			if id == "" {
 				id = o.Metadata.Name
 			}
-			if id != w.Context.IdP.ClientID { // the same at the IdP
+			if id != w.Context.IdP.ClientID && id != SignInID { // the same at the IdP
 				w.IdP.AddClient(idptest.Client{ID: id, RedirectURIs: []string{RedirectURI}})
 			}
 		}

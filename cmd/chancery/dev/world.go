@@ -39,6 +39,8 @@ type Options struct {
 	Executable string
 	// Settings are of the configuration, by key; what the surroundings decide themselves is refused.
 	Settings map[string]any
+	// AutoApprove names the one of Users who signs in and consents by himself, for programs; "" nobody.
+	AutoApprove string
 }
 
 // World is the surroundings, running.
@@ -50,6 +52,7 @@ type World struct {
 	ClientSecret secret.Text
 
 	options Options
+	company *company
 	server  *assembly.Server
 	stop    []func()
 }
@@ -68,6 +71,10 @@ func (w *World) start(ctx context.Context) error {
 	if err := settingsAllowed(w.options.Settings); err != nil {
 		return err
 	}
+	approved, err := approver(w.options.AutoApprove, w.options.Users)
+	if err != nil {
+		return err
+	}
 	if err := makeFolder(w.folder); err != nil {
 		return err
 	}
@@ -76,7 +83,10 @@ func (w *World) start(ctx context.Context) error {
 		return err
 	}
 	public, idp, notes, admin := listeners[0], listeners[1], listeners[2], listeners[3]
-	if err := w.startChancery(ctx, public, admin); err != nil {
+	if w.company, err = openCompany(w.folder, w.options.Now()); err != nil {
+		return err
+	}
+	if err := w.startChancery(ctx, public, admin, approved.Email); err != nil {
 		return err
 	}
 	if err := w.firstObjects(ctx); err != nil {
@@ -181,7 +191,7 @@ func settingsAllowed(settings map[string]any) error {
 	return nil
 }
 
-func (w *World) startChancery(ctx context.Context, public, admin net.Listener) error {
+func (w *World) startChancery(ctx context.Context, public, admin net.Listener, autoApprove string) error {
 	token, err := keptSecret(filepath.Join(w.folder, fileAdmin))
 	if err != nil {
 		return err
@@ -194,6 +204,7 @@ func (w *World) startChancery(ctx context.Context, public, admin net.Listener) e
 		"audit.checkpoint_every": "1s",
 		"log.format":             "text",
 		"log.level":              "warn",
+		"server.cors_origins":    []string{"http://localhost:6274", "http://127.0.0.1:6274"}, // MCP Inspector asks from a page
 	}
 	maps.Copy(settings, w.options.Settings)
 	maps.Copy(settings, map[string]any{
@@ -204,6 +215,8 @@ func (w *World) startChancery(ctx context.Context, public, admin net.Listener) e
 		"admin.token.file":   filepath.Join(folder, fileAdmin),
 		"database.url":       "sqlite://" + filepath.ToSlash(filepath.Join(folder, fileDatabase)),
 		"vault.keyring.file": filepath.Join(folder, fileKeyring),
+
+		"admin.secret_references": []string{"file:" + w.company.secretFile},
 	})
 	// Neither file nor environment: what a service's settings say of where to listen is not for these surroundings.
 	loaded, err := config.Load(config.Sources{File: os.DevNull, Flags: settings})
@@ -211,8 +224,8 @@ func (w *World) startChancery(ctx context.Context, public, admin net.Listener) e
 		return err
 	}
 	w.server, err = assembly.New(ctx, assembly.Options{
-		DevDocuments: true,
-		Config:       loaded, Log: w.options.Log, Now: w.options.Now, Executable: w.options.Executable, Public: public, Admin: admin,
+		DevDocuments: true, AutoApprove: autoApprove,
+		Config: loaded, Log: w.options.Log, Now: w.options.Now, Executable: w.options.Executable, Public: public, Admin: admin,
 	})
 	if err != nil {
 		return err
@@ -239,7 +252,9 @@ func (w *World) firstObjects(ctx context.Context) error {
 		return err
 	}
 	var text strings.Builder
-	if err := objects.Execute(&text, objectValues{IdP: w.Context.IdP.Issuer, Resource: w.Resource}); err != nil {
+	if err := objects.Execute(&text, objectValues{
+		Company: CompanyName, IdP: w.Context.IdP.Issuer, Resource: w.Resource, Secret: w.company.secretFile, Certificate: w.company.certificatePEM(),
+	}); err != nil {
 		return err
 	}
 	written, err := object.Decode(strings.NewReader(text.String()), object.Options{})

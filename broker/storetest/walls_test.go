@@ -33,7 +33,7 @@ func TestNoMethodWithoutTenant(t *testing.T) {
 			t.Fatal(err)
 		}
 		called := 0
-		for _, s := range []any{d.Objects(t), signing, provider, d.Store.SAMLMetadata(d.Ledger(t, d.Store)), d.Store, d.Store.Tokens(d.Ledger(t, d.Store))} {
+		for _, s := range []any{d.Objects(t), signing, provider, d.Store.SAMLMetadata(d.Ledger(t, d.Store)), d.Store, d.Store.Tokens(d.Ledger(t, d.Store)), d.Store.Families(d.Ledger(t, d.Store))} {
 			v := reflect.ValueOf(s)
 			for i := range v.NumMethod() {
 				name, method := v.Type().Method(i).Name, v.Method(i)
@@ -128,7 +128,7 @@ func TestTenantsDoNotSeeEachOther(t *testing.T) {
 }
 
 // walled are the tables behind row-level security.
-var walled = []string{"objects", "object_revisions", "object_keys", "client_secrets", "signing_keys", "revocations", "idp_captures", "service_provider_keys", "saml_metadata", "registered_clients", "registered_counts", "registration_tokens", "pending_requests", "pushed_requests", "consents", "interactions", "passkeys", "passkey_challenges", "sessions", "departures", "profiles"}
+var walled = []string{"objects", "object_revisions", "object_keys", "client_secrets", "signing_keys", "revocations", "idp_captures", "service_provider_keys", "saml_metadata", "registered_clients", "registered_counts", "registration_tokens", "pending_requests", "pushed_requests", "consents", "interactions", "passkeys", "passkey_challenges", "sessions", "departures", "profiles", "refresh_families", "device_authorizations"}
 
 func TestRowLevelSecurity(t *testing.T) {
 	d := postgres(t)
@@ -149,6 +149,8 @@ func TestRowLevelSecurity(t *testing.T) {
 	keepRegistrations(t, d, d.Default)
 	keepRequests(t, d, d.Default)
 	keepInteractions(t, d, d.Default)
+	begin(t, d, family(t, d, d.Default, "walled", "usr_1", "cli_1"))
+	must(t, d.Store.Devices(d.Ledger(t, d.Store)).Begin(t.Context(), d.Default, waitingDevice(time.Now()), 10))
 	raw := d.Raw(t)
 	for _, table := range walled {
 		for who, uid := range map[string]string{"nobody": "", "another tenant": other.String(), "its tenant": d.Default.String()} {

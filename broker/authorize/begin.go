@@ -56,7 +56,7 @@ func (d *Desk) begin(ctx context.Context, v Visit) (Reply, error) {
 	if err != nil {
 		return Reply{}, unavailable(fmt.Errorf("keep the request: %w", err))
 	}
-	return Reply{Status: http.StatusSeeOther, Location: v.path("/authorize/" + waits)}.with(b.fresh), nil
+	return Reply{Status: http.StatusSeeOther, Location: v.path(requestPath + waits)}.with(b.fresh), nil
 }
 
 // party finds the client that asks. Whoever is not known is nobody, for Parse to say.

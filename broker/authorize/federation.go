@@ -73,7 +73,7 @@ func (d *Desk) arrived(ctx context.Context, v Visit, idp *federation.IdentityPro
 	}
 	switch {
 	// What the IdP cannot give is for the request to judge, with what it gave before.
-	case err != nil && then != "" && strings.HasPrefix(a.Then, "/authorize/") && oauth.Public(oauth.AsError(err).Code).Error == "unmet_authentication_requirements":
+	case err != nil && then != "" && strings.HasPrefix(a.Then, requestPath) && oauth.Public(oauth.AsError(err).Code).Error == "unmet_authentication_requirements":
 		return Reply{Status: http.StatusSeeOther, Location: then}.with(a.Cookies...), nil
 	case err != nil:
 		return Reply{}.with(a.Cookies...), failed{error: unavailable(err), again: then, recorded: true}
@@ -82,7 +82,7 @@ func (d *Desk) arrived(ctx context.Context, v Visit, idp *federation.IdentityPro
 	case then == "":
 		then = v.path(accountPath)
 	}
-	if named, ok := strings.CutPrefix(a.Then, "/authorize/"); ok {
+	if named, ok := strings.CutPrefix(a.Then, requestPath); ok {
 		if err := d.returned(ctx, v, named, a.Session.ID); err != nil {
 			return Reply{}.with(a.Cookies...), failed{error: unavailable(err), again: then}
 		}

@@ -315,3 +315,16 @@ func TestPush(t *testing.T) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
+
+// TestNoOtherWayIn: who comes back to a request was asked what it asks. A sign-in for nothing is not that, so none leads to
+// one: prompt=login and max_age would be met by whoever the IdP still knows.
+func TestNoOtherWayIn(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser()
+	b.follow(b.open("/account"))
+	waits := b.open(asks("prompt", "login")).onward()
+	b.open(waits) // to the IdP, and not back
+	delete(b.cookies, "__Host-chancery")
+	b.open("/signin?then=" + url.QueryEscape(waits)).shows(oauth.CodeRequestMalformed)
+	b.open("/signin?then=" + url.QueryEscape(waits+"?x")).shows(oauth.CodeRequestMalformed)
+}

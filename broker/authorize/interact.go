@@ -79,8 +79,8 @@ func (p *Stepping) interact(ctx context.Context, v Visit) (Reply, error) {
 	if s != nil && s.UserUID != i.UserUID {
 		return Reply{}, oauth.Refuse(oauth.CodeInteractionWrongPerson, "another person", "the one for whom it waits")
 	}
-	// 3. He comes back from where he agreed to go, and has proved what was asked.
-	if !v.posted() && s != nil && i.Proved(*s) && p.Interactions.Met(i, *s) {
+	// 3. He comes back from where he agreed to go, in the browser in which he agreed, and has proved what was asked.
+	if !v.posted() && s != nil && v.agreed() && i.Proved(*s) && p.Interactions.Met(i, *s) {
 		return p.finish(ctx, v, i, *s)
 	}
 	ways, err := p.ways(ctx, v, i, s)
@@ -99,6 +99,21 @@ func (p *Stepping) interact(ctx context.Context, v Visit) (Reply, error) {
 		return Reply{}, oauth.Refuse(oauth.CodeInteractionUnmet, "nothing here proves it", strings.Join(i.ACRValues, " "))
 	}
 	return p.explain(ctx, v, i, s, ways)
+}
+
+// proving is the topic of what the address to come back to carries: whoever has the link could agree in a browser of his
+// own, and have its person look at it.
+const proving = "proving"
+
+func (v Visit) agreed() bool {
+	form, err := v.form()
+	return err == nil && v.Check(form, proving, v.Named) == nil
+}
+
+// back is the link with the word that its person gave in this browser.
+func (v Visit) back() string {
+	token, _ := v.Token(proving, v.Named)
+	return interactPath + v.Named + "?token=" + token
 }
 
 func (p *Stepping) finish(ctx context.Context, v Visit, i interaction.Interaction, s session.Session) (Reply, error) {
@@ -201,7 +216,7 @@ func (p *Stepping) chose(ctx context.Context, v Visit, i interaction.Interaction
 	if err := p.Interactions.Depart(ctx, i, s, from); err != nil {
 		return Reply{}, refusalOf(err)
 	}
-	then := "?then=" + url.QueryEscape(interactPath+v.Named)
+	then := "?then=" + url.QueryEscape(v.back())
 	switch way {
 	case wayPasskey:
 		return Reply{Status: http.StatusSeeOther, Location: v.path(provePath + then)}, nil
@@ -218,7 +233,7 @@ func (p *Stepping) chose(ctx context.Context, v Visit, i interaction.Interaction
 // away sends the person to an IdP, in its own way of asking for more. What it cannot be asked for, it may still say by
 // itself, or a passkey does; who is not signed in yet signs in there without.
 func (p *Stepping) away(ctx context.Context, v Visit, i interaction.Interaction, s *session.Session, idp *federation.IdentityProvider) (Reply, error) {
-	ask := signin.Ask{ACRValues: i.Upstream(), MaxAge: i.MaxAge, Then: interactPath + v.Named, Only: i.UserUID}
+	ask := signin.Ask{ACRValues: i.Upstream(), MaxAge: i.MaxAge, Then: v.back(), Only: i.UserUID}
 	if !i.ByIdP() {
 		ask = signin.Ask{Prompt: []string{"login"}, Then: ask.Then, Only: ask.Only}
 	}

@@ -177,7 +177,7 @@ func TestInteractAtTheIdP(t *testing.T) {
 		t.Fatalf("%d: %s", done.status, done.body)
 	}
 	ask := h.idp.asks[0]
-	if ask.Only != "usr_alice" || len(ask.ACRValues) != 1 || ask.ACRValues[0] != "phr" || *ask.MaxAge != 5*time.Minute || ask.Then != "/interact/link" {
+	if ask.Only != "usr_alice" || len(ask.ACRValues) != 1 || ask.ACRValues[0] != "phr" || *ask.MaxAge != 5*time.Minute || !strings.HasPrefix(ask.Then, "/interact/link?token=") {
 		t.Errorf("asked the IdP for %+v", ask)
 	}
 	b.open("/interact/link").shows(oauth.CodeInteractionGone)
@@ -207,6 +207,25 @@ func TestInteractNeedsTheWord(t *testing.T) {
 	b.press(shown, "way", "passkey").shows(oauth.CodeInteractionUnmet)
 	if b.press(shown, "way", "session"); links.finished == nil {
 		t.Error("her own word did not finish it")
+	}
+}
+
+// TestInteractAgreedElsewhere: whoever has the link agrees in his own browser, and has alice, who signed in a moment ago for
+// something else, look at it. It waits for her own word.
+func TestInteractAgreedElsewhere(t *testing.T) {
+	h, links, _ := newStepping(t, nil, 5*time.Minute)
+	h.idp.proof = session.Proof{ACR: "phr", AuthTime: h.now}
+	agent := h.browser()
+	sent := agent.press(agent.open("/interact/link"), "way", "idp:okta")
+	alice := h.browser()
+	alice.follow(alice.open("/account"))
+	for _, path := range []string{"/interact/link", "/interact/link?token=AAAA", h.idp.asks[0].Then} {
+		if shown := alice.open(path); shown.status != http.StatusOK || links.finished != nil {
+			t.Fatalf("%s: %d, finished by a look", path, shown.status)
+		}
+	}
+	if agent.follow(sent); links.finished == nil {
+		t.Error("in the browser in which it was agreed it does not finish")
 	}
 }
 

@@ -145,7 +145,9 @@ func (v Visit) then() (string, error) {
 	if then == "" {
 		then = accountPath
 	}
-	if !samePath(then) || strings.HasPrefix(then, signinPath) {
+	// A request sends its person to sign in by itself, and takes who comes back for having been asked what it asks
+	// (Progress.Returned): no other way in leads to one.
+	if !samePath(then) || strings.HasPrefix(then, signinPath) || strings.HasPrefix(then, requestPath) {
 		return "", oauth.Refuse(oauth.CodeRequestMalformed, "a then that is no path of ours", "a path")
 	}
 	return then, nil

@@ -31,8 +31,11 @@ func (w *walk) said(field string) string {
 	return w.form.Get(field)
 }
 
+// requestPath is where requests wait for their people.
+const requestPath = "/authorize/"
+
 // here is the request's own path, below the issuer.
-func (w *walk) here() string { return "/authorize/" + w.Named }
+func (w *walk) here() string { return requestPath + w.Named }
 
 // proceed shows what is next for a request.
 func (d *Desk) proceed(ctx context.Context, v Visit) (Reply, error) {

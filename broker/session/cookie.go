@@ -10,13 +10,14 @@ import (
 	"github.com/chancery-dev/chancery/broker/tenant"
 )
 
-// CookieName is where a tenant's sessions are in a browser: tenants share a host, and have nothing else in common.
+// CookieName is where a tenant's sessions are in a browser: tenants share a host, and have nothing else in common. No tenant
+// has a dot in its name, so that none can be called what makes it another cookie of ours (__Host-chancery-browser).
 func CookieName(t *snapshot.Tenant) string {
 	const name = "__Host-chancery"
 	if t.Name == tenant.DefaultName {
 		return name
 	}
-	return name + "-" + t.Name
+	return name + "." + t.Name
 }
 
 // secretBytes are 256 random bits.

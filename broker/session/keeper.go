@@ -35,7 +35,7 @@ const (
 	EndedByPerson   = "signed_out"
 	EndedByIdP      = "idp_logout"
 	EndedByRenewal  = "renewed"  // it goes on under another handle
-	EndedByAnother  = "replaced" // somebody else signed in, in the same browser
+	EndedByAnother  = "replaced" // somebody else signed in, in the same browser, or the same person at another IdP
 	EndedByUser     = "user_not_active"
 	EndedByEntry    = "idp_not_trusted"
 	EndedByRevoking = "revoked"
@@ -145,10 +145,10 @@ func (k *Keeper) fallen(ctx context.Context, t *snapshot.Tenant, s Session) (rea
 	if err != nil {
 		return "", fmt.Errorf("look up the identities of a session's user: %w", err)
 	}
-	if len(idps) > 0 && !slices.Contains(idps, idp.UID) { // unlinked since
-		return EndedByUser, nil
+	if slices.Contains(idps, idp.UID) || len(idps) == 0 && slices.Contains(idp.Subject.Match, federation.MatchEmail) {
+		return "", nil
 	}
-	return "", nil
+	return EndedByUser, nil // unlinked since, and nobody whom an address alone leads to
 }
 
 // touch notes that a session was seen, at most once a minute. What cannot be noted ends it sooner, never later.
@@ -168,8 +168,8 @@ func (k *Keeper) touch(ctx context.Context, s *Session) *Session {
 // Sign is a sign-in that starts a session.
 type Sign struct {
 	Session Session // user, IdP, Upstream, Proof; ExpiresAt if the IdP says an end
-	// Previous is what the browser had, nil for nothing. It ends. If it is the same person's it goes on in the new one, with
-	// all that was bound to it.
+	// Previous is what the browser had, nil for nothing. It ends. If it is the same person's, of the same IdP, it goes on in
+	// the new one, with all that was bound to it: what an IdP vouched for ends with its own sessions alone.
 	Previous    *Session
 	Profile     *Profile
 	Redemptions []ledger.Redemption
@@ -199,7 +199,7 @@ func (k *Keeper) Sign(ctx context.Context, t *snapshot.Tenant, in Sign) (Session
 	}
 	s.Tenant, s.Issuer, s.Version = t.UID, idp.Issuer, t.Version
 	s.ID, s.StartedAt, s.SeenAt, s.ExpiresAt = id.New(id.Session, now), now, now, ends
-	if p := in.Previous; p != nil && p.UserUID == s.UserUID && p.Tenant == t.UID {
+	if p := in.Previous; p != nil && p.UserUID == s.UserUID && p.Tenant == t.UID && p.IdPUID == s.IdPUID && p.Issuer == s.Issuer {
 		s.ID = p.ID
 	}
 	return k.begin(ctx, t, s, in)
@@ -241,16 +241,17 @@ func (k *Keeper) begin(ctx context.Context, t *snapshot.Tenant, s Session, in Si
 	return s, cookie(t, value), nil
 }
 
-// End ends the session of a handle, and all that was bound to it. One that is not there is no error.
+// End ends the session of a handle, or in which that one goes on, and all that was bound to it: whoever renews it meanwhile
+// does not keep it. One that is not there is no error.
 func (k *Keeper) End(ctx context.Context, t *snapshot.Tenant, handle [32]byte, reason string) error {
-	s, err := k.Store.Find(ctx, t.UID, handle)
+	s, err := k.Store.Follow(ctx, t.UID, handle)
 	if errors.Is(err, ErrGone) {
 		return nil
 	}
 	if err != nil {
 		return errors.Join(ErrUnavailable, err)
 	}
-	return k.ended(k.end(ctx, s, reason))
+	return k.EndOne(ctx, t, s.UserUID, s.ID, reason)
 }
 
 // EndOne ends one of a user's sessions by its ID. Another's is not there.
@@ -261,20 +262,17 @@ func (k *Keeper) EndOne(ctx context.Context, t *snapshot.Tenant, userUID, sessio
 	s := Session{Tenant: t.UID, UserUID: userUID, ID: sessionID}
 	event := k.event(ctx, audit.TypeSessionEnded, s, audit.Changed)
 	event.Detail["reason"] = reason
-	return k.ended(k.Store.End(ctx, Ending{Tenant: t.UID, At: k.Now(), Reason: reason, ID: sessionID, UserUID: userUID, Event: event}))
+	err := k.Store.End(ctx, Ending{Tenant: t.UID, At: k.Now(), Reason: reason, ID: sessionID, UserUID: userUID, Event: event})
+	if errors.Is(err, ErrGone) {
+		return nil
+	}
+	return err
 }
 
 func (k *Keeper) end(ctx context.Context, s Session, reason string) error {
 	event := k.event(ctx, audit.TypeSessionEnded, s, audit.Changed)
 	event.Detail["reason"] = reason
 	return k.Store.End(ctx, Ending{Tenant: s.Tenant, At: k.Now(), Reason: reason, Handle: &s.Handle, Event: event})
-}
-
-func (k *Keeper) ended(err error) error {
-	if errors.Is(err, ErrGone) {
-		return nil
-	}
-	return err
 }
 
 // List lists the sessions of a user that are alive, the newest first.

@@ -167,7 +167,7 @@ func TestCurrentOfNobody(t *testing.T) {
 		"another case":    name + strings.ToLower(value),
 		"loose end bits":  name + value[:42] + "_",
 		"of another name": "chancery=" + value,
-		"of a tenant":     "__Host-chancery-beta=" + value,
+		"of a tenant":     "__Host-chancery.beta=" + value,
 		"the handle":      name + base64.RawURLEncoding.EncodeToString(d.first.Handle[:]),
 	} {
 		r := d.request()
@@ -179,7 +179,7 @@ func TestCurrentOfNobody(t *testing.T) {
 }
 
 func TestCookieNames(t *testing.T) {
-	for name, want := range map[string]string{"default": "__Host-chancery", "beta": "__Host-chancery-beta"} {
+	for name, want := range map[string]string{"default": "__Host-chancery", "beta": "__Host-chancery.beta", "browser": "__Host-chancery.browser"} {
 		if got := session.CookieName(&snapshot.Tenant{Name: name}); got != want {
 			t.Errorf("%s: %s", name, got)
 		}

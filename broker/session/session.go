@@ -35,6 +35,12 @@ type Session struct {
 	Version   int64     // of the tenant at its start: a mark above it ends it
 }
 
+// String names the session, and shows neither what opens it nor whom it is of.
+func (s Session) String() string { return "session " + s.ID }
+
+// GoString is String, for %#v.
+func (s Session) GoString() string { return s.String() }
+
 // Proof is how a person showed who he is.
 type Proof struct {
 	ACR      string
@@ -66,3 +72,9 @@ type Profile struct {
 	Subject     string // the IdP's own sub, for policies
 	SeenAt      time.Time
 }
+
+// String names whose it is, and shows nothing of what was said.
+func (p Profile) String() string { return "profile of " + p.UserUID + " at " + p.IdPUID }
+
+// GoString is String, for %#v.
+func (p Profile) GoString() string { return p.String() }

@@ -66,7 +66,8 @@ type Ending struct {
 }
 
 // Named is how an IdP names sessions that end. Empty members say nothing, but one
-// of Subject and SessionIDs must be there; both must hold where both are.
+// of Subject and SessionIDs must be there; both must hold where both are, except
+// that a session of Subject for which the IdP named no id when it began ends too.
 type Named struct {
 	IdPUID     string
 	Subject    string

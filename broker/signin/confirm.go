@@ -28,7 +28,7 @@ func (d *Desk) await(ctx context.Context, a *attempt, w word, once []ledger.Rede
 		return Arrival{}, err
 	}
 	handle := newName()
-	tied, err := d.keep(ctx, a.tenant.UID, a.idp, KindConfirm, handle, carried{Word: w.text()}, r)
+	tied, err := d.keep(ctx, a.tenant.UID, a.idp, KindConfirm, handle, carried{Word: w.text(a.idp.Issuer)}, r)
 	if err != nil {
 		return Arrival{}, err
 	}
@@ -67,14 +67,14 @@ func (d *Desk) confirm(ctx context.Context, a *attempt, handle string, r *http.R
 	return d.settle(ctx, a, arrival, c, w, nil, r)
 }
 
-// taken is take where the IdP is the one that waits.
+// taken is take where the IdP is the one that waits. An entry that points elsewhere now is another IdP.
 func (d *Desk) taken(ctx context.Context, a *attempt, handle string, r *http.Request) (carried, *http.Cookie, error) {
 	k, c, gone, err := d.open(ctx, a.tenant.UID, KindConfirm, handle, r)
 	if err != nil {
 		return carried{}, gone, err
 	}
 	idp, ok := a.tenant.IdentityProvider(k.IdPUID)
-	if !ok || c.Word == nil || c.Word.IdPUID != k.IdPUID || !d.Now().Before(k.ExpiresAt) {
+	if !ok || c.Word == nil || c.Word.IdPUID != k.IdPUID || c.Word.Issuer != idp.Issuer || !d.Now().Before(k.ExpiresAt) {
 		return carried{}, gone, ErrGone
 	}
 	a.idp = idp

@@ -98,6 +98,7 @@ func TestSessionFallsWithWhatItRestsOn(t *testing.T) {
 		"the user is unlinked": func(h *house) {
 			h.edit("alice", func(s *object.UserSpec) { s.Identities = []object.Identity{{IdP: "other", Sub: "someone"}} })
 		},
+		"the user has no identity left": func(h *house) { h.edit("alice", func(s *object.UserSpec) { s.Identities = nil }) },
 		"the user becomes a guest": func(h *house) {
 			h.edit("alice", func(s *object.UserSpec) { s.Attributes = map[string]any{"guest": true} })
 		},

@@ -86,6 +86,7 @@ func (w word) profile(user string, now time.Time) session.Profile {
 type wordText struct {
 	IdPUID        string            `json:"idp"`
 	IdPName       string            `json:"idp_name"`
+	Issuer        string            `json:"issuer"` // of the entry when it was said
 	Tenant        string            `json:"tenant,omitempty"`
 	Subject       string            `json:"subject,omitempty"`
 	SubID         map[string]string `json:"sub_id,omitempty"`
@@ -100,9 +101,9 @@ type wordText struct {
 	Ends          time.Time         `json:"ends"`
 }
 
-func (w word) text() *wordText {
+func (w word) text(issuer string) *wordText {
 	t := &wordText{
-		IdPUID: w.ids.IdPUID, IdPName: w.ids.IdPName, Tenant: w.ids.Tenant, Subject: w.ids.Subject, Email: w.ids.Email,
+		IdPUID: w.ids.IdPUID, IdPName: w.ids.IdPName, Issuer: issuer, Tenant: w.ids.Tenant, Subject: w.ids.Subject, Email: w.ids.Email,
 		EmailVerified: w.ids.EmailVerified, Guest: w.ids.Guest, Groups: w.groups.Values, GroupsState: string(w.groups.State),
 		Name: w.name, Proof: w.proof, Upstream: w.upstream, Ends: w.ends,
 	}

@@ -271,6 +271,9 @@ func meant(e sessions.Ending) (where string, args []any, err error) {
 			args = append(args, sid)
 			places[i] = "$" + strconv.Itoa(len(args)+3)
 		}
+		if u.Subject != "" { // of a session of that person which names none it is not known that it is another
+			places = append(places, "''")
+		}
 		where += " and upstream_session in (" + strings.Join(places, ", ") + ")"
 	}
 	return where, args, nil

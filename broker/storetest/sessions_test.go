@@ -218,11 +218,12 @@ func TestSessionsNamedByIdP(t *testing.T) {
 		{"of a tenant there", session.Named{IdPUID: "idp_1", Subject: "alice", Tenant: "elsewhere"}, nil},
 		{"another IdP's", session.Named{IdPUID: "idp_2", Subject: "alice"}, []string{"other"}},
 		{"nobody's", session.Named{IdPUID: "idp_1", Subject: "eve"}, nil},
+		{"by both, where one named none", session.Named{IdPUID: "idp_1", Subject: "carol", SessionIDs: []string{"sid-x"}}, []string{"unnamed"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			storetest.Each(t, func(t *testing.T, d *storetest.Database) {
 				sessions := d.Store.Sessions(d.Ledger(t, d.Store))
-				names := []string{"a1", "a2", "b", "other", "silent"}
+				names := []string{"a1", "a2", "b", "other", "silent", "unnamed"}
 				for _, name := range names {
 					b := beginning(d.Default, name)
 					switch name {
@@ -232,6 +233,8 @@ func TestSessionsNamedByIdP(t *testing.T) {
 						b.Session.IdPUID = "idp_2"
 					case "silent":
 						b.Session.Upstream = session.Upstream{}
+					case "unnamed":
+						b.Session.Upstream = session.Upstream{Subject: "carol"}
 					}
 					must(t, sessions.Start(t.Context(), b))
 				}

@@ -107,9 +107,9 @@ func runProgram(t *testing.T, name string, arguments ...string) *program {
 	return p
 }
 
-func typeScriptAgent(t *testing.T) *program {
+func typeScriptAgent(t *testing.T, version string) *program {
 	t.Helper()
-	return runProgram(t, "node", filepath.Join("typescript", "people.mjs"))
+	return runProgram(t, "node", filepath.Join("typescript", "people.mjs"), version)
 }
 
 func pythonAgent(t *testing.T) *program {

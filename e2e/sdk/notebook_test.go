@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -178,9 +179,7 @@ func (n *notebook) metadata(usual string, document http.Handler) http.Handler {
 		if place.scopes != nil {
 			members["scopes_supported"] = place.scopes
 		}
-		for name, member := range place.members {
-			members[name] = member
-		}
+		maps.Copy(members, place.members)
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(members)
 	})

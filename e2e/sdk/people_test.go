@@ -154,7 +154,7 @@ func (p place) identities() map[string]task {
 func sdks() map[string]func(t *testing.T) agent {
 	return map[string]func(t *testing.T) agent{
 		"Go":         func(*testing.T) agent { return &goAgent{} },
-		"TypeScript": func(t *testing.T) agent { t.Helper(); return typeScriptAgent(t) },
+		"TypeScript": func(t *testing.T) agent { t.Helper(); return typeScriptAgent(t, "2") },
 		"Python":     func(t *testing.T) agent { t.Helper(); return pythonAgent(t) },
 	}
 }
@@ -174,7 +174,7 @@ func TestPeopleConnectClients(t *testing.T) {
 						t.Run(name, func(t *testing.T) { w.connects(t, a, p, as, alice) })
 					}
 					t.Run("refresh", func(t *testing.T) { w.refreshes(t, a) })
-					t.Run("scope-step-up", func(t *testing.T) { w.extends(t, a) })
+					t.Run("scope-step-up", func(t *testing.T) { w.extends(t, a, task{"client_metadata_url": documentURL}) })
 					t.Run("scope-retry-limit", func(t *testing.T) { w.givesUp(t, a) })
 					t.Run("a scope that nobody has", func(t *testing.T) {
 						connectedTo(t, a, w.notebook, task{"client_metadata_url": documentURL})
@@ -184,6 +184,45 @@ func TestPeopleConnectClients(t *testing.T) {
 					})
 					t.Run("stronger authentication", func(t *testing.T) { w.stepsUp(t, a, p) })
 				})
+			}
+		}
+	})
+}
+
+// TestFirstTypeScriptSDK: the SDK's first version, of which many clients are made. It knows neither iss nor offline_access.
+func TestFirstTypeScriptSDK(t *testing.T) {
+	harness.Each(t, func(t *testing.T, e harness.Engine) {
+		w := newTown(t, e)
+		w.notebook.trust(t, w.acme.issuer)
+		alice, a := w.uid(t, w.acme, "alice"), typeScriptAgent(t, "1")
+		for name, as := range w.acme.identities() {
+			t.Run(name, func(t *testing.T) { w.connects(t, a, w.acme, as, alice) })
+		}
+		t.Run("refresh", func(t *testing.T) { w.refreshes(t, a) })
+		// With a refresh token it refreshes where a scope is missing, and asks nobody: who has to extend does without one.
+		t.Run("scope-step-up", func(t *testing.T) { w.extends(t, a, task{"auth_method": "none", "offline": false}) })
+		t.Run("scope-retry-limit", func(t *testing.T) { w.givesUp(t, a) })
+	})
+}
+
+// TestKeysOfPeopleClients: the SDK's DPoP session in the code flow. What it is given is bound to its key, refreshed with it, and
+// extended with it.
+func TestKeysOfPeopleClients(t *testing.T) {
+	harness.Each(t, func(t *testing.T, e harness.Engine) {
+		w := newTown(t, e)
+		w.notebook.trust(t, w.root.issuer)
+		a := typeScriptAgent(t, "2")
+		first := connectedTo(t, a, w.notebook, task{"client_metadata_url": documentURL, "dpop": true})
+		if first.TokenType != "DPoP" || first.Seen.Thumbprint == "" {
+			t.Fatalf("%+v", first)
+		}
+		w.notebook.forget()
+		next := a.do(t, call("whoami")).unasked(t)
+		more := a.do(t, call("write"))
+		more.once(t)
+		for _, got := range []answer{next, more} {
+			if got.Seen.ID == first.Seen.ID || got.Seen.Thumbprint != first.Seen.Thumbprint || got.TokenType != "DPoP" {
+				t.Errorf("%+v, then %+v", first, got)
 			}
 		}
 	})
@@ -207,8 +246,8 @@ func (w *town) connects(t *testing.T, a agent, p place, as task, subject string)
 	if got.Seen.Subject != subject || got.Seen.Issuer != p.issuer || !slices.Equal(got.Seen.Scopes, []string{"notes:read"}) || !strings.EqualFold(got.TokenType, "Bearer") {
 		t.Errorf("%+v, want %s", got, subject)
 	}
-	if !slices.Contains(scopesOf(asked), "offline_access") || !got.Refresh {
-		t.Errorf("asked %v, and a refresh token came: %t", asked, got.Refresh)
+	if !got.Refresh {
+		t.Error("no refresh token")
 	}
 }
 
@@ -227,9 +266,9 @@ func (w *town) refreshes(t *testing.T, a agent) {
 }
 
 // extends: the tool wants another scope, and the client asks for all that it had and this one.
-func (w *town) extends(t *testing.T, a agent) {
+func (w *town) extends(t *testing.T, a agent, as task) {
 	t.Helper()
-	connectedTo(t, a, w.notebook, task{"client_metadata_url": documentURL})
+	connectedTo(t, a, w.notebook, as)
 	got := a.do(t, call("write"))
 	asked := scopesOf(got.once(t))
 	if !slices.Contains(asked, "notes:read") || !slices.Contains(asked, "notes:write") || !slices.Contains(got.Seen.Scopes, "notes:write") {

@@ -1,8 +1,12 @@
 // The official TypeScript MCP SDK, unmodified, in a program of somebody who sits before a browser. Commands come as lines of
 // JSON on standard input and each is answered by a line: {open} is where the browser is to go, and {back} what comes then.
 import { createInterface } from 'node:readline';
-import { Client, DpopSession, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 
+// With the argument 1 it is the SDK's first version.
+const first = process.argv[2] === '1';
+const { Client, DpopSession, StreamableHTTPClientTransport } = first
+    ? { ...(await import('@modelcontextprotocol/sdk/client/index.js')), ...(await import('@modelcontextprotocol/sdk/client/streamableHttp.js')) }
+    : await import('@modelcontextprotocol/client');
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const say = what => console.log(JSON.stringify(what));
 const redirect = 'http://127.0.0.1/callback';
@@ -89,7 +93,7 @@ async function withPerson(action) {
             if (back.get('state') !== provider.sent) {
                 throw new Error('another state');
             }
-            await transport.finishAuth(back);
+            await transport.finishAuth(first ? back.get('code') : back);
         }
     }
 }

@@ -139,6 +139,7 @@ const (
 	CodeCodeVerifierMismatch            Code = "code_verifier_mismatch"            // The code verifier does not belong to the challenge
 	CodeCodeKeyMismatch                 Code = "code_key_mismatch"                 // The authorization code is bound to another key
 	CodeCodeRedirectRemoved             Code = "code_redirect_removed"             // The redirect URI to which the code was sent is the client's no longer
+	CodeCodeRevoked                     Code = "code_revoked"                      // What the person let the client have has been taken back
 	CodeResourceOutsideGrant            Code = "resource_outside_grant"            // The requested resource is not among those that were granted
 	CodeSessionEnded                    Code = "session_ended"                     // The person's session has ended, and with it what was granted within it
 	CodeSignInIdPDisabled               Code = "sign_in_idp_disabled"              // The IdP at which the person signed in is disabled or gone
@@ -441,6 +442,7 @@ var rows = []Row{
 	{Code: CodeCodeVerifierMismatch, Error: "invalid_grant", Status: 400, Section: "RFC 7636 §4.6", Who: "developer", Text: "The code verifier does not belong to the challenge", Fix: "Keep the verifier of each authorization request with its state."},
 	{Code: CodeCodeKeyMismatch, Error: "invalid_grant", Status: 400, Section: "RFC 9449 §10", Who: "developer", Text: "The authorization code is bound to another key", Fix: "Prove the key that dpop_jkt named."},
 	{Code: CodeCodeRedirectRemoved, Error: "invalid_grant", Status: 400, Section: "RFC 6749 §4.1.3", Who: "admin", Text: "The redirect URI to which the code was sent is the client's no longer", Fix: "Add it to the client's redirect_uris again, or have the person sign in with one that is there."},
+	{Code: CodeCodeRevoked, Error: "invalid_grant", Status: 400, Section: "RFC 6749 §5.2", Who: "developer", Text: "What the person let the client have has been taken back", Fix: "Send the person to /authorize anew."},
 	{Code: CodeResourceOutsideGrant, Error: "invalid_target", Status: 400, Section: "RFC 8707 §2.2", Who: "developer", Text: "The requested resource is not among those that were granted", Fix: "Request a resource of the authorization request; for another one the person is asked again."},
 	{Code: CodeSessionEnded, Error: "invalid_grant", Status: 400, Section: "docs/grants.md", Who: "developer", Text: "The person's session has ended, and with it what was granted within it", Fix: "Have the person sign in again; ask for offline_access where access is to outlive the session."},
 	{Code: CodeSignInIdPDisabled, Error: "invalid_grant", Status: 400, Section: "docs/grants.md", Who: "admin", Text: "The IdP at which the person signed in is disabled or gone", Fix: "Enable the IdP, or have the person sign in through another one."},

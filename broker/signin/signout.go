@@ -11,7 +11,6 @@ import (
 	"github.com/chancery-dev/chancery/broker/snapshot"
 	"github.com/chancery-dev/chancery/federation"
 	"github.com/chancery-dev/chancery/federation/oidc"
-	"github.com/chancery-dev/chancery/federation/saml"
 )
 
 // SignOut ends a session here, and then, where that can be done, at its IdP: the departure goes there, and its answer
@@ -97,12 +96,12 @@ func noBrowser() *http.Request { return &http.Request{} }
 
 // SAMLMetadata is what an IdP is told of us: its own endpoints, and the keys that it is to know.
 func (d *Desk) SAMLMetadata(t *snapshot.Tenant, idp *federation.IdentityProvider) ([]byte, error) {
-	if sp, ok := t.SignIn.ServiceProviders[idp.UID]; ok { // also before anything of the IdP is known
-		return (&saml.Provider{Self: sp}).Document()
-	}
 	p, err := samlProvider(t, idp)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		return p.Document()
 	}
-	return p.Document()
+	if sp, ok := t.SignIn.ServiceProviders[idp.UID]; ok { // also before anything of the IdP is known
+		return sp.Document()
+	}
+	return nil, err
 }

@@ -48,6 +48,7 @@ func (s *Source) samlProvider(ctx context.Context, t *Tenant, e *entrance, keys 
 	a := e.filled.SAML
 	place := t.Issuer + "/federation/saml/" + e.stored.Name
 	self := saml.ServiceProvider{EntityID: a.SPEntityID, ACS: place + "/acs", SLO: place + "/slo", Signing: keys.signing}
+	self.SignsRequests = *a.SignRequests && len(keys.signing) > 0
 	if self.EntityID == "" {
 		self.EntityID = place + "/metadata"
 	}
@@ -109,6 +110,9 @@ func (s *Source) pin(ctx context.Context, t *Tenant, e *entrance, p *saml.Provid
 	if err != nil {
 		s.unusable(t, e, err)
 		return false, nil
+	}
+	if !m.ValidUntil.IsZero() { // SAML metadata §2.3.2: not used from then on
+		t.lookAgain(m.ValidUntil)
 	}
 	p.Certificates, p.SignOn, p.Logout = m.Certificates, m.SignOn, m.Logout
 	p.SignRequests = p.SignRequests || m.WantsSigned

@@ -36,6 +36,8 @@ type ServiceProvider struct {
 	SLO        string // single logout service, POST and redirect; "" is none
 	Signing    []SigningKey
 	Decryption []DecryptionKey
+	// SignsRequests is said in our metadata where nothing of the IdP is known yet.
+	SignsRequests bool
 }
 
 // AttributeNames says which attributes mean what. "" means nothing.
@@ -84,7 +86,7 @@ func (p *Provider) Validate() error {
 	switch {
 	case p == nil || p.IdP == nil || p.IdP.UID == "" || p.EntityID == "" || len(p.Certificates) == 0:
 		return ErrIncomplete
-	case p.Self.EntityID == "" || p.Self.ACS == "" || p.MaxAge < 0:
+	case p.MaxAge < 0:
 		return ErrIncomplete
 	case p.Self.EntityID == p.EntityID:
 		return fmt.Errorf("%w: we and the IdP have one entity id", ErrIncomplete)
@@ -96,19 +98,29 @@ func (p *Provider) Validate() error {
 			return ErrCertificate
 		}
 	}
-	for _, key := range p.Self.Signing {
+	for _, endpoint := range append(append([]Endpoint{}, p.SignOn...), p.Logout...) {
+		if !isEndpoint(endpoint.Location, p.Loopback) || endpoint.ResponseLocation != "" && !isEndpoint(endpoint.ResponseLocation, p.Loopback) {
+			return ErrEndpoint
+		}
+	}
+	return p.Self.validate()
+}
+
+func (s ServiceProvider) validate() error {
+	if s.EntityID == "" || s.ACS == "" {
+		return ErrIncomplete
+	}
+	if s.SignsRequests && len(s.Signing) == 0 {
+		return fmt.Errorf("%w: requests are to be signed", ErrKey)
+	}
+	for _, key := range s.Signing {
 		if key.Certificate == nil || key.Signer == nil || !isStrong(key.Certificate) {
 			return ErrKey
 		}
 	}
-	for _, key := range p.Self.Decryption {
+	for _, key := range s.Decryption {
 		if key.Certificate == nil || key.Decrypter == nil || key.Certificate.PublicKeyAlgorithm != x509.RSA {
 			return ErrKey
-		}
-	}
-	for _, endpoint := range append(append([]Endpoint{}, p.SignOn...), p.Logout...) {
-		if !isEndpoint(endpoint.Location, p.Loopback) || endpoint.ResponseLocation != "" && !isEndpoint(endpoint.ResponseLocation, p.Loopback) {
-			return ErrEndpoint
 		}
 	}
 	return nil

@@ -151,6 +151,22 @@ func TestDocument(t *testing.T) {
 			t.Errorf("%s in %s", absent, text)
 		}
 	}
+	// The same before anything of the IdP is known.
+	alone := w.provider.Self
+	alone.SignsRequests = true
+	if before, err := alone.Document(); err != nil || string(before) != text {
+		t.Errorf("%v %s", err, before)
+	}
+	for name, change := range map[string]func(*saml.ServiceProvider){
+		"no entity id": func(s *saml.ServiceProvider) { s.EntityID = "" },
+		"no acs":       func(s *saml.ServiceProvider) { s.ACS = "" },
+		"no key":       func(s *saml.ServiceProvider) { s.Signing = nil },
+	} {
+		broken := alone
+		if change(&broken); func() error { _, err := broken.Document(); return err }() == nil {
+			t.Errorf("%s: a document", name)
+		}
+	}
 	if sum := sha256.Sum256(w.sp.Certificate.Raw); saml.Fingerprint(w.sp.Certificate) != hex.EncodeToString(sum[:]) {
 		t.Error("fingerprint")
 	}

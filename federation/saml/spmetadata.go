@@ -17,13 +17,23 @@ func (p *Provider) Document() ([]byte, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
+	self := p.Self
+	self.SignsRequests = p.SignRequests
+	return self.Document()
+}
+
+// Document is the same before anything of the IdP is known: what its administrator needs first.
+func (s ServiceProvider) Document() ([]byte, error) {
+	if err := s.validate(); err != nil {
+		return nil, err
+	}
 	yes := true
 	role := saml.RoleDescriptor{ProtocolSupportEnumeration: nsProtocol}
-	for _, key := range p.Self.Signing {
+	for _, key := range s.Signing {
 		role.KeyDescriptors = append(role.KeyDescriptors, keyDescriptor("signing", key.Certificate))
 	}
 	methods := append([]string{nsEncrypt11 + "rsa-oaep", nsEncrypted + "rsa-oaep-mgf1p"}, slices.Sorted(maps.Keys(blockCiphers))...)
-	for _, key := range p.Self.Decryption {
+	for _, key := range s.Decryption {
 		descriptor := keyDescriptor("encryption", key.Certificate)
 		for _, method := range methods {
 			descriptor.EncryptionMethods = append(descriptor.EncryptionMethods, saml.EncryptionMethod{Algorithm: method})
@@ -32,12 +42,12 @@ func (p *Provider) Document() ([]byte, error) {
 	}
 	self := saml.SPSSODescriptor{
 		SSODescriptor:       saml.SSODescriptor{RoleDescriptor: role, NameIDFormats: []saml.NameIDFormat{NameIDPersistent, NameIDEmail, NameIDUnspecified}},
-		AuthnRequestsSigned: &p.SignRequests, WantAssertionsSigned: &yes,
-		AssertionConsumerServices: []saml.IndexedEndpoint{{Binding: BindingPOST, Location: p.Self.ACS, Index: 0, IsDefault: &yes}},
+		AuthnRequestsSigned: &s.SignsRequests, WantAssertionsSigned: &yes,
+		AssertionConsumerServices: []saml.IndexedEndpoint{{Binding: BindingPOST, Location: s.ACS, Index: 0, IsDefault: &yes}},
 	}
-	if p.Self.SLO != "" {
+	if s.SLO != "" {
 		for _, binding := range []string{BindingRedirect, BindingPOST} {
-			self.SingleLogoutServices = append(self.SingleLogoutServices, saml.Endpoint{Binding: binding, Location: p.Self.SLO})
+			self.SingleLogoutServices = append(self.SingleLogoutServices, saml.Endpoint{Binding: binding, Location: s.SLO})
 		}
 	}
 	// Not crewjam's EntityDescriptor, which would say that it was valid until the year 1.
@@ -45,7 +55,7 @@ func (p *Provider) Document() ([]byte, error) {
 		XMLName         xml.Name `xml:"urn:oasis:names:tc:SAML:2.0:metadata EntityDescriptor"`
 		EntityID        string   `xml:"entityID,attr"`
 		SPSSODescriptor saml.SPSSODescriptor
-	}{EntityID: p.Self.EntityID, SPSSODescriptor: self}, "", "  ")
+	}{EntityID: s.EntityID, SPSSODescriptor: self}, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("write metadata: %w", err)
 	}

@@ -63,7 +63,7 @@ func (s *Source) build(ctx context.Context, e *entry) (*Tenant, error) {
 		t.inherited = ledger.Picture{Tenant: root.UID, Version: root.Version}
 	}
 	before := e.picture.Load()
-	if before != nil && aside && before.again.IsZero() && slices.Equal(before.bound, inherited) {
+	if before != nil && aside && !before.isDue(s.config.Now()) && slices.Equal(before.bound, inherited) {
 		return before.at(version, t.inherited), nil
 	}
 	t.bound = inherited
@@ -72,6 +72,9 @@ func (s *Source) build(ctx context.Context, e *entry) (*Tenant, error) {
 	}
 	return t, nil
 }
+
+// isDue tells whether the picture is to be built anew though nothing has changed.
+func (t *Tenant) isDue(now time.Time) bool { return !t.again.IsZero() && !now.Before(t.again) }
 
 // at is the same picture, of which nothing has changed, at a newer version.
 func (t *Tenant) at(version int64, inherited ledger.Picture) *Tenant {

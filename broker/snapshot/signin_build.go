@@ -89,7 +89,14 @@ func (s *Source) unusable(t *Tenant, e *entrance, err error) {
 // comesLater is unusable for what may be there without an object having changed.
 func (s *Source) comesLater(t *Tenant, e *entrance, err error) {
 	s.unusable(t, e, err)
-	t.again = s.config.Now().Add(tryAgain)
+	t.lookAgain(s.config.Now().Add(tryAgain))
+}
+
+// lookAgain has the picture built anew at a time, or before.
+func (t *Tenant) lookAgain(at time.Time) {
+	if t.again.IsZero() || at.Before(t.again) {
+		t.again = at
+	}
 }
 
 // fillDomains: a domain leads to one IdP at which people can sign in now, or nowhere.

@@ -65,7 +65,7 @@ func (s *Source) credential(t *Tenant, e *entrance, entry *oidc.Entry) error {
 	}
 	text, err := s.config.ResolveSecret(ref)
 	if err != nil {
-		t.again = s.config.Now().Add(tryAgain) // it may be there in a while
+		t.lookAgain(s.config.Now().Add(tryAgain)) // it may be there in a while
 		return fmt.Errorf("%s: %w", ref, err)
 	}
 	entry.Secret = oidc.NewSecret(text.Reveal())

@@ -325,6 +325,23 @@ func TestSignInComesLater(t *testing.T) {
 	}
 }
 
+// Metadata is not used from its own end on, though nothing has changed (SAML metadata §2.3.2).
+func TestMetadataEnds(t *testing.T) {
+	ends := (&clock{}).now().Add(time.Hour).UTC().Format(time.RFC3339)
+	_, shelf, source, _, c := desk(t, strings.Replace(samlDoc(t), "<EntityDescriptor", `<EntityDescriptor validUntil="`+ends+`"`, 1))
+	for _, want := range []int{1, 1, 0} {
+		p, err := source.Get(t.Context(), tenant.DefaultName)
+		if err != nil || len(p.SignIn.IdPs) != want {
+			t.Errorf("%s: %v, %v", c.now(), p.SignIn.IdPs, err)
+		}
+		shelf.Newer++
+		if p, err = source.Refresh(t.Context(), p); err != nil || len(p.SignIn.IdPs) != want {
+			t.Errorf("%s: refreshed to %v, %v", c.now(), p.SignIn.IdPs, err)
+		}
+		c.advance(30 * time.Minute)
+	}
+}
+
 // A database that does not answer fails the picture, as it does for every row: the next request asks again.
 func TestDocumentsFail(t *testing.T) {
 	byURL := `{apiVersion: chancery/v1, kind: IdentityProvider, metadata: {name: adfs}, spec: {saml: {idp_entity_id: "` + entity + `", metadata_url: "https://idp.acme.example/m"}}}`

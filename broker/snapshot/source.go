@@ -265,7 +265,7 @@ func (s *Source) current(ctx context.Context, e *entry) (*Tenant, error) {
 
 // isFresh: neither the tenant nor the guards that tenant default lays on it have moved.
 func (s *Source) isFresh(e *entry, t *Tenant) bool {
-	if t.Version < e.wanted.Load() || !t.again.IsZero() && !s.config.Now().Before(t.again) {
+	if t.Version < e.wanted.Load() || t.isDue(s.config.Now()) {
 		return false
 	}
 	if t.inherited.Tenant.IsZero() {

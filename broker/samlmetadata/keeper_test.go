@@ -226,6 +226,23 @@ func TestValidUntil(t *testing.T) {
 	}
 }
 
+// What ends soon is asked for anew before it does, and not a day later.
+func TestShortMetadataIsAskedForInTime(t *testing.T) {
+	for name, c := range map[string]struct{ lasts, due time.Duration }{
+		"an hour":    {time.Hour, 30 * time.Minute},
+		"a minute":   {time.Minute, samlmetadata.RetryFirst},
+		"three days": {72 * time.Hour, samlmetadata.Every},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.says = bytes.Replace(w.idp.Metadata(), []byte("entityID="), []byte(`validUntil="`+noon.Add(c.lasts).Format(time.RFC3339)+`" entityID=`), 1)
+			if s := w.tick(t); s.InUse == nil || !s.DueAt.Equal(noon.Add(c.due)) {
+				t.Errorf("due at %s: %+v", s.DueAt, s)
+			}
+		})
+	}
+}
+
 // Another address in the entry is another IdP: what the old one said counts for nothing, before the new one has answered.
 func TestAnotherAddress(t *testing.T) {
 	w := newWorld(t)

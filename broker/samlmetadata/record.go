@@ -28,7 +28,7 @@ func (k *Keeper) record(ctx context.Context, e Entry, row Row, document saml.Met
 	}
 	t := take(current, row.Digest, digest, document)
 	next := row
-	next.CheckedAt, next.DueAt, next.Failure = now, now.Add(Every), ""
+	next.CheckedAt, next.DueAt, next.Failure = now, due(now, document.ValidUntil), ""
 	if next.Document, next.Digest, err = kept(t.inUse, row.Digest); err != nil {
 		return Row{}, err
 	}
@@ -64,6 +64,15 @@ func (k *Keeper) record(ctx context.Context, e Entry, row Row, document saml.Met
 		return next, k.note(ctx, e, next)
 	}
 	return next, k.change(ctx, Change{Tenant: e.Tenant, Before: row.mark(), Row: next, Raise: raise, Events: events})
+}
+
+// due is when an IdP that answered is asked again: in time for what it said to be replaced before its end.
+func due(now, validUntil time.Time) time.Time {
+	wait := Every
+	if !validUntil.IsZero() {
+		wait = max(RetryFirst, min(wait, validUntil.Sub(now)/2))
+	}
+	return now.Add(wait)
 }
 
 // kept writes what is in use, or waits; without one, digest is what it was.

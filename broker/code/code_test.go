@@ -35,7 +35,7 @@ func grant() code.Grant {
 	return code.Grant{
 		ClientUID: "cli_1", RedirectURI: redirect, RedirectNamed: true, Challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", Thumbprint: jkt,
 		Resources: []code.Resource{{UID: "res_1", URI: "https://mcp.acme.com/notes", Scopes: []string{"notes:read"}}}, Identity: []string{"openid"}, Offline: true,
-		Nonce: "n1", UserUID: "usr_1", IdPUID: "idp_1", Session: session, AuthTime: now.Add(-time.Minute), ACR: "phr", AMR: []string{"hwk"}, DecisionID: "dec_1",
+		Nonce: "n1", UserUID: "usr_1", IdPUID: "idp_1", Session: session, AuthTime: now.Add(-time.Minute), ACR: "phr", AMR: []string{"hwk"}, DecisionID: "dec_1", Version: 7,
 	}
 }
 

@@ -28,6 +28,8 @@ type Grant struct {
 	ACR           string     `json:"acr,omitempty"`
 	AMR           []string   `json:"amr,omitempty"`
 	DecisionID    string     `json:"decision,omitempty"`
+	// Version is the tenant's when the person was asked: what was taken back at a higher one, the code does not give.
+	Version int64 `json:"version,omitempty"`
 }
 
 // Resource is one that tokens may be for, with those of its scopes that were
@@ -77,6 +79,7 @@ func (g Grant) validate(now time.Time) error {
 		{"a user", g.UserUID != ""},
 		{"an IdP", g.IdPUID != ""},
 		{"a session", g.Session != Digest{}},
+		{"a version of its tenant", g.Version > 0},
 		{"a past in which the person authenticated", !g.AuthTime.After(now)},
 	} {
 		if !must.is {

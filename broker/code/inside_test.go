@@ -24,7 +24,7 @@ func inside(t testing.TB, now time.Time) []byte {
 		IssuedAt: now.UnixMicro(), ExpiresAt: now.Add(Lifetime).UnixMicro(),
 		Grant: Grant{
 			ClientUID: "cli_1", RedirectURI: "https://a.example/cb", Challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
-			Resources: []Resource{{UID: "res_1", URI: "https://r.example/", Scopes: []string{"a"}}}, UserUID: "usr_1", IdPUID: "idp_1", Session: Digest{1}, AuthTime: now,
+			Resources: []Resource{{UID: "res_1", URI: "https://r.example/", Scopes: []string{"a"}}}, UserUID: "usr_1", IdPUID: "idp_1", Session: Digest{1}, AuthTime: now, Version: 7,
 		},
 	})
 	if err != nil {
@@ -70,6 +70,7 @@ func TestInside(t *testing.T) {
 		"no iat":                 {change(`"iat":`, `"iat":0,"exp":`), oauth.CodeCodeInvalid},
 		"no exp":                 {change(exp, `"exp":0}`), oauth.CodeCodeInvalid},
 		"no challenge":           {change("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", ""), oauth.CodeCodeInvalid},
+		"no version":             {change(`"version":7`, `"version":0`), oauth.CodeCodeInvalid},
 		"no user":                {change("usr_1", ""), oauth.CodeCodeInvalid},
 		"no client":              {change("cli_1", ""), oauth.CodeCodeInvalid},
 		"a session of no digest": {change(`"session":"`, `"session":"x`), oauth.CodeCodeInvalid},

@@ -58,8 +58,9 @@ type Store interface {
 	Of(ctx context.Context, t tenant.UID, userUID, clientUID string) ([]Consent, error)
 	// Give puts the consents in the place of those for the same client and resource, with the event.
 	Give(ctx context.Context, given []Consent, e audit.Event) error
-	// Withdraw removes what a person let one client do at one resource, ends the refresh tokens that the client holds for
-	// him with what came of them, and raises the tenant's version, so that nothing that was decided before is still issued.
+	// Withdraw removes what a person let one client do at one resource, ends the refresh tokens and the tokens that the
+	// client holds for him, and raises the tenant's version, so that nothing that was decided before is still issued: of
+	// codes and approvals that are on their way, the version tells that they came before.
 	// It answers ErrNone if there is nothing.
 	Withdraw(ctx context.Context, t tenant.UID, userUID, clientUID, resourceUID string, e audit.Event) error
 	// Use notes that access was given on the word of these, at their UsedAt. One that is not there is added.

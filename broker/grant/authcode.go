@@ -9,6 +9,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/id"
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/oauth"
+	"github.com/chancery-dev/chancery/broker/refresh"
 	"github.com/chancery-dev/chancery/broker/trace"
 )
 
@@ -31,13 +32,25 @@ func (g *Grants) authorizationCode(ctx context.Context, c *call) (granted, error
 		return granted{}, c.refuse(oauth.CodeCodeRedirectRemoved, "redirect_uri", given.RedirectURI, strings.Join(c.client().RedirectURIs, " "))
 	}
 
-	// 4. What it stands for, as it is now.
+	// 4. Nobody has taken back since what it stands for. Who does so in this moment raises the tenant's version, on which
+	// what follows is decided.
+	taken, err := g.People.Families.TakenBack(ctx, c.Tenant.UID, refresh.Given{
+		UserUID: given.UserUID, ClientUID: given.ClientUID, IdPUID: given.IdPUID, Version: given.Version,
+	})
+	if err != nil {
+		return granted{}, notKnown(err)
+	}
+	if taken {
+		return granted{}, c.refuse(oauth.CodeCodeRevoked, "code", "taken back since", "a code that counts")
+	}
+
+	// 5. What it stands for, as it is now.
 	result, err := g.exchange(ctx, c, given, redeemable.ID())
 	if err != nil {
 		return granted{}, err
 	}
 
-	// 5. The code is redeemed with it, once. A second use ends what came of the first.
+	// 6. The code is redeemed with it, once. A second use ends what came of the first.
 	result.redemptions = append(result.redemptions, redeemable.Redemption())
 	return result, nil
 }

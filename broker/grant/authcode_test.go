@@ -8,6 +8,8 @@ import (
 
 	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/code"
+	"github.com/chancery-dev/chancery/broker/grant"
+	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/federation/idptest"
@@ -236,4 +238,34 @@ func TestNobodySignsInHere(t *testing.T) {
 	for _, grantType := range []string{oauth.GrantTypeAuthorizationCode, oauth.GrantTypeRefreshToken} {
 		w.refused(t, w.ask(t, idptest.WithClaim("jti", grantType)).with("grant_type", grantType), oauth.CodeGrantTypeUnsupported)
 	}
+}
+
+// TestCodeTakenBack: a code from before its person took his word back gives nothing, one from after it does. What was
+// looked up before he did so does not make a later code.
+func TestCodeTakenBack(t *testing.T) {
+	p := newPeople(t)
+	a := p.exchange(t, nil)
+	p.families.took = p.picture(t).Version + 1
+	p.refused(t, a, oauth.CodeCodeRevoked)
+	if len(p.families.all) != 0 || len(p.journal.last(t).Redemptions) != 0 {
+		t.Error("something came of it")
+	}
+
+	// The desk finds that he agreed; he takes it back; the code is made on the picture after that.
+	k := p.consideration(t, nil)
+	considered, err := p.Consider(t.Context(), k)
+	must(t, err)
+	p.store.Newer++
+	p.journal.answers = []error{ledger.ErrStale}
+	sealed, err := p.Code(t.Context(), grant.CodeOrder{Consideration: k, Considered: considered})
+	must(t, err)
+	if p.picture(t).Version < p.families.took {
+		t.Fatalf("version %d, taken back at %d", p.picture(t).Version, p.families.took)
+	}
+	p.refused(t, a.with("code", sealed.Reveal()), oauth.CodeCodeRevoked)
+
+	p.granted(t, p.exchange(t, nil))
+	a = p.exchange(t, nil)
+	p.families.fail = errors.New("no database")
+	p.refused(t, a, oauth.CodeTenantUnavailable)
 }

@@ -28,8 +28,9 @@ func (g *Grants) Code(ctx context.Context, o CodeOrder) (secret.Text, error) {
 	if g.People == nil || len(o.Considered.Resources) == 0 || len(o.Considered.Decisions) == 0 {
 		return secret.Text{}, errNothingConsidered
 	}
+	asked := o.Tenant.Version // of the picture with which it was looked up whether the person agreed, or with which he was asked
 	for range maxDecisions {
-		sealed, err := g.issueCode(ctx, o)
+		sealed, err := g.issueCode(ctx, o, asked)
 		if !errors.Is(err, ledger.ErrStale) {
 			return sealed, err
 		}
@@ -48,9 +49,10 @@ func (g *Grants) Code(ctx context.Context, o CodeOrder) (secret.Text, error) {
 }
 
 // issueCode records and seals a code on one picture of the tenant.
-func (g *Grants) issueCode(ctx context.Context, o CodeOrder) (secret.Text, error) {
+func (g *Grants) issueCode(ctx context.Context, o CodeOrder, asked int64) (secret.Text, error) {
 	c := g.callOf(o.Consideration)
 	given := o.grant()
+	given.Version = asked
 	// The person once more: between his yes and this moment he may have signed out.
 	if err := g.settleSignedIn(ctx, c, lastingIn(given), true); err != nil {
 		return secret.Text{}, g.recordConsidered(ctx, c, nil, err)

@@ -116,6 +116,10 @@ func (c *chairs) Profile(context.Context, *snapshot.Tenant, string, string) (ses
 
 type noFamilies struct{}
 
+func (noFamilies) TakenBack(context.Context, tenant.UID, refresh.Given) (bool, error) {
+	return false, nil
+}
+
 func (noFamilies) Family(context.Context, tenant.UID, string) (refresh.Family, error) {
 	return refresh.Family{}, refresh.ErrUnknown
 }

@@ -27,6 +27,8 @@ type People struct {
 type Families interface {
 	// Family reads one as the database has it, or answers refresh.ErrUnknown.
 	Family(ctx context.Context, t tenant.UID, id string) (refresh.Family, error)
+	// TakenBack tells whether something was revoked since it was given, by an administrator or by its person.
+	TakenBack(ctx context.Context, t tenant.UID, g refresh.Given) (bool, error)
 }
 
 // Sessions tells who is signed in, and what his IdP said last.

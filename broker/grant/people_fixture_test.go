@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -73,6 +74,14 @@ type families struct {
 	all  map[string]*refresh.Family
 	now  func() time.Time
 	fail error
+	took int64 // the version at which everything was taken back
+}
+
+func (f *families) TakenBack(_ context.Context, _ tenant.UID, g refresh.Given) (bool, error) {
+	if g.UserUID == "" || g.ClientUID == "" || g.IdPUID == "" || g.Version < 1 {
+		return false, errors.New("something given by nobody")
+	}
+	return f.took > g.Version, f.fail
 }
 
 func (f *families) Family(_ context.Context, t tenant.UID, id string) (refresh.Family, error) {

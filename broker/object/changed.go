@@ -10,6 +10,11 @@ const (
 	ChangedSAMLMetadata = "SAMLMetadata"
 	// ChangedRevocation ended tokens of the object; the object itself is as it was.
 	ChangedRevocation = "Revocation"
+	// ChangedConsent is a person's word for a client that he took back. Its uid is ConsentUID.
+	ChangedConsent = "Consent"
 	// ChangedHolder did not change itself, but shares a natural key with an object that did.
 	ChangedHolder = "Holder"
 )
+
+// ConsentUID names what a person let a client do, all of it.
+func ConsentUID(userUID, clientUID string) string { return userUID + " " + clientUID }

@@ -47,6 +47,12 @@ func (c Choice) Validate() error {
 	return nil
 }
 
+// Given is what somebody was given at a version of the tenant, in whichever form.
+type Given struct {
+	UserUID, ClientUID, IdPUID string
+	Version                    int64
+}
+
 // Limits bound refresh tokens.
 type Limits struct {
 	// Grace is how long a used token still answers, with the successor that there is.

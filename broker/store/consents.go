@@ -98,7 +98,7 @@ func (c *Consents) Withdraw(ctx context.Context, t tenant.UID, userUID, clientUI
 	if e.Tenant != t || userUID == "" || clientUID == "" {
 		return fmt.Errorf("%w: a consent of nobody, or of another tenant", errIncomplete)
 	}
-	raise := []ledger.ChangedObject{{Kind: string(object.KindUser), UID: userUID}}
+	raise := []ledger.ChangedObject{{Kind: object.ChangedConsent, UID: object.ConsentUID(userUID, clientUID)}}
 	return c.change(ctx, e, raise, func(ctx context.Context, tx *sql.Tx) error {
 		done, err := tx.ExecContext(ctx, "delete from consents where tenant_uid = $1 and user_uid = $2 and client_uid = $3 and resource_uid = $4",
 			t.String(), userUID, clientUID, resourceUID)
@@ -108,8 +108,10 @@ func (c *Consents) Withdraw(ctx context.Context, t tenant.UID, userUID, clientUI
 		if n, err := done.RowsAffected(); err != nil || n == 0 {
 			return firstOf(err, consent.ErrNone)
 		}
-		_, err = c.store.endFamilies(ctx, tx, t, refresh.Choice{UserUID: userUID, ClientUID: clientUID}, endedByConsent, e.ID)
-		return err
+		if _, err := c.store.endFamilies(ctx, tx, t, refresh.Choice{UserUID: userUID, ClientUID: clientUID}, endedByConsent, e.ID); err != nil {
+			return err
+		}
+		return c.store.endTokensOf(ctx, tx, t, userUID, clientUID, e.ID)
 	})
 }
 

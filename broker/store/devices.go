@@ -32,9 +32,10 @@ func (s *Store) Devices(ledger Applier) *Devices { return &Devices{store: s, led
 const deviceColumns = "d.handle, d.user_code, d.client_uid, d.client_id, d.parameters, d.jkt, d.state, d.wait, d.asked_at, d.created_at, d.expires_at, " +
 	"d.answered_at, d.user_uid, d.idp_uid, d.version, d.granted"
 
-// deviceRevoked is whether a mark ended what was approved.
-const deviceRevoked = `exists (select 1 from revocations m where m.tenant_uid = d.tenant_uid and m.version > d.version
-and ((m.kind = 'client' and m.uid = d.client_uid) or (m.kind = 'user' and m.uid = d.user_uid) or (m.kind = 'idp' and m.uid = d.idp_uid)))`
+// deviceRevoked is whether a mark ended what was approved, or the person took it back.
+const deviceRevoked = `(exists (select 1 from revocations m where m.tenant_uid = d.tenant_uid and m.version > d.version
+and ((m.kind = 'client' and m.uid = d.client_uid) or (m.kind = 'user' and m.uid = d.user_uid) or (m.kind = 'idp' and m.uid = d.idp_uid)))
+or ` + consentTakenBack + `d.tenant_uid and m.version > d.version and m.uid = d.user_uid || ' ' || d.client_uid))`
 
 // Begin implements device.Store.
 func (v *Devices) Begin(ctx context.Context, t tenant.UID, a device.Authorization, most int) error {

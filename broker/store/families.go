@@ -10,6 +10,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/lifecycle"
+	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/refresh"
 	"github.com/chancery-dev/chancery/broker/tenant"
 )
@@ -41,6 +42,29 @@ func (k *Families) Family(ctx context.Context, t tenant.UID, id string) (refresh
 		return refresh.Family{}, err
 	}
 	return found[0], nil
+}
+
+// consentTakenBack is a version of the tenant at which a person took back what he let a client do. Such versions are known
+// for changesKept, which is longer than a code or a device's approval lives.
+const consentTakenBack = `exists (select 1 from tenant_changes m where m.kind = '` + object.ChangedConsent + `' and m.tenant_uid = `
+
+// TakenBack tells whether something was revoked since it was given: by a mark on who gave it, has it or vouched for him, or
+// by the person's own word.
+func (k *Families) TakenBack(ctx context.Context, t tenant.UID, g refresh.Given) (bool, error) {
+	if err := t.Check(); err != nil {
+		return false, err
+	}
+	if g.UserUID == "" || g.ClientUID == "" || g.IdPUID == "" || g.Version < 1 {
+		return false, fmt.Errorf("%w: something given needs who gave it, who has it, an IdP and a version", errIncomplete)
+	}
+	query := "select exists (select 1 from revocations m where m.tenant_uid = $1 and m.version > $2 and " +
+		"(m.kind = 'client' and m.uid = $3 or m.kind = 'user' and m.uid = $4 or m.kind = 'idp' and m.uid = $5)) or " +
+		consentTakenBack + "$1 and m.version > $2 and m.uid = $6)"
+	var taken bool
+	err := k.store.readOf(ctx, t, func(ctx context.Context, tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, query, t.String(), g.Version, g.ClientUID, g.UserUID, g.IdPUID, object.ConsentUID(g.UserUID, g.ClientUID)).Scan(&taken)
+	})
+	return taken, err
 }
 
 // OfUser reads those of a person that are alive, the newest first.
@@ -180,6 +204,23 @@ func (s *Store) endReturned(ctx context.Context, tx *sql.Tx, t tenant.UID, event
 		}
 	}
 	return int64(len(origins)), nil
+}
+
+// endTokensOf ends the tokens that a client has for a person by his own word, whatever became of the families they came
+// with: a client that does not refresh has none.
+func (s *Store) endTokensOf(ctx context.Context, tx *sql.Tx, t tenant.UID, userUID, clientUID, event string) error {
+	longest := object.MaxTokenLifetime + ledger.Margin
+	origins, err := returning(ctx, tx, "select distinct t.origin from issued_tokens t where t.tenant_uid = $1 and t.subject = $2 and t.client_uid = $3 "+
+		"and t.origin is not null and t.expires_at > "+s.begun()+" and t.issued_at > "+s.begun()+" - $4", t.String(), userUID, clientUID, longest.Microseconds())
+	if err != nil {
+		return err
+	}
+	for _, origin := range origins {
+		if err := s.endTokens(ctx, tx, t, origin, event); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // returning runs a statement that returns one text a row.

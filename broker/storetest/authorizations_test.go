@@ -12,6 +12,10 @@ import (
 	"github.com/chancery-dev/chancery/broker/authorization"
 	"github.com/chancery-dev/chancery/broker/authorize"
 	"github.com/chancery-dev/chancery/broker/consent"
+	"github.com/chancery-dev/chancery/broker/device"
+	"github.com/chancery-dev/chancery/broker/ledger"
+	"github.com/chancery-dev/chancery/broker/lifecycle"
+	"github.com/chancery-dev/chancery/broker/refresh"
 	"github.com/chancery-dev/chancery/broker/store"
 	"github.com/chancery-dev/chancery/broker/storetest"
 	"github.com/chancery-dev/chancery/broker/tenant"
@@ -257,4 +261,68 @@ func keepRequests(t *testing.T, d *storetest.Database, uid tenant.UID) {
 	mustBe(t, d.Store.PendingRequests().Keep(t.Context(), uid, pendingOf("wall")))
 	mustBe(t, d.Store.PushedRequests().Push(t.Context(), uid, authorization.Handle{1}, authorization.PushedRequest{ClientUID: "c", Parameters: "p", ExpiresAt: time.Now().Add(time.Minute)}))
 	mustBe(t, d.Store.Consents(d.Ledger(t, d.Store)).Give(t.Context(), []consent.Consent{consentOf(uid, "usr_1", "cli_1", "res_1")}, consentEvent(uid, audit.TypeConsentGiven)))
+}
+
+// TestWithdrawnInFlight: what a client was given by a person before he took his word back is over, whatever form it has: a
+// code that is on its way, a device's approval, a token without a family. What others have is not, nor what comes after.
+func TestWithdrawnInFlight(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, d *storetest.Database) {
+		shelf := newShelf(t, d)
+		consents, families, devices := d.Store.Consents(shelf.ledger), d.Store.Families(shelf.ledger), d.Store.Devices(shelf.ledger)
+		var given []consent.Consent
+		for _, client := range []string{"cli_1", "cli_2"} {
+			given = append(given, consentOf(d.Default, "usr_1", client, "res_1"))
+		}
+		mustBe(t, consents.Give(t.Context(), given, consentEvent(d.Default, audit.TypeConsentGiven)))
+		issue := func(origin, client, subject string) ledger.IssuedToken {
+			return shelf.issue(d.Default, func(i *ledger.IssuedToken) { i.Origin, i.ClientUID, i.Subject = origin, client, subject })
+		}
+		ended := issue("a", "cli_1", "usr_1")
+		others := []ledger.IssuedToken{issue("b", "cli_2", "usr_1"), issue("c", "cli_1", "usr_2"), issue("", "cli_1", "usr_1")} // the last by an assertion
+		now := time.Now().UTC().Truncate(time.Microsecond)
+		waits := waitingDevice(now)
+		mustBe(t, devices.Begin(t.Context(), d.Default, waits, 10))
+		answer := letDevice(now)
+		version, err := d.Store.Version(t.Context(), d.Default)
+		mustBe(t, err)
+		answer.Version = version
+		mustBe(t, devices.Answer(t.Context(), d.Default, waits.Handle, device.Approved, answer, deviceEvent(d.Default, audit.TypeDeviceApproved)))
+		taken := func(user, client string, version int64) bool {
+			t.Helper()
+			is, err := families.TakenBack(t.Context(), d.Default, refresh.Given{UserUID: user, ClientUID: client, IdPUID: "idp_1", Version: version})
+			mustBe(t, err)
+			return is
+		}
+		if asked, err := devices.Ask(t.Context(), d.Default, waits.Handle, now, nil); err != nil || asked.Revoked || taken("usr_1", "cli_1", version) {
+			t.Fatalf("before anybody took anything back: %+v %v", asked, err)
+		}
+
+		mustBe(t, consents.Withdraw(t.Context(), d.Default, "usr_1", "cli_1", "res_1", consentEvent(d.Default, audit.TypeConsentWithdrawn)))
+		if !taken("usr_1", "cli_1", version) {
+			t.Error("a code of before counts")
+		}
+		if taken("usr_1", "cli_1", version+1) || taken("usr_1", "cli_2", version) || taken("usr_2", "cli_1", version) {
+			t.Error("another's, or a later one, does not count")
+		}
+		if asked, err := devices.Ask(t.Context(), d.Default, waits.Handle, now, nil); err != nil || !asked.Revoked {
+			t.Errorf("a device's approval of before: %+v %v", asked, err)
+		}
+		if known := shelf.standing(d.Default, ended).Known[0]; known == nil || !known.Revoked {
+			t.Errorf("a token of before: %+v", known)
+		}
+		for i, known := range shelf.standing(d.Default, others...).Known {
+			if known == nil || known.Revoked {
+				t.Errorf("another's token, %d: %+v", i, known)
+			}
+		}
+
+		// A mark of an administrator's is one too.
+		marked, _ := shelf.mark(d.Default, lifecycle.Client, "cli_2")
+		if !taken("usr_1", "cli_2", marked-1) || taken("usr_1", "cli_2", marked) {
+			t.Error("after a mark")
+		}
+		if _, err := families.TakenBack(t.Context(), d.Default, refresh.Given{UserUID: "usr_1", ClientUID: "cli_1", IdPUID: "idp_1"}); err == nil {
+			t.Error("of no version")
+		}
+	})
 }

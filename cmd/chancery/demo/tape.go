@@ -168,7 +168,7 @@ func received(h http.Header, body []byte) map[string]string {
 	}
 	for _, name := range []string{
 		"issuer", "access_token", "refresh_token", "id_token", "issued_token_type", "token_type", "expires_in", "scope", "resource",
-		"error", "error_description", "error_uri", "acr_values", "max_age",
+		"error", "error_description", "error_uri", "acr_values", "max_age", "interaction_uri",
 	} {
 		if value, ok := members[name]; ok {
 			out[name] = hide(name, fmt.Sprint(value))
@@ -183,6 +183,8 @@ func hide(name, value string) string {
 		return "[redacted]"
 	case "assertion", "subject_token", "access_token", "id_token", "logout_token":
 		return shown(value)
+	case "interaction_uri":
+		return short(value)
 	case "SAMLRequest", "SAMLResponse":
 		return fmt.Sprintf("<%s, %d bytes>", name, len(value))
 	}

@@ -123,7 +123,7 @@ func (v *Verifier) VerifyLogoutResponse(p *Provider, in Incoming, departure Depa
 	return slices.ContainsFunc(message.FindElements("./Status/StatusCode/StatusCode"), func(el *etree.Element) bool {
 		value, _ := attribute(el, "Value")
 		return value == "urn:oasis:names:tc:SAML:2.0:status:PartialLogout"
-	}), w.checkStatus(one(parts["Status"]))
+	}), w.checkStatus(one(parts["Status"]), nil)
 }
 
 // logoutMessage reads a message of either binding and demands its signature.

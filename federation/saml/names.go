@@ -32,7 +32,9 @@ const (
 const (
 	methodBearer  = "urn:oasis:names:tc:SAML:2.0:cm:bearer" //nolint:gosec // a name of the standard
 	statusSuccess = "urn:oasis:names:tc:SAML:2.0:status:Success"
-	version       = "2.0"
+	// statusNoContext: the IdP cannot authenticate as was asked for.
+	statusNoContext = "urn:oasis:names:tc:SAML:2.0:status:NoAuthnContext"
+	version         = "2.0"
 )
 
 // Attributes with a meaning of their own in Microsoft Entra.

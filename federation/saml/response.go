@@ -1,6 +1,7 @@
 package saml
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -107,7 +108,11 @@ func (w *walk) response(message *etree.Element, departure *Departure) (response,
 	if r.inResponseTo, err = w.answer(answers, present, departure); err != nil {
 		return response{}, err
 	}
-	if err := w.checkStatus(one(parts["Status"])); err != nil {
+	var asked []string
+	if departure != nil {
+		asked = departure.Contexts
+	}
+	if err := w.checkStatus(one(parts["Status"]), asked); err != nil {
 		return response{}, err
 	}
 	if r.holder = one(parts["Assertion"]); r.holder == nil {
@@ -205,8 +210,8 @@ func (w *walk) answer(id string, present bool, departure *Departure) (string, er
 }
 
 // checkStatus: SAML core §3.2.2.2. What the IdP says instead of yes is for the
-// administrator; it decides nothing.
-func (w *walk) checkStatus(el *etree.Element) error {
+// administrator; it decides nothing. asked are the contexts of the request.
+func (w *walk) checkStatus(el *etree.Element, asked []string) error {
 	var codes []string
 	outer := el
 	for range 3 {
@@ -221,6 +226,9 @@ func (w *walk) checkStatus(el *etree.Element) error {
 		value, _ := attribute(code, "Value")
 		codes = append(codes, value)
 		outer = code
+	}
+	if len(asked) > 0 && slices.Contains(codes, statusNoContext) { // §3.3.2.2.1: it cannot do what was asked for
+		return w.trail.Refuse(federation.CodeSAMLAuthnContext, "Status", strings.Join(codes, " "), joined(asked), nil)
 	}
 	if len(codes) == 0 || codes[0] != statusSuccess {
 		return w.trail.Refuse(federation.CodeSAMLStatus, "Status", strings.Join(codes, " "), statusSuccess, nil)

@@ -142,6 +142,20 @@ func TestStepUp(t *testing.T) {
 	_, err := w.verify(w.idp.Draft(w.sp, request))
 	refused(t, err, federation.CodeSAMLAuthnContext)
 
+	// The IdP says that it cannot; to who asked for nothing that is a "no" like any other.
+	cannot := w.idp.Draft(w.sp, request)
+	cannot.SignResponse = true
+	status := cannot.Response.FindElement(".//StatusCode")
+	status.CreateAttr("Value", "urn:oasis:names:tc:SAML:2.0:status:Responder")
+	inner := status.CreateElement(status.FullTag())
+	inner.CreateAttr("Value", "urn:oasis:names:tc:SAML:2.0:status:NoAuthnContext")
+	_, err = w.verify(cannot)
+	refused(t, err, federation.CodeSAMLAuthnContext)
+	w.departure.Contexts = nil
+	_, err = w.verify(cannot)
+	refused(t, err, federation.CodeSAMLStatus)
+	w.departure.Contexts = []string{mfa}
+
 	d := w.idp.Draft(w.sp, request)
 	d.Find("AuthnContextClassRef").SetText(mfa)
 	s, err := w.verify(d)

@@ -31,6 +31,15 @@ func start(t *testing.T, o dev.Options) *dev.World {
 	return w
 }
 
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 func find(t *testing.T, folder string) *dev.Context {
 	t.Helper()
 	c, err := dev.Find(folder)
@@ -113,6 +122,7 @@ func TestRestart(t *testing.T) {
 	}
 	secretText := first.ClientSecret.Reveal()
 	kid := first.IdP.Keys()
+	certificate := readFile(t, filepath.Join(folder, "idp.crt"))
 	first.Close()
 	if _, err := dev.Find(folder); !errors.Is(err, dev.ErrNotRunning) {
 		t.Errorf("after the end: %v", err)
@@ -124,6 +134,9 @@ func TestRestart(t *testing.T) {
 	}
 	if second.ClientSecret.Reveal() != secretText || string(second.IdP.Keys()) != string(kid) {
 		t.Error("a secret or the IdP's key is another one")
+	}
+	if readFile(t, filepath.Join(folder, "idp.crt")) != certificate {
+		t.Error("the certificate that an object names is another one")
 	}
 	if _, err := second.Admin.Get(t.Context(), "User", "eve"); err == nil {
 		t.Error("what was deleted is there again")

@@ -51,7 +51,7 @@ func (a *goAgent) step(t *testing.T, what task) (seenByTool, error) {
 	} else {
 		tool = what.text("tool")
 	}
-	result, err := a.session.CallTool(t.Context(), &mcp.CallToolParams{Name: tool})
+	result, err := a.session.CallTool(t.Context(), &mcp.CallToolParams{Name: tool, Arguments: what["arguments"]})
 	if err != nil {
 		return seenByTool{}, err
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -45,6 +46,7 @@ type placing struct {
 func toolNeeds() mcpverifier.ToolRequirements {
 	return mcpverifier.ToolRequirements{
 		"whoami": nil, "write": {verifier.RequireScopes("notes:write")}, "impossible": {verifier.RequireScopes("notes:impossible")}, "stuck": nil,
+		"sealed": {verifier.RequireACR("phr"), verifier.RequireMaxAge(5 * time.Minute)},
 	}
 }
 

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -142,8 +143,8 @@ func (p place) identities() map[string]task {
 	}
 	return map[string]task{
 		"basic-cimd":                {"client_metadata_url": documentURL, "auth_method": "none"},
-		"dcr none":                  {"auth_method": "none"},
-		"dcr basic":                 {"auth_method": "client_secret_basic"},
+		"token-endpoint-auth-none":  {"auth_method": "none"}, // it registers itself, as the next
+		"a secret of its own":       {"auth_method": "client_secret_basic"},
 		"pre-registration":          {"client_id": harness.Host, "auth_method": "none", "issuer": p.issuer},
 		"token-endpoint-auth-basic": registered("with-basic", "client_secret_basic"),
 		"token-endpoint-auth-post":  registered("with-post", "client_secret_post"),
@@ -176,9 +177,13 @@ func TestPeopleConnectClients(t *testing.T) {
 					t.Run("refresh", func(t *testing.T) { w.refreshes(t, a) })
 					t.Run("scope-step-up", func(t *testing.T) { w.extends(t, a, task{"client_metadata_url": documentURL}) })
 					t.Run("scope-retry-limit", func(t *testing.T) { w.givesUp(t, a) })
-					t.Run("a scope that nobody has", func(t *testing.T) {
+					t.Run("what nobody is given", func(t *testing.T) {
 						connectedTo(t, a, w.notebook, task{"client_metadata_url": documentURL})
 						if got := a.do(t, call("impossible")); got.Error == "" || len(got.asked) > 2 {
+							t.Errorf("%d authorization requests: %+v", len(got.asked), got)
+						}
+						// None of the SDKs knows RFC 9470: they end too, where the resource itself wants a stronger sign-in.
+						if got := a.do(t, call("sealed")); got.Error == "" || len(got.asked) > 2 {
 							t.Errorf("%d authorization requests: %+v", len(got.asked), got)
 						}
 					})
@@ -199,6 +204,9 @@ func TestFirstTypeScriptSDK(t *testing.T) {
 			t.Run(name, func(t *testing.T) { w.connects(t, a, w.acme, as, alice) })
 		}
 		t.Run("refresh", func(t *testing.T) { w.refreshes(t, a) })
+		t.Run("iss-not-advertised", func(t *testing.T) { // ours advertises iss and sends it, and who does not know it goes through
+			connectedTo(t, a, w.notebook, task{"client_metadata_url": documentURL}.changingBack(func(q url.Values) { q.Del("iss") }))
+		})
 		// With a refresh token it refreshes where a scope is missing, and asks nobody: who has to extend does without one.
 		t.Run("scope-step-up", func(t *testing.T) { w.extends(t, a, task{"auth_method": "none", "offline": false}) })
 		t.Run("scope-retry-limit", func(t *testing.T) { w.givesUp(t, a) })
@@ -300,4 +308,7 @@ func (w *town) stepsUp(t *testing.T, a agent, p place) {
 	if age := time.Now().Unix() - got.Seen.AuthTime; got.Seen.ACR != "phr" || age < 0 || age > 300 || !slices.Contains(got.Seen.Scopes, "notes:write") {
 		t.Errorf("%+v", got)
 	}
+	bob := task{"person": "bob"} // whom the IdP cannot make stronger
+	connectedTo(t, a, w.notebook, bob.with(task{"client_id": harness.Host, "auth_method": "none", "issuer": p.issuer}))
+	a.do(t, call("write").with(bob)).failed(t, "unmet_authentication_requirements")
 }

@@ -103,8 +103,8 @@ async def open_session(task, storage, stack):
     return session
 
 
-async def call(session, storage, tool):
-    result = await session.call_tool(tool, {})
+async def call(session, storage, tool, arguments):
+    result = await session.call_tool(tool, arguments)
     if result.is_error:
         raise RuntimeError(result.content[0].text)
     seen = result.structured_content or json.loads(result.content[0].text)
@@ -123,11 +123,11 @@ async def connected(task, storage):
     global ahead
     async with AsyncExitStack() as stack:
         session = await open_session(task, storage, stack)
-        say(await call(session, storage, "whoami"))
+        say(await call(session, storage, "whoami", {}))
         while (task := await hear()) and task["do"] == "call":
             ahead += task.get("later", 0)
             try:
-                say(await call(session, storage, task["tool"]))
+                say(await call(session, storage, task["tool"], task.get("arguments", {})))
             except Exception as error:  # noqa: BLE001 - whatever it is, the test wants to read it
                 say({"error": repr(innermost(error))})
         return task

@@ -118,8 +118,8 @@ const steps = {
         });
         return steps.call({ tool: 'whoami' });
     },
-    async call({ tool }) {
-        const result = await withPerson(() => client.callTool({ name: tool, arguments: {} }));
+    async call({ tool, arguments: given = {} }) {
+        const result = await withPerson(() => client.callTool({ name: tool, arguments: given }));
         return { seen: result.structuredContent, token_type: provider.kept.token_type, refresh: Boolean(provider.kept.refresh_token) };
     },
 };

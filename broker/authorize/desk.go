@@ -16,6 +16,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/consent"
 	"github.com/chancery-dev/chancery/broker/grant"
 	"github.com/chancery-dev/chancery/broker/ledger"
+	"github.com/chancery-dev/chancery/broker/page"
 	"github.com/chancery-dev/chancery/broker/secret"
 	"github.com/chancery-dev/chancery/broker/session"
 	"github.com/chancery-dev/chancery/broker/signin"
@@ -99,9 +100,9 @@ type Ways interface {
 
 // Way is one of Ways.
 type Way struct {
-	Name  string // what the form sends
-	Title string
-	Path  string // below the issuer: where it is gone; the path to come back to is added as the parameter then
+	Name string // what the form sends
+	Own  page.Own
+	Path string // below the issuer: where it is gone; the path to come back to is added as the parameter then
 }
 
 // Config is what the desk needs; every part but Ways, Devices and Beside is required.

@@ -37,7 +37,10 @@ func (d *Desk) deviceRoutes() []Route {
 	if d.Devices == nil {
 		return nil
 	}
-	return []Route{{Path: devicePath, Get: d.shown(d.device), Post: d.shown(d.deviceAnswered)}}
+	return []Route{
+		{Path: devicePath, Get: d.shown(d.device), Post: d.shown(d.deviceAnswered)},
+		{Path: deviceProofPath, Post: d.shown(d.deviceProof)},
+	}
 }
 
 // device asks for the code. One that came with the link is shown, and never taken without the person's word (§5.4).
@@ -102,8 +105,10 @@ func (d *Desk) deviceAnswered(ctx context.Context, v Visit) (Reply, error) {
 		}
 	}
 	// 3. May its client have this for him?
-	consideration := grant.Consideration{Tenant: v.Tenant, Trace: v.Trace, Remote: v.Remote, Request: request, Session: *s}
-	considered, err := d.Grants.Consider(ctx, consideration)
+	considered, err := d.considerDevice(ctx, v, s, request)
+	if isCode(err, oauth.CodeStepUpRequired) {
+		return d.deviceStepUp(ctx, v, s, request, typed, demandOf(oauth.AsError(err)), Progress{})
+	}
 	if err != nil {
 		return Reply{}, failed{error: unavailable(err), again: v.path(deviceWith(typed)), recorded: true}
 	}
@@ -134,6 +139,10 @@ func (d *Desk) deviceAnswered(ctx context.Context, v Visit) (Reply, error) {
 		d.Log.WarnContext(ctx, "use of a consent not noted", "trace_id", v.Trace, "error", err)
 	}
 	return d.show(v, http.StatusOK, page.Finished{})
+}
+
+func (d *Desk) considerDevice(ctx context.Context, v Visit, s *session.Session, r authorization.Request) (grant.Considered, error) {
+	return d.Grants.Consider(ctx, grant.Consideration{Tenant: v.Tenant, Trace: v.Trace, Remote: v.Remote, Request: r, Session: *s})
 }
 
 func (d *Desk) askAboutDevice(ctx context.Context, v Visit, s *session.Session, q consent.Question, typed string, topic []string) (Reply, error) {

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/chancery-dev/chancery/broker/client"
 	"github.com/chancery-dev/chancery/broker/interaction"
@@ -127,7 +126,7 @@ func (p *Stepping) finish(ctx context.Context, v Visit, i interaction.Interactio
 func (p *Stepping) ways(ctx context.Context, v Visit, i interaction.Interaction, s *session.Session) ([]page.Way, error) {
 	var ways []page.Way
 	if s != nil && p.Interactions.Met(i, *s) {
-		ways = append(ways, page.Way{Name: waySession, Title: "your present sign-in"})
+		ways = append(ways, page.Way{Name: waySession, Own: page.BySession})
 	}
 	if i.ByIdP() {
 		for _, idp := range v.Tenant.SignIn.IdPs {
@@ -144,9 +143,9 @@ func (p *Stepping) ways(ctx context.Context, v Visit, i interaction.Interaction,
 	case err != nil:
 		return nil, err
 	case len(own) > 0:
-		ways = append(ways, page.Way{Name: wayPasskey, Title: "a passkey"})
+		ways = append(ways, page.Way{Name: wayPasskey, Own: page.ByPasskey})
 	case p.Passkeys.Fresh(*s):
-		ways = append(ways, page.Way{Name: wayEnrol, Title: "a new passkey"})
+		ways = append(ways, page.Way{Name: wayEnrol, Own: page.ByNewPasskey})
 	case !i.ByIdP(): // after a fresh sign-in he can make one
 		if idp, ok := idpByUID(v.Tenant, s.IdPUID); ok {
 			ways = append(ways, page.Way{Name: wayIdP + ":" + idp.Name, Title: titleOf(v.Tenant, idp)})
@@ -169,17 +168,9 @@ func (p *Stepping) explain(ctx context.Context, v Visit, i interaction.Interacti
 	if err != nil {
 		return Reply{}, unavailable(err)
 	}
-	model := page.StepUp{
-		Action: v.path(interactPath + v.Named), Token: token, Client: clientOf(c), Stronger: len(i.ACRValues) > 0, Ways: ways,
-	}
-	for _, r := range v.Tenant.ActiveResources() {
-		if r.UID == i.ResourceUID {
-			model.Resource = page.Resource{Name: r.Name, URI: r.URI}
-		}
-	}
-	if i.MaxAge != nil {
-		model.MaxAge = max(*i.MaxAge, time.Second) // zero would say that the age does not matter
-	}
+	resources := slices.DeleteFunc(v.Tenant.ActiveResources(), func(r *snapshot.Resource) bool { return r.UID != i.ResourceUID })
+	model := demand{acrValues: i.ACRValues, maxAge: i.MaxAge}.page(c, resources)
+	model.Action, model.Token, model.Ways = v.path(interactPath+v.Named), token, ways
 	if s != nil {
 		person, err := p.Desk.person(ctx, v.Tenant, s)
 		if err != nil {

@@ -50,9 +50,9 @@ func (p *Stepping) Offered(ctx context.Context, t *snapshot.Tenant, s session.Se
 	case err != nil:
 		return Way{}, false, err
 	case len(own) > 0:
-		return Way{Name: wayPasskey, Title: "a passkey", Path: provePath}, true, nil
+		return Way{Name: wayPasskey, Own: page.ByPasskey, Path: provePath}, true, nil
 	case p.Passkeys.Fresh(s):
-		return Way{Name: wayPasskey, Title: "a new passkey", Path: newPasskeyPath}, true, nil
+		return Way{Name: wayPasskey, Own: page.ByNewPasskey, Path: newPasskeyPath}, true, nil
 	}
 	return Way{}, false, nil
 }

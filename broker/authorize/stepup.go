@@ -7,10 +7,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chancery-dev/chancery/broker/authorization"
+	"github.com/chancery-dev/chancery/broker/client"
 	"github.com/chancery-dev/chancery/broker/interaction"
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/broker/page"
+	"github.com/chancery-dev/chancery/broker/session"
 	"github.com/chancery-dev/chancery/broker/signin"
+	"github.com/chancery-dev/chancery/broker/snapshot"
 )
 
 // wayIdP is the way through the IdP that the person came from.
@@ -27,7 +31,7 @@ func (d *Desk) notConsidered(ctx context.Context, w *walk, err error) (Reply, er
 	case w.request.Prompt().None: // OIDC Core §3.1.2.6
 		return d.refuse(ctx, w, oauth.Refuse(oauth.CodePersonNeeded, "prompt=none, and policy asks for a step-up", "a person"))
 	}
-	ways, passkey, err := d.waysOf(ctx, w, demand)
+	ways, passkey, err := d.waysOf(ctx, w.Tenant, w.session, demand, w.pending.Progress)
 	if err != nil {
 		return Reply{}, w.again(unavailable(err))
 	}
@@ -77,19 +81,38 @@ func demandOf(e *oauth.Error) demand {
 }
 
 // waysOf lists how the person can prove it: at the IdP he came from, and with what he enrolled here.
-func (d *Desk) waysOf(ctx context.Context, w *walk, x demand) ([]page.Way, *Way, error) {
+func (d *Desk) waysOf(ctx context.Context, t *snapshot.Tenant, s *session.Session, x demand, tried Progress) ([]page.Way, *Way, error) {
 	var ways []page.Way
-	if idp, ok := idpByUID(w.Tenant, w.session.IdPUID); ok && !w.pending.Progress.AskedIdP && (interaction.Interaction{ACRValues: x.acrValues}).ByIdP() {
-		ways = append(ways, page.Way{Name: wayIdP, Title: titleOf(w.Tenant, idp)})
+	if idp, ok := idpByUID(t, s.IdPUID); ok && !tried.AskedIdP && (interaction.Interaction{ACRValues: x.acrValues}).ByIdP() {
+		ways = append(ways, page.Way{Name: wayIdP, Title: titleOf(t, idp)})
 	}
-	if d.Ways == nil || w.pending.Progress.AskedHere {
+	if d.Ways == nil || tried.AskedHere {
 		return ways, nil, nil
 	}
-	passkey, ok, err := d.Ways.Offered(ctx, w.Tenant, *w.session, x.acrValues)
+	passkey, ok, err := d.Ways.Offered(ctx, t, *s, x.acrValues)
 	if err != nil || !ok {
 		return ways, nil, err
 	}
-	return append(ways, page.Way{Name: passkey.Name, Title: passkey.Title}), &passkey, nil
+	return append(ways, page.Way{Name: passkey.Name, Own: passkey.Own}), &passkey, nil
+}
+
+// page says why more is needed, and who asks for what.
+func (x demand) page(c *client.Client, resources []*snapshot.Resource) page.StepUp {
+	model := page.StepUp{Client: clientOf(c), Stronger: len(x.acrValues) > 0}
+	if x.maxAge != nil {
+		model.MaxAge = max(*x.maxAge, time.Second) // zero would say that the age does not matter
+	}
+	if len(resources) == 1 {
+		model.Resource = page.Resource{Name: resources[0].Name, URI: resources[0].URI}
+	}
+	return model
+}
+
+// ask is what the IdP of a person is asked to have him prove.
+func (x demand) ask(r authorization.Request, s *session.Session) signin.Ask {
+	return signin.Ask{
+		LoginHint: r.LoginHint(), UILocales: r.UILocales(), MaxAge: x.maxAge, ACRValues: interaction.Interaction{ACRValues: x.acrValues}.Upstream(), Only: s.UserUID,
+	}
 }
 
 // offer explains why more is needed, and shows the ways.
@@ -98,16 +121,8 @@ func (d *Desk) offer(ctx context.Context, w *walk, x demand, ways []page.Way) (R
 	if err != nil {
 		return Reply{}, w.again(err)
 	}
-	model := page.StepUp{
-		Action: w.path(w.here()), Token: w.browser.token("step up", w.Named), Client: clientOf(w.request.Client()), Person: person,
-		Stronger: len(x.acrValues) > 0, Ways: ways,
-	}
-	if x.maxAge != nil {
-		model.MaxAge = max(*x.maxAge, time.Second) // zero would say that the age does not matter
-	}
-	if r := w.request.Resources(); len(r) == 1 {
-		model.Resource = page.Resource{Name: r[0].Name, URI: r[0].URI}
-	}
+	model := x.page(w.request.Client(), w.request.Resources())
+	model.Action, model.Token, model.Person, model.Ways = w.path(w.here()), w.browser.token("step up", w.Named), person, ways
 	return d.show(w.Visit, http.StatusOK, model, w.request.UILocales()...)
 }
 
@@ -121,9 +136,9 @@ func (d *Desk) stepUp(ctx context.Context, w *walk, x demand) (Reply, error) {
 	if err := d.move(ctx, w, func(p *Progress) { p.AskedIdP = true }); err != nil {
 		return Reply{}, err
 	}
-	reply, err := d.depart(ctx, w, idp, wish{ask: signin.Ask{
-		LoginHint: w.request.LoginHint(), UILocales: w.request.UILocales(), MaxAge: x.maxAge, ACRValues: interaction.Interaction{ACRValues: x.acrValues}.Upstream(), Then: w.here(), Only: w.session.UserUID,
-	}})
+	ask := x.ask(w.request, w.session)
+	ask.Then = w.here()
+	reply, err := d.depart(ctx, w, idp, wish{ask: ask})
 	if isCode(err, oauth.CodeIdPStepUpUnsupported) { // considered again: there is another way, or none
 		return Reply{Status: http.StatusSeeOther, Location: w.path(w.here())}, nil
 	}

@@ -357,7 +357,7 @@ func TestStepUp(t *testing.T) {
 	t.Run("another way", func(t *testing.T) {
 		h, b, page := start(t)
 		h.idp.refuse = oauth.Refuse(oauth.CodeIdPStepUpUnsupported, "", "")
-		h.ways.way = &authorize.Way{Name: "passkey", Title: "a passkey", Path: "/passkey"}
+		h.ways.way = &authorize.Way{Name: "passkey", Own: "passkey", Path: "/passkey"}
 		offered := b.follow(b.press(page, "way", "idp"))
 		if strings.Contains(offered.body, `value="idp"`) {
 			t.Errorf("%s", offered.body)

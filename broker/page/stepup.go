@@ -14,11 +14,22 @@ type StepUp struct {
 	Ways     []Way
 }
 
-// Way is one way to prove oneself.
+// Way is one way to prove oneself: an IdP's, or one that we have words for.
 type Way struct {
 	Name  string // what the form sends
 	Title string // of the IdP, where the way is one
+	Own   Own    // where it is none
 }
+
+// Own is a way that is no IdP's.
+type Own string
+
+// The ways of our own.
+const (
+	ByPasskey    Own = "passkey"
+	ByNewPasskey Own = "enrol"
+	BySession    Own = "session" // the present sign-in proves it
+)
 
 // Minutes is the age in whole minutes, at least one.
 func (m StepUp) Minutes() int { return max(1, int(m.MaxAge.Minutes())) }
@@ -33,6 +44,11 @@ func (m StepUp) Render(f Frame) (Page, error) {
 	}
 	if len(m.Ways) == 0 || !m.Stronger && m.MaxAge == 0 {
 		return Page{}, unfit("a step-up without a way or a reason")
+	}
+	for _, w := range m.Ways {
+		if (w.Title == "") == (w.Own == "") {
+			return Page{}, unfit("a way of nobody, or of two")
+		}
 	}
 	return f.render("stepup", m, stay)
 }

@@ -95,7 +95,7 @@ func Samples() []Sample {
 		{"passkeys-none", page.Passkeys{Action: "/passkeys", Token: token, Person: alice, Account: "/account"}, own},
 		{"stepup", page.StepUp{
 			Action: "/interact/1", Token: token, Client: company, Resource: notes, Person: alice, Stronger: true, MaxAge: 5 * time.Minute,
-			Ways: []page.Way{{Name: "idp", Title: "Okta"}, {Name: "passkey", Title: "a passkey"}},
+			Ways: []page.Way{{Name: "idp", Title: "Okta"}, {Name: "passkey", Own: page.ByPasskey}},
 		}, acme},
 		{"stepup-fresh", page.StepUp{
 			Action: "/interact/1", Token: token, Client: document, MaxAge: time.Minute, Ways: []page.Way{{Name: "idp", Title: "Okta"}},

@@ -41,7 +41,7 @@ func (d *Desk) begin(ctx context.Context, v Visit) (Reply, error) {
 	request, err := authorization.Parse(authorization.Ask{Form: form, Via: via, Party: party, Tenant: v.Tenant, Now: d.Now()})
 	if returned, ok := errors.AsType[*authorization.Returned](err); ok {
 		d.record(v, party.Client, returned.Refusal)
-		return d.send(v, returned.Return.Refused(returned, v.Trace))
+		return d.send(v, returned.Return.Refused(returned, v.Trace), false)
 	}
 	if err != nil {
 		return Reply{}, err

@@ -107,8 +107,13 @@ func (d *Desk) record(v Visit, c *client.Client, refusal *oauth.Error) {
 }
 
 // send carries an answer to the client. What follows a form goes by a page of its own, for browsers hold every redirect
-// after a form to the form's page's policy (docs/pages.md).
-func (d *Desk) send(v Visit, a authorization.Answer) (Reply, error) {
+// after a form to the form's page's policy (docs/pages.md). asked: the form is the consent's, whose policy names the
+// client's address.
+func (d *Desk) send(v Visit, a authorization.Answer, asked bool) (Reply, error) {
+	byForm := v.posted()
+	if toProgram(a.Location()) {
+		byForm = byForm && !asked || !v.meant()
+	}
 	switch {
 	case a.Mode() == authorization.FormPost:
 		fields := make([]page.Field, 0, len(a.Fields()))
@@ -116,11 +121,22 @@ func (d *Desk) send(v Visit, a authorization.Answer) (Reply, error) {
 			fields = append(fields, page.Field{Name: f.Name, Value: f.Value})
 		}
 		return d.show(v, http.StatusOK, page.Answer{RedirectURI: a.Action(), Fields: fields})
-	case v.posted():
+	case byForm:
 		return d.show(v, http.StatusOK, page.Onward{URL: a.Location()})
 	}
 	return Reply{Status: http.StatusSeeOther, Location: a.Location()}, nil
 }
+
+// toProgram tells an address that a browser hands to a program (RFC 8252 §7.1). It does so only at once after a person's
+// press of a key or a button, and otherwise stays where it is: then a page with a link has to be there.
+func toProgram(address string) bool {
+	scheme, _, found := strings.Cut(address, ":")
+	return found && scheme != "https" && scheme != "http"
+}
+
+// meant tells a visit that a person's own press leads to, redirects included (Fetch Metadata §2.4). A browser that does not
+// say so is not believed to have one.
+func (v Visit) meant() bool { return v.Request.Header.Get("Sec-Fetch-User") == "?1" }
 
 // person is who is signed in, as his IdP called him the last time.
 func (d *Desk) person(ctx context.Context, t *snapshot.Tenant, s *session.Session) (page.Person, error) {

@@ -34,6 +34,9 @@ func (w *walk) said(field string) string {
 // requestPath is where requests wait for their people.
 const requestPath = "/authorize/"
 
+// asked tells that the person answered a consent.
+func (w *walk) asked() bool { return w.said("decision") != "" }
+
 // here is the request's own path, below the issuer.
 func (w *walk) here() string { return requestPath + w.Named }
 
@@ -171,12 +174,12 @@ func (d *Desk) issue(ctx context.Context, w *walk, q question, order grant.CodeO
 	}
 	code, err := d.Grants.Code(ctx, order)
 	if err != nil {
-		return d.send(w.Visit, w.request.Return().Refused(err, w.Trace))
+		return d.send(w.Visit, w.request.Return().Refused(err, w.Trace), w.asked())
 	}
 	if err := d.Consents.Used(ctx, q); err != nil {
 		d.Log.WarnContext(ctx, "use of a consent not noted", "trace_id", w.Trace, "error", err)
 	}
-	return d.send(w.Visit, w.request.Return().Granted(code))
+	return d.send(w.Visit, w.request.Return().Granted(code), w.asked())
 }
 
 // refuse tells the client no, and that is the end of the request. What failed for a moment is shown to the person instead,
@@ -197,7 +200,7 @@ func (d *Desk) answer(ctx context.Context, w *walk, a authorization.Answer) (Rep
 	if err := d.take(ctx, w); err != nil {
 		return Reply{}, err
 	}
-	return d.send(w.Visit, a)
+	return d.send(w.Visit, a, w.asked())
 }
 
 func (d *Desk) take(ctx context.Context, w *walk) error {

@@ -23,6 +23,9 @@ import (
 // it treats loopback as trustworthy, so that Secure cookies go there over http.
 type Person struct {
 	Name string // at the fake IdP: alice, bob, eve
+	IdP  string // the one that he picks where he may choose; "" for the first
+	// Fill is what he does at the pages of an IdP of others: which form he sends, with what in it. May be nil.
+	Fill func(*Page) (Form, url.Values, bool)
 	t    testing.TB
 	http *http.Client
 	stop string // a redirect to what begins so is not followed
@@ -41,10 +44,14 @@ func NewPerson(t testing.TB, name string) *Person {
 	p.http = &http.Client{
 		Jar:           trustworthy{jar},
 		Timeout:       patience,
-		Transport:     &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}},
+		Transport:     transportOf(),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return p
+}
+
+func transportOf() *http.Transport {
+	return &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}
 }
 
 // trustworthy lets Secure cookies reach loopback (W3C Secure Contexts §3.1).
@@ -149,15 +156,28 @@ func (p *Person) Authorize(request, redirectURI string) url.Values {
 	return answer
 }
 
+// GoOn does what a willing person does from a page, until nothing is left to do.
+func (p *Person) GoOn(page *Page) *Page {
+	p.t.Helper()
+	_, last, err := p.through(p.t.Context(), page)
+	must(p.t, err)
+	return last
+}
+
 // Try is Authorize where it may end at a page.
 func (p *Person) Try(ctx context.Context, request, redirectURI string) (url.Values, *Page, error) {
 	p.stop, p.from = redirectURI, ""
 	defer func() { p.stop = "" }()
 	page, err := p.Visit(ctx, http.MethodGet, request, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	return p.through(ctx, page)
+}
+
+func (p *Person) through(ctx context.Context, page *Page) (url.Values, *Page, error) {
 	for range maxSteps {
 		switch {
-		case err != nil:
-			return nil, nil, err
 		case page.Outside != nil && page.Posted != nil:
 			return page.Posted, page, nil
 		case page.Outside != nil:
@@ -167,13 +187,22 @@ func (p *Person) Try(ctx context.Context, request, redirectURI string) (url.Valu
 		if !ok {
 			return nil, page, nil
 		}
-		page, err = p.Visit(ctx, method, target, fields)
+		next, err := p.Visit(ctx, method, target, fields)
+		if err != nil {
+			return nil, nil, err
+		}
+		page = next
 	}
 	return nil, page, errors.New("the pages do not end")
 }
 
 // next is what a willing person does on a page.
 func (p *Person) next(page *Page) (method, target string, fields url.Values, ok bool) {
+	if p.Fill != nil {
+		if f, filled, found := p.Fill(page); found {
+			return f.Method, f.Action.String(), filled, true
+		}
+	}
 	for _, link := range page.Links { // the fake IdP's page: a link for each user
 		if link.To.Query().Get("login_hint") == p.Name && page.Status == http.StatusOK {
 			return http.MethodGet, link.To.String(), nil, true
@@ -182,9 +211,12 @@ func (p *Person) next(page *Page) (method, target string, fields url.Values, ok 
 	if f, found := page.Button("decision", "allow"); found {
 		return f.Method, f.Action.String(), with(f.Fields, "decision", "allow"), true
 	}
+	if f, found := page.Button("person", p.Name); found { // the fake SAML IdP's page
+		return f.Method, f.Action.String(), with(f.Fields, "person", p.Name), true
+	}
 	for _, f := range page.Forms {
 		for _, b := range f.Buttons {
-			if b.Name == "idp" || b.Name == "way" && b.Value != "" && b.Value != "passkey" {
+			if b.Name == "idp" && (p.IdP == "" || b.Value == p.IdP) || b.Name == "way" && b.Value != "" && b.Value != "passkey" {
 				return f.Method, f.Action.String(), with(f.Fields, b.Name, b.Value), true
 			}
 		}

@@ -19,6 +19,7 @@ const simpleSAMLPages = "/usr/share/simplesamlphp/www"
 type SimpleSAML struct {
 	URL      string // without a trailing slash
 	Password string // of everybody there
+	Folder   string // SIMPLESAMLPHP_FOLDER: what its configuration reads while it runs
 }
 
 // StartSimpleSAML starts one with the configuration in a folder, in which getenv reads
@@ -38,7 +39,7 @@ func StartSimpleSAML(t testing.TB, configuration string, key, certificate []byte
 	must(t, err)
 	address := listener.Addr().String()
 	must(t, listener.Close())
-	s := &SimpleSAML{URL: "http://" + address, Password: rand.Text()}
+	s := &SimpleSAML{URL: "http://" + address, Password: rand.Text(), Folder: folder}
 
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var log bytes.Buffer

@@ -101,8 +101,16 @@ func (r *realm) signIn(t *testing.T, user, client string) string {
 
 const atAcme = "claude-at-acme"
 
-func TestKeycloakSignsForUs(t *testing.T) {
+// TestKeycloak: one Keycloak, in which each part has a realm of its own.
+func TestKeycloak(t *testing.T) {
 	r := startRealm(t)
+	t.Run("signs for us", r.signsForUs)
+	t.Run("OpenID", func(t *testing.T) { signInAtKeycloak(t, r.Keycloak) })
+	t.Run("SAML", func(t *testing.T) { samlAtKeycloak(t, r.Keycloak) })
+	t.Run("people", func(t *testing.T) { peopleAtKeycloak(t, r.Keycloak) })
+}
+
+func (r *realm) signsForUs(t *testing.T) {
 	keys := r.Server().Get("/.well-known/jwks.json").Body
 
 	t.Run("alice", func(t *testing.T) {

@@ -12,9 +12,10 @@ import (
 
 // People sign in by SAML at a real Keycloak: signed twice, encrypted as we demand, and
 // encrypted as we refuse.
-func TestSAMLAtKeycloak(t *testing.T) {
+func samlAtKeycloak(t *testing.T, keycloak *harness.Keycloak) {
+	t.Helper()
 	ours, password := newPair(t), rand.Text()
-	keycloak := harness.StartKeycloak(t, "testdata/saml-realm.json", "",
+	keycloak.Import("testdata/saml-realm.json",
 		"CHANCERY_SELF="+samlSelf, "CHANCERY_CERTIFICATE="+ours.encoded(), "KEYCLOAK_PASSWORD="+password)
 	at := func(t *testing.T, self string) *samlForeign {
 		f := trust(t, keycloak.URL+"/realms/saml/protocol/saml/descriptor", self, ours)

@@ -21,3 +21,13 @@ if (getenv('SIMPLESAMLPHP_CIPHER')) {
     $service['assertion.encryption'] = true;
 }
 $metadata[$self . '/metadata'] = $service;
+
+// What a Chancery says of itself, as it says it; a client of its token endpoint is another service.
+$described = getenv('SIMPLESAMLPHP_FOLDER') . '/sp.xml';
+if (is_file($described)) {
+    $parsed = SimpleSAML\Metadata\SAMLParser::parseString(file_get_contents($described))->getMetadata20SP();
+    unset($service['AssertionConsumerService'], $service['SingleLogoutService'], $service['keys']);
+    $metadata[$parsed['entityid']] = array_merge($parsed, $service);
+    $issuer = getenv('CHANCERY_ISSUER');
+    $metadata[$issuer] = ['AssertionConsumerService' => $issuer . '/token', 'assertion.encryption' => false] + $service;
+}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/signin"
@@ -46,28 +47,37 @@ func (d *Departures) Take(ctx context.Context, t tenant.UID, kind signin.Kind, i
 	return one, err
 }
 
-// sweepSignIn removes sessions, departures and profiles whose time is over, of every tenant: on PostgreSQL through the
-// owner's function, for the runtime role sees its tenant's alone.
+// sweepSignIn removes sessions, departures and profiles whose time is over, of every tenant, a batch at a time: on PostgreSQL
+// through the owner's function, for the runtime role sees its tenant's alone.
 func (s *Store) sweepSignIn(ctx context.Context, db execer) (sessions, departures, profiles int64, err error) {
+	for {
+		gone, err := s.sweepSignInOnce(ctx, db)
+		sessions, departures, profiles = sessions+gone[0], departures+gone[1], profiles+gone[2]
+		if err != nil || slices.Max(gone[:]) < sweepBatch {
+			return sessions, departures, profiles, err
+		}
+	}
+}
+
+// sweepSignInOnce removes one batch of each: sessions, departures, profiles.
+func (s *Store) sweepSignInOnce(ctx context.Context, db execer) (gone [3]int64, err error) {
 	if s.dialect == Postgres {
-		err = db.QueryRowContext(ctx, "select sessions_gone, departures_gone, profiles_gone from chancery_sweep_sign_in()").Scan(&sessions, &departures, &profiles)
-		return sessions, departures, profiles, err
+		err = db.QueryRowContext(ctx, "select sessions_gone, departures_gone, profiles_gone from chancery_sweep_sign_in($1)", sweepBatch).
+			Scan(&gone[0], &gone[1], &gone[2])
+		return gone, err
 	}
-	for _, one := range []struct {
-		statement string
-		gone      *int64
-	}{
-		{"delete from sessions where keep_until < " + s.clock(), &sessions},
-		{"delete from departures where expires_at < " + s.clock(), &departures},
-		{"delete from profiles where seen_at < " + s.clock() + " - 86400 * 400 * 1000000", &profiles},
+	for i, one := range [...]struct{ table, ended string }{
+		{"sessions", "keep_until < " + s.clock()},
+		{"departures", "expires_at < " + s.clock()},
+		{"profiles", "seen_at < " + s.clock() + " - 86400 * 400 * 1000000"},
 	} {
-		done, err := db.ExecContext(ctx, one.statement)
+		done, err := db.ExecContext(ctx, "delete from "+one.table+" where rowid in (select rowid from "+one.table+" where "+one.ended+" limit $1)", sweepBatch)
 		if err != nil {
-			return sessions, departures, profiles, err
+			return gone, err
 		}
-		if *one.gone, err = done.RowsAffected(); err != nil {
-			return sessions, departures, profiles, err
+		if gone[i], err = done.RowsAffected(); err != nil {
+			return gone, err
 		}
 	}
-	return sessions, departures, profiles, nil
+	return gone, nil
 }

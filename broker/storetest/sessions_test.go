@@ -5,6 +5,7 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -413,6 +414,31 @@ func TestSweepSignIn(t *testing.T) {
 			t.Errorf("swept %+v %v", swept, err)
 		}
 		found(t, sessions, d.Default, "live")
+	})
+}
+
+// However many strangers left, no statement of the sweeper takes them all: one that never ends in its time would remove none.
+func TestSweepManyDepartures(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, d *storetest.Database) {
+		const many = 12_000
+		number, whose := "cast(i as blob)", ""
+		if d.Role != "" {
+			number, whose = "convert_to(i::text, 'UTF8')", "set chancery.tenant = '"+d.Default.String()+"';"
+		}
+		_, err := d.Owner.ExecContext(t.Context(), whose+"with recursive n(i) as (select 1 union all select i + 1 from n where i < "+strconv.Itoa(many)+") "+
+			"insert into departures (tenant_uid, id, kind, idp_uid, browser, sealed, expires_at) "+
+			"select '"+d.Default.String()+"', "+number+", 'oidc', 'idp_1', "+number+", "+number+", 1 from n")
+		must(t, err)
+		if d.Role != "" {
+			var gone int64
+			must(t, d.Owner.QueryRowContext(t.Context(), "select departures_gone from chancery_sweep_sign_in(7)").Scan(&gone))
+			if gone != 7 {
+				t.Errorf("%d at once", gone)
+			}
+		}
+		if swept, err := d.Store.Sweep(t.Context(), store.Retention{}); err != nil || swept.Departures < many-7 {
+			t.Errorf("swept %+v %v", swept, err)
+		}
 	})
 }
 

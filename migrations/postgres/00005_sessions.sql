@@ -61,6 +61,7 @@ create table profiles (
   seen_at        bigint  not null,
   primary key (tenant_uid, user_uid, idp_uid)
 );
+create index profiles_seen on profiles (seen_at);
 
 -- The second wall: each tenant sees its own alone. What has ended the sweeper removes through a function of the owner's.
 -- +goose StatementBegin
@@ -81,19 +82,20 @@ create policy ended_goes on departures for delete to current_user using (expires
 create policy ended_seen on profiles for select to current_user using (seen_at < ((extract(epoch from clock_timestamp()) - 86400 * 400) * 1000000)::bigint);
 create policy ended_goes on profiles for delete to current_user using (seen_at < ((extract(epoch from clock_timestamp()) - 86400 * 400) * 1000000)::bigint);
 
--- Removes what has ended, of every tenant, and tells how much: sessions, departures, and what was said of people who have not
--- come for 400 days.
+-- Removes what has ended, of every tenant, at most so many rows of each table, and tells how many: sessions, departures, and
+-- what was said of people who have not come for 400 days. Strangers make departures: however many there are, no statement
+-- takes so long that its time is over and nothing goes.
 -- +goose StatementBegin
-create function chancery_sweep_sign_in(out sessions_gone bigint, out departures_gone bigint, out profiles_gone bigint)
+create function chancery_sweep_sign_in(most integer, out sessions_gone bigint, out departures_gone bigint, out profiles_gone bigint)
 language plpgsql security definer set search_path from current as $$
 declare
   now_micros constant bigint := (extract(epoch from clock_timestamp()) * 1000000)::bigint;
 begin
-  delete from sessions where keep_until < now_micros;
+  delete from sessions where ctid = any (array(select s.ctid from sessions s where s.keep_until < now_micros limit most));
   get diagnostics sessions_gone = row_count;
-  delete from departures where expires_at < now_micros;
+  delete from departures where ctid = any (array(select d.ctid from departures d where d.expires_at < now_micros limit most));
   get diagnostics departures_gone = row_count;
-  delete from profiles where seen_at < now_micros - 86400::bigint * 400 * 1000000;
+  delete from profiles where ctid = any (array(select p.ctid from profiles p where p.seen_at < now_micros - 86400::bigint * 400 * 1000000 limit most));
   get diagnostics profiles_gone = row_count;
 end $$;
 -- +goose StatementEnd
@@ -102,13 +104,13 @@ end $$;
 -- +goose StatementBegin
 do $$
 begin
-  execute format('alter function chancery_sweep_sign_in() set search_path = %I, pg_temp', current_schema());
-  revoke all on function chancery_sweep_sign_in() from public;
+  execute format('alter function chancery_sweep_sign_in(integer) set search_path = %I, pg_temp', current_schema());
+  revoke all on function chancery_sweep_sign_in(integer) from public;
 end $$;
 -- +goose StatementEnd
 
 -- +goose Down
-drop function chancery_sweep_sign_in();
+drop function chancery_sweep_sign_in(integer);
 drop table profiles;
 drop table departures;
 drop table sessions;

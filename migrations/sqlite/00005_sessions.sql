@@ -61,6 +61,7 @@ create table profiles (
   seen_at        integer not null,
   primary key (tenant_uid, user_uid, idp_uid)
 );
+create index profiles_seen on profiles (seen_at);
 
 -- +goose Down
 drop table profiles;

@@ -238,11 +238,15 @@ func (q Question) meaning() [sha256.Size]byte {
 	return digest(all...)
 }
 
-// meaningOf covers what a person is shown of a part: who asks and who vouches for it, where the answer goes, which
+// meaningOf covers what a person is shown of a part: who asks and who vouches for it, where the answer goes to the byte, which
 // resource, and each scope with its words, its risk and what it implies.
 func (q Question) meaningOf(p Part) [sha256.Size]byte {
 	parts := []string{
 		fmt.Sprint(int(q.Client.Origin)), q.Client.Name, q.Client.DisplayName, q.Client.Host, place(q.RedirectURI), p.UID(),
+	}
+	if q.Client.Origin == client.OriginDocument { // whoever writes the document can put another in the client's place (CIMD draft -03 §6)
+		auth := q.Client.Auth
+		parts = append(parts, "keys", string(auth.Method), auth.Keys.URI, string(auth.Keys.Inline))
 	}
 	if p.Resource != nil {
 		parts = append(parts, p.Resource.Name, p.Resource.URI)
@@ -262,19 +266,15 @@ func (q Question) meaningOf(p Part) [sha256.Size]byte {
 	return digest(parts...)
 }
 
-// place is where an answer goes, as far as a person can tell: a host, or the scheme of a program. A program on loopback
-// listens on another port every time.
+// place is where an answer goes: another path of a host may be another's. A program on loopback listens on another port
+// every time.
 func place(redirect string) string {
 	u, err := url.Parse(redirect)
-	switch {
-	case err != nil:
+	if err != nil || !authorization.Loopback(redirect) {
 		return redirect
-	case authorization.Loopback(redirect):
-		return "loopback " + u.Hostname()
-	case u.Scheme == "https" || u.Scheme == "http":
-		return u.Scheme + "://" + strings.ToLower(u.Host)
 	}
-	return u.Scheme + ":"
+	u.Host = u.Hostname()
+	return u.String()
 }
 
 // digest keeps the parts apart by their lengths.

@@ -159,6 +159,7 @@ func TestAsksAgain(t *testing.T) {
 		"client's name":    func(q *consent.Question) { q.Client.DisplayName = "Another" },
 		"who vouches":      func(q *consent.Question) { q.Client.Origin, q.Client.Host = client.OriginDocument, "agents.acme.com" },
 		"place":            func(q *consent.Question) { q.RedirectURI = "https://elsewhere.acme.com/callback" },
+		"place, a path":    func(q *consent.Question) { q.RedirectURI = "https://agents.acme.com/~mallory/callback" },
 		"place, loopback":  func(q *consent.Question) { q.RedirectURI = "http://127.0.0.1:1/callback" },
 		"place, a program": func(q *consent.Question) { q.RedirectURI = "com.acme.agent:/callback" },
 		"identity":         func(q *consent.Question) { q.Parts[1].Scopes = []string{"openid", "profile"} },
@@ -175,7 +176,32 @@ func TestAsksAgain(t *testing.T) {
 	}
 }
 
-// TestSamePlace: a program on loopback listens on another port each time, and a path is no other place for a person.
+// TestKeysOfADocument: a document that names other keys is another client's, perhaps.
+func TestKeysOfADocument(t *testing.T) {
+	document := func() consent.Question {
+		q := question(t)
+		q.Client.Origin, q.Client.Host, q.Client.Auth.Method = client.OriginDocument, "agents.acme.com", client.MethodPrivateKeyJWT
+		q.Client.Auth.Keys.URI = "https://agents.acme.com/keys"
+		return q
+	}
+	for name, change := range map[string]func(*client.Auth){
+		"none":       func(a *client.Auth) { a.Method = client.MethodNone },
+		"elsewhere":  func(a *client.Auth) { a.Keys.URI = "https://elsewhere.acme.com/keys" },
+		"in the doc": func(a *client.Auth) { a.Keys.URI, a.Keys.Inline = "", []byte(`{"keys":[]}`) },
+	} {
+		_, r := given(t, document())
+		if q := document(); asks(t, r, q) {
+			t.Fatal("asked again for nothing")
+		}
+		q := document()
+		change(&q.Client.Auth)
+		if !asks(t, r, q) {
+			t.Errorf("%s: not asked again", name)
+		}
+	}
+}
+
+// TestSamePlace: a program on loopback listens on another port each time.
 func TestSamePlace(t *testing.T) {
 	q := question(t)
 	q.RedirectURI = "http://127.0.0.1:4711/callback"
@@ -183,6 +209,9 @@ func TestSamePlace(t *testing.T) {
 	q.RedirectURI = "http://127.0.0.1:4712/callback"
 	if asks(t, r, q) {
 		t.Error("asked again for a port")
+	}
+	if q.RedirectURI = "http://127.0.0.1:4712/other"; !asks(t, r, q) {
+		t.Error("not asked again for a path")
 	}
 }
 

@@ -34,6 +34,7 @@ lint: ## golangci-lint with .golangci.yml
 bench: ## measure every endpoint on PostgreSQL and SQLite (BENCHFLAGS=…)
 	@deploy/ci/install-tools.sh postgres
 	@deploy/ci/postgres.sh run --durable -- go run ./e2e/bench $(BENCHFLAGS)
+	@go test -run '^$$' -bench 'VerifyResponse|VerifyBearer|Render' -benchmem ./federation/saml ./broker/page
 
 .PHONY: fuzz
 fuzz: ## each native fuzz target for FUZZTIME (60s)

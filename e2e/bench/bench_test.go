@@ -208,7 +208,7 @@ func TestLoopComesBack(t *testing.T) {
 }
 
 func TestAgree(t *testing.T) {
-	whole := map[string]int{"issued_tokens": 3, "'assertion'": 2, "'dpop'": 1, "'revoked_token'": 1, "audit_events": 4, "decisions": 3}
+	whole := map[string]int{"issued_tokens": 3, "'assertion'": 2, "'dpop'": 1, "'revoked_token'": 1, "'code'": 1, "audit_events": 4, "decisions": 5}
 	for name, c := range map[string]struct {
 		changed string
 		by      int
@@ -222,10 +222,11 @@ func TestAgree(t *testing.T) {
 		"one not redeemed":         {"'assertion'", -1, false},
 		"one redeemed for nothing": {"'assertion'", 1, false},
 		"a proof not used":         {"'dpop'", -1, false},
+		"a code not redeemed":      {"'code'", -1, false},
 		"one not revoked":          {"'revoked_token'", -1, false},
 		"one without its event":    {"audit_events", -1, false},
 	} {
-		err := agree(rows{tokens: 3, assertions: 2, proofs: 1, revoked: 1}, func(query string) (int, error) {
+		err := agree(rows{tokens: 3, assertions: 2, proofs: 1, revoked: 1, considered: 2, codes: 1}, func(query string) (int, error) {
 			what := query[strings.LastIndexByte(query, ' ')+1:]
 			n, known := whole[what]
 			if !known {

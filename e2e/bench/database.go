@@ -164,9 +164,10 @@ func agree(left rows, count func(query string) (int, error)) error {
 		atLeast     bool
 	}{
 		{"issued tokens", "select count(*) from issued_tokens", left.tokens, false},
-		{"recorded decisions", "select count(*) from decisions", left.tokens, false},
+		{"recorded decisions", "select count(*) from decisions", left.tokens + left.considered, false},
 		{"audit events", "select count(*) from audit_events", left.tokens + left.revoked, true},
 		{"redeemed assertions", redeemed + "'assertion'", left.assertions, false},
+		{"redeemed codes", redeemed + "'code'", left.codes, false},
 		{"used proofs", redeemed + "'dpop'", left.proofs, false},
 		{"revoked tokens", redeemed + "'revoked_token'", left.revoked, false},
 	} {

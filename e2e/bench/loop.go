@@ -71,7 +71,7 @@ func (l *loop) ask(request []byte, r round) {
 			if time.Now().Before(r.deadline) {
 				continue
 			}
-		case status != http.StatusOK || !r.good(l.body):
+		case status/100 != 2 || !r.good(l.body):
 			l.fail(fmt.Sprintf("status %d: %.*s", status, shownOfBody, l.body))
 		default:
 			l.latencies = append(l.latencies, took)

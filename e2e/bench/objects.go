@@ -5,7 +5,7 @@ import "text/template"
 // configuration leaves every default as it is: what is measured is what people run.
 var configuration = template.Must(template.New("configuration").Parse(`profile: dev
 server: {public_url: "{{.Issuer}}", listen: "{{.Public}}"}
-admin: {listen: "{{.Admin}}", token: {file: "{{.TokenFile}}"}}
+admin: {listen: "{{.Admin}}", token: {file: "{{.TokenFile}}"}, secret_references: ["file:{{.SecretFile}}"]}
 database: {url: "{{.Database}}"{{if .Owner}}, owner_url: "{{.Owner}}"{{end}}}
 vault: {keyring: {file: "{{.Keyring}}"}}
 {{if .Objects}}objects: ["{{.Objects}}"]
@@ -59,6 +59,52 @@ spec:
     clients: [bench-job]
     resources: [notes]
     scopes: ["notes:read"]
+---
+apiVersion: chancery/v1
+kind: IdentityProvider
+metadata: {name: bench-people}
+spec:
+  preset: generic
+  issuer: {{.People}}
+  network: {allow_private_addresses: true}
+  oidc: {client_id: {{.AtTheIdP}}, client_secret: {file: {{.SecretFile}}}}
+  domains: [acme.com]
+  claims: {groups_from: [directory]}
+---
+apiVersion: chancery/v1
+kind: IdentityProvider
+metadata: {name: bench-others}
+spec:
+  preset: generic
+  issuer: https://others.bench.example
+  oidc: {client_id: {{.AtTheIdP}}, client_secret: {file: {{.SecretFile}}}}
+---
+apiVersion: chancery/v1
+kind: User
+metadata: {name: alice}
+spec: {email: alice@acme.com, status: active, groups: [g00000, everyone], identities: [{idp: bench-people, sub: 00u1alice}]}
+---
+apiVersion: chancery/v1
+kind: Client
+metadata: {name: {{.Host}}}
+spec:
+  auth: {method: client_secret_post, secret: {file: {{.SecretFile}}}}
+  redirect_uris: ["{{.Redirect}}"]
+  consent: admin
+  grant_types: [authorization_code]
+  scopes: ["notes:read"]
+  resources: [notes]
+---
+apiVersion: chancery/v1
+kind: Client
+metadata: {name: {{.Keeper}}}
+spec:
+  auth: {method: client_secret_post, secret: {file: {{.SecretFile}}}}
+  redirect_uris: ["{{.Redirect}}"]
+  consent: admin
+  grant_types: [authorization_code, refresh_token]
+  scopes: ["notes:read"]
+  resources: [notes]
 ---
 apiVersion: chancery/v1
 kind: Workload
@@ -178,7 +224,7 @@ kind: Policy
 metadata: {name: notes}
 spec:
   role: grant
-  applies_to: {resources: [notes, notes-rs256, notes-eddsa], actions: [issue]}
+  applies_to: {resources: [notes, notes-rs256, notes-eddsa]}
   template: group-scopes
   data:
     clients:

@@ -23,13 +23,15 @@ type path struct {
 }
 
 // rows counts what a server must have written.
-type rows struct{ tokens, assertions, proofs, revoked int }
+type rows struct{ tokens, assertions, proofs, revoked, considered, codes int }
 
 func (r *rows) add(n int, each rows) {
 	r.tokens += n * each.tokens
 	r.assertions += n * each.assertions
 	r.proofs += n * each.proofs
 	r.revoked += n * each.revoked
+	r.considered += n * each.considered
+	r.codes += n * each.codes
 }
 
 var (
@@ -65,6 +67,10 @@ func paths() []path {
 		{name: "id-jag DPoP", subjects: engines, yardstick: pathSign, prepare: each((*scene).bound), good: carriesToken, leaves: byProof},
 		{name: "introspection", subjects: everybody, fixed: true, prepare: introspections, good: saysActive},
 		{name: "revocation", subjects: engines, prepare: revocations, good: anything, leaves: rows{revoked: 1}},
+		{name: "code exchange", subjects: engines, yardstick: pathSign, prepare: exchanges, good: carriesToken, leaves: rows{tokens: 1, codes: 1}},
+		{name: "refresh", subjects: engines, yardstick: pathSign, prepare: rotations, good: carriesRefreshToken, leaves: rows{tokens: 1}},
+		{name: "par", subjects: engines, fixed: true, prepare: once((*scene).pushed), good: carriesRequestURI},
+		{name: "sign-in page", subjects: engines, yardstick: pathPing, fixed: true, prepare: get("/signin?then=/account"), good: isPage},
 		{name: "jwks", subjects: everybody, yardstick: pathPing, fixed: true, prepare: document((*scene).jwksPath), good: something},
 		{name: "metadata", subjects: everybody, yardstick: pathPing, fixed: true, prepare: document((*scene).metadataPath), good: something},
 
@@ -90,6 +96,15 @@ func carriesToken(body []byte) bool {
 	_, after, found := bytes.Cut(body, []byte(`"access_token":"`))
 	return found && len(after) > 0 && after[0] != '"'
 }
+
+func carriesRefreshToken(body []byte) bool {
+	return carriesToken(body) && bytes.Contains(body, []byte(`"refresh_token":"rft_`))
+}
+
+func carriesRequestURI(body []byte) bool { return bytes.Contains(body, []byte(`"request_uri":"urn:`)) }
+
+// isPage: the chooser, with a form in it.
+func isPage(body []byte) bool { return bytes.Contains(body, []byte("<form")) }
 
 // saysActive: the answer to one who may ask about a token that lives.
 func saysActive(body []byte) bool { return bytes.Contains(body, []byte(`"active":true`)) }

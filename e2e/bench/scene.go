@@ -46,6 +46,8 @@ type scene struct {
 	settings     map[string]any
 	environment  []string
 
+	people *people // once configured
+
 	made atomic.Int64 // requests so far
 	left rows         // what their answers left
 }
@@ -96,10 +98,13 @@ func (s *scene) configure(databaseURL, ownerURL string) error {
 	if err != nil {
 		return err
 	}
+	if s.people, err = newPeople(s); err != nil {
+		return err
+	}
 	s.config = filepath.Join(s.folder, "chancery.yaml")
 	s.settings = map[string]any{
 		"Issuer": s.issuer, "Public": s.public, "Admin": s.admin, "TokenFile": token, "Database": databaseURL, "Owner": ownerURL,
-		"Keyring": filepath.Join(s.folder, "keyring"), "Objects": objects,
+		"Keyring": filepath.Join(s.folder, "keyring"), "Objects": objects, "SecretFile": secret,
 	}
 	for path, text := range map[string]string{
 		secret: s.clientSecret,
@@ -107,6 +112,7 @@ func (s *scene) configure(databaseURL, ownerURL string) error {
 		filepath.Join(objects, "10-trust.yaml"): render(trust, map[string]any{
 			"Issuer": idpIssuer, "Plain": plainIssuer, "Platform": platformIssuer, "KeyID": keyID, "X": public["x"], "Y": public["y"],
 			"Client": clientID, "Server": serverID, "SecretFile": secret, "Resource": resourceURI, "CopySubject": copySubject,
+			"People": s.people.idp.Issuer(), "AtTheIdP": atTheIdP, "Host": hostID, "Keeper": keeperID, "Redirect": hostRedirect,
 		}),
 		filepath.Join(objects, "20-users.yaml"):  s.userObjects(),
 		filepath.Join(objects, "30-policy.yaml"): s.policyObject(),

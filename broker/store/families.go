@@ -194,6 +194,9 @@ func (s *Store) endWithSessions(ctx context.Context, tx *sql.Tx, t tenant.UID, s
 
 // endReturned ends families by a statement that returns their origins, and then the tokens that came of these.
 func (s *Store) endReturned(ctx context.Context, tx *sql.Tx, t tenant.UID, event, statement string, args ...any) (int64, error) {
+	if err := s.holdTenant(ctx, tx, t); err != nil {
+		return 0, err
+	}
 	origins, err := returning(ctx, tx, statement, args...)
 	if err != nil {
 		return 0, err

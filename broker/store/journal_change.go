@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/chancery-dev/chancery/broker/ledger"
+	"github.com/chancery-dev/chancery/broker/tenant"
 )
 
 // errNoTx says that something else than the journal's transaction was handed back.
@@ -69,11 +70,20 @@ func (j *postgresJournal) raise(ctx context.Context, tx *sql.Tx, c ledger.Change
 	if len(c.Raise) == 0 {
 		return 0, nil
 	}
-	const lock = "select pg_advisory_xact_lock(hashtextextended('chancery/tenant/' || $1, 0))"
-	if _, err := tx.ExecContext(ctx, lock, c.Tenant.String()); err != nil {
+	if err := j.holdTenant(ctx, tx, c.Tenant); err != nil {
 		return 0, err
 	}
 	return j.insertVersion(ctx, tx, c)
+}
+
+// holdTenant takes the exclusive lock within a change. One that touches rows of batches (families, redemptions) takes it before
+// them, as batches do: who held such a row while he waits for a batch that wants it would wait for ever.
+func (s *Store) holdTenant(ctx context.Context, tx *sql.Tx, t tenant.UID) error {
+	if s.dialect != Postgres {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, "select pg_advisory_xact_lock(hashtextextended('chancery/tenant/' || $1, 0))", t.String())
+	return err
 }
 
 func (s *Store) insertVersion(ctx context.Context, tx *sql.Tx, c ledger.Change) (int64, error) {

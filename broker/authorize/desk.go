@@ -149,5 +149,11 @@ func (d *Desk) Routes() []Route {
 		{Path: "/authorize/:id/switch", Name: "id", Get: d.shown(d.choose)},
 		{Path: "/par", Post: d.push, Abroad: true, Program: true},
 	}
-	return slices.Concat(own, d.federationRoutes(), d.accountRoutes(), d.deviceRoutes(), d.Beside)
+	all := slices.Concat(own, d.federationRoutes(), d.accountRoutes(), d.deviceRoutes(), d.Beside)
+	for i, r := range all {
+		if r.Post != nil && !r.Abroad && !r.Program {
+			all[i].Post = d.unchained(r.Post)
+		}
+	}
+	return all
 }

@@ -111,12 +111,16 @@ func (d *Desk) returned(ctx context.Context, v Visit, named, sessionID string) e
 // to be somebody else (T37).
 func (d *Desk) askToConfirm(v Visit, idp *federation.IdentityProvider, a signin.Arrival) (Reply, error) {
 	person := page.Person{Name: a.Person, IdP: titleOf(v.Tenant, idp)}
-	b := greet(v.Tenant, v.Request)
 	reply, err := d.show(v, http.StatusOK, page.Confirm{
-		Action: v.path("/signin/" + a.Confirm), Token: b.token("confirm", a.Confirm), IdP: titleOf(v.Tenant, idp), Person: person,
+		Action: v.path("/signin/" + a.Confirm), Token: confirmation(a.Confirm).token("confirm"), IdP: titleOf(v.Tenant, idp), Person: person,
 	})
-	return reply.with(b.fresh).with(a.Cookies...), err
+	return reply.with(a.Cookies...), err
 }
+
+// confirmation stands for the browser on that page, which came with a form of the IdP's site and so without its cookie:
+// one that was set now would take the place of that, and with it every request that waits. The handle is known to the page
+// alone, and signin holds it to a cookie of its own.
+func confirmation(handle string) browser { return browser{secret: handle} }
 
 // confirm takes the person's word for a sign-in that an IdP began.
 func (d *Desk) confirm(ctx context.Context, v Visit) (Reply, error) {
@@ -124,8 +128,7 @@ func (d *Desk) confirm(ctx context.Context, v Visit) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	b, _ := browserOf(v.Tenant, v.Request)
-	if err := b.check(form, "confirm", v.Named); err != nil {
+	if err := confirmation(v.Named).check(form, "confirm"); err != nil {
 		return Reply{}, err
 	}
 	if form.Get("decision") != "allow" {

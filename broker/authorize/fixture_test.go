@@ -613,13 +613,13 @@ var (
 	actions   = regexp.MustCompile(`<form method="post" action="([^"]+)"`)
 )
 
-// onward is where the browser goes by itself.
+// onward is where the browser goes by itself; within here without our name.
 func (s seen) onward() string {
 	if to := s.header.Get("Location"); to != "" {
 		return to
 	}
 	if m := refreshes.FindStringSubmatch(s.body); m != nil {
-		return html.UnescapeString(m[1])
+		return strings.TrimPrefix(html.UnescapeString(m[1]), "https://auth.acme.com")
 	}
 	return ""
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -68,6 +69,20 @@ func (d *Desk) shown(h Handler) Handler {
 			return reply, nil
 		}
 		return d.failure(ctx, v, err).with(reply.Cookies...), nil
+	}
+}
+
+// unchained ends the chain of redirects that a form of ours began. Browsers hold all of it to the policy of the form's page,
+// and a path of ours may lead elsewhere next: to an IdP, or to the client. The two pages that people take things away on do
+// not, for who has just been shown them.
+func (d *Desk) unchained(h Handler) Handler {
+	return func(ctx context.Context, v Visit) (Reply, error) {
+		reply, err := h(ctx, v)
+		if err != nil || reply.Status != http.StatusSeeOther || !samePath(reply.Location) || slices.Contains([]string{v.path(accountPath), v.path(passkeysPath)}, reply.Location) {
+			return reply, err
+		}
+		on, err := d.show(v, http.StatusOK, page.Onward{URL: strings.TrimSuffix(v.Tenant.Issuer, prefixOf(v.Tenant)) + reply.Location})
+		return on.with(reply.Cookies...), err
 	}
 }
 

@@ -22,7 +22,6 @@ type Keycloak struct {
 	URL     string // without a trailing slash
 	Version string
 
-	t        testing.TB
 	password string // of the administrator
 }
 
@@ -60,54 +59,54 @@ func StartKeycloak(t testing.TB, realm, features string, environment ...string) 
 			t.Errorf("deploy/ci/keycloak.sh stop: %v\n%s", err, output)
 		}
 	})
-	return &Keycloak{URL: exported(t, stdout.String(), "URL"), Version: exported(t, stdout.String(), "VERSION"), t: t, password: password}
+	return &Keycloak{URL: exported(t, stdout.String(), "URL"), Version: exported(t, stdout.String(), "VERSION"), password: password}
 }
 
 const administrator = "administrator"
 
 // Import adds another realm to one that runs, which takes less than another Keycloak. In the file ${NAME} is the
 // environment's, as in StartKeycloak's.
-func (k *Keycloak) Import(realm string, environment ...string) {
-	k.t.Helper()
+func (k *Keycloak) Import(t testing.TB, realm string, environment ...string) {
+	t.Helper()
 	raw, err := os.ReadFile(realm)
-	must(k.t, err)
+	must(t, err)
 	var pairs []string
 	for _, line := range environment {
 		name, value, _ := strings.Cut(line, "=")
 		pairs = append(pairs, "${"+name+"}", value)
 	}
-	k.Admin(http.MethodPost, "/admin/realms", "application/json", []byte(strings.NewReplacer(pairs...).Replace(string(raw))))
+	k.Admin(t, http.MethodPost, "/admin/realms", "application/json", []byte(strings.NewReplacer(pairs...).Replace(string(raw))))
 }
 
 // Admin asks its admin API, and demands that it agrees.
-func (k *Keycloak) Admin(method, path, contentType string, body []byte) []byte {
-	k.t.Helper()
+func (k *Keycloak) Admin(t testing.TB, method, path, contentType string, body []byte) []byte {
+	t.Helper()
 	form := url.Values{"grant_type": {"password"}, "client_id": {"admin-cli"}, "username": {administrator}, "password": {k.password}}
 	var token struct {
 		AccessToken string `json:"access_token"`
 	}
-	signedIn := k.send(http.MethodPost, "/realms/master/protocol/openid-connect/token", "application/x-www-form-urlencoded", "", []byte(form.Encode()))
-	must(k.t, json.Unmarshal(signedIn, &token))
-	return k.send(method, path, contentType, "Bearer "+token.AccessToken, body)
+	signedIn := k.send(t, http.MethodPost, "/realms/master/protocol/openid-connect/token", "application/x-www-form-urlencoded", "", []byte(form.Encode()))
+	must(t, json.Unmarshal(signedIn, &token))
+	return k.send(t, method, path, contentType, "Bearer "+token.AccessToken, body)
 }
 
-func (k *Keycloak) send(method, path, contentType, authorization string, body []byte) []byte {
-	k.t.Helper()
-	ctx, cancel := context.WithTimeout(k.t.Context(), patience)
+func (k *Keycloak) send(t testing.TB, method, path, contentType, authorization string, body []byte) []byte {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, k.URL+path, bytes.NewReader(body))
-	must(k.t, err)
+	must(t, err)
 	request.Header.Set("Content-Type", contentType)
 	if authorization != "" {
 		request.Header.Set("Authorization", authorization)
 	}
 	response, err := http.DefaultClient.Do(request)
-	must(k.t, err)
+	must(t, err)
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
-	must(k.t, err)
+	must(t, err)
 	if response.StatusCode/100 != 2 {
-		k.t.Fatalf("Keycloak: %s %s: %d %s", method, path, response.StatusCode, text)
+		t.Fatalf("Keycloak: %s %s: %d %s", method, path, response.StatusCode, text)
 	}
 	return text
 }

@@ -44,7 +44,7 @@ func peopleAtKeycloak(t *testing.T, keycloak *harness.Keycloak) {
 	t.Helper()
 	w := startCompany(t, harness.SQLite)
 	realm, password := keycloak.URL+"/realms/people", rand.Text()
-	keycloak.Import("testdata/people-realm.json", "CLIENT_SECRET="+harness.SignInSecret, "PASSWORD="+password,
+	keycloak.Import(t, "testdata/people-realm.json", "CLIENT_SECRET="+harness.SignInSecret, "PASSWORD="+password,
 		"CHANCERY_ISSUER="+w.Issuer, "CHANCERY_SELF="+w.Issuer+"/federation/oidc/keycloak")
 	openID, saml := keycloakHome(w, realm, password), keycloakSAMLHome(t, w, keycloak, password)
 	var one, other string
@@ -106,7 +106,7 @@ func keycloakSAMLHome(t *testing.T, w *harness.World, keycloak *harness.Keycloak
 	described := fetched(t, w.Issuer+"/federation/saml/"+h.name+"/metadata")
 	const admin = "/admin/realms/people"
 	var ours map[string]any
-	if err := json.Unmarshal(keycloak.Admin(http.MethodPost, admin+"/client-description-converter", "application/xml", []byte(described)), &ours); err != nil {
+	if err := json.Unmarshal(keycloak.Admin(t, http.MethodPost, admin+"/client-description-converter", "application/xml", []byte(described)), &ours); err != nil {
 		t.Fatal(err)
 	}
 	add := func(client map[string]any, attributes map[string]any) {
@@ -121,7 +121,7 @@ func keycloakSAMLHome(t *testing.T, w *harness.World, keycloak *harness.Keycloak
 		if err != nil {
 			t.Fatal(err)
 		}
-		keycloak.Admin(http.MethodPost, admin+"/clients", "application/json", encoded)
+		keycloak.Admin(t, http.MethodPost, admin+"/clients", "application/json", encoded)
 	}
 	add(ours, map[string]any{"saml_idp_initiated_sso_url_name": "chancery", "saml.onetimeuse.condition": "true"})
 	add(map[string]any{"clientId": w.Issuer, "protocol": "saml", "enabled": true, "redirectUris": []string{w.Issuer + "/token"}}, map[string]any{

@@ -15,7 +15,7 @@ import (
 func samlAtKeycloak(t *testing.T, keycloak *harness.Keycloak) {
 	t.Helper()
 	ours, password := newPair(t), rand.Text()
-	keycloak.Import("testdata/saml-realm.json",
+	keycloak.Import(t, "testdata/saml-realm.json",
 		"CHANCERY_SELF="+samlSelf, "CHANCERY_CERTIFICATE="+ours.encoded(), "KEYCLOAK_PASSWORD="+password)
 	at := func(t *testing.T, self string) *samlForeign {
 		f := trust(t, keycloak.URL+"/realms/saml/protocol/saml/descriptor", self, ours)

@@ -16,11 +16,11 @@ func signInAtKeycloak(t *testing.T, keycloak *harness.Keycloak) {
 	t.Helper()
 	p := startPeers(t)
 	f := &foreign{
-		preset: "keycloak", algorithm: "RS256", scopes: []string{"openid", "profile", "email"}, alice: "5a1d6c0e-0000-4000-8000-0000000a11ce",
+		preset: "keycloak", algorithm: "RS256", scopes: []string{"openid", "profile", "email"}, alice: "5a1d6c0e-0001-4000-8000-0000000a11ce",
 		logouts: p.logouts, key: p.key, secret: rand.Text(), reached: "silver", knownScopesOnly: true,
 	}
 	password := rand.Text()
-	keycloak.Import("testdata/signin-realm.json", "CHANCERY_CALLBACK="+returns, "CHANCERY_BACKCHANNEL="+p.backchannel,
+	keycloak.Import(t, "testdata/signin-realm.json", "CHANCERY_CALLBACK="+returns, "CHANCERY_BACKCHANNEL="+p.backchannel,
 		"CHANCERY_CLIENT_KEYS="+p.keys, "KEYCLOAK_CLIENT_SECRET="+f.secret, "KEYCLOAK_PASSWORD="+password)
 	f.issuer = keycloak.URL + "/realms/signin"
 	f.answer = func(p *person, at page) page {

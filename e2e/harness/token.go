@@ -26,12 +26,14 @@ type Answer struct {
 	ExpiresIn   int64  `json:"expires_in"`
 	Scope       string `json:"scope"`
 	Resource    string `json:"resource"`
+	Refresh     string `json:"refresh_token"`
 
 	Error       string `json:"error"`
 	Description string `json:"error_description"`
 	URI         string `json:"error_uri"`
 	ACRValues   any    `json:"acr_values"`
 	MaxAge      any    `json:"max_age"`
+	Interaction string `json:"interaction_uri"`
 }
 
 // Code is the stable code at the head of error_description.

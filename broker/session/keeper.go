@@ -141,14 +141,24 @@ func (k *Keeper) fallen(ctx context.Context, t *snapshot.Tenant, s Session) (rea
 	if accounts[0].Guest && !idp.Subject.AllowGuests {
 		return EndedByEntry, nil
 	}
-	idps, err := directory.IdPs(ctx, s.UserUID)
+	linked, err := Linked(ctx, directory, idp, s.UserUID)
 	if err != nil {
-		return "", fmt.Errorf("look up the identities of a session's user: %w", err)
+		return "", err
 	}
-	if slices.Contains(idps, idp.UID) || len(idps) == 0 && slices.Contains(idp.Subject.Match, federation.MatchEmail) {
-		return "", nil
+	if !linked {
+		return EndedByUser, nil
 	}
-	return EndedByUser, nil // unlinked since, and nobody whom an address alone leads to
+	return "", nil
+}
+
+// Linked tells whether an IdP may still speak of a user: he is linked to it under the issuer that it has now, or to none, and
+// an address alone leads to him there.
+func Linked(ctx context.Context, directory federation.Directory, idp *federation.IdentityProvider, userUID string) (bool, error) {
+	idps, err := directory.IdPs(ctx, userUID)
+	if err != nil {
+		return false, fmt.Errorf("look up the identities of a user: %w", err)
+	}
+	return slices.Contains(idps, idp.UID) || len(idps) == 0 && slices.Contains(idp.Subject.Match, federation.MatchEmail), nil
 }
 
 // touch notes that a session was seen, at most once a minute. What cannot be noted ends it sooner, never later.

@@ -57,8 +57,12 @@ func (d *Desk) confirm(ctx context.Context, a *attempt, handle string, r *http.R
 	if err != nil {
 		return arrival, err
 	}
-	if _, err := samlProvider(a.tenant, a.idp); err != nil { // only they begin by themselves
+	p, err := samlProvider(a.tenant, a.idp)
+	if err != nil {
 		return arrival, err
+	}
+	if !p.IdPInitiated {
+		return arrival, oauth.Refuse(oauth.CodeSignInConfirmUnknown, "a sign-in of an IdP that may not begin by itself any more", "a sign-in that waits")
 	}
 	w, err := c.Word.word()
 	if err != nil {

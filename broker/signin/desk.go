@@ -220,18 +220,14 @@ func openID(t *snapshot.Tenant, idp *federation.IdentityProvider) (*oidc.Entry, 
 
 // samlProvider is openID for SAML.
 func samlProvider(t *snapshot.Tenant, idp *federation.IdentityProvider) (*saml.Provider, error) {
-	if t.SignIn.SAML != nil {
-		for _, p := range t.SignIn.SAML.All() {
-			if p.IdP.UID != idp.UID {
-				continue
-			}
-			if idp.Disabled || p.IdP.Disabled {
-				return nil, notOffered("a disabled IdP")
-			}
-			return p, nil
-		}
+	p, ok := t.SignIn.SAMLProvider(idp.UID)
+	if !ok {
+		return nil, notOffered("an IdP without saml, or whose metadata is not known")
 	}
-	return nil, notOffered("an IdP without saml, or whose metadata is not known")
+	if idp.Disabled || p.IdP.Disabled {
+		return nil, notOffered("a disabled IdP")
+	}
+	return p, nil
 }
 
 func hintAt(t tenant.UID, userUID, idpUID string) vault.AAD {

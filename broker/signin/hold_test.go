@@ -55,6 +55,17 @@ func TestConfirmAfterTheIdPMoved(t *testing.T) {
 	h.refused(err, oauth.CodeSignInConfirmUnknown)
 }
 
+// An IdP that may begin by itself no more has nothing that waits.
+func TestConfirmAfterTheIdPMayNot(t *testing.T) {
+	h, b := sqlite(t), newBrowser()
+	h.idpInitiated()
+	arrival, err := h.post(b, h.unsolicited())
+	must(t, err)
+	h.changes = nil
+	_, err = h.Confirm(t.Context(), h.tenant(), arrival.Confirm, b.request(http.MethodPost, false))
+	h.refused(err, oauth.CodeSignInConfirmUnknown)
+}
+
 // A link to an IdP that was made again under its name has ended, and linking another identity does not bring it back (T13).
 func TestLinkRevivesNoOther(t *testing.T) {
 	h, b := sqlite(t), newBrowser()

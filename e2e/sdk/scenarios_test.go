@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -116,6 +117,7 @@ func (w *town) asksForScopes(t *testing.T, a agent, language string) {
 func (w *town) refusesOthers(t *testing.T, a agent, language string) {
 	t.Helper()
 	elsewhere := strings.Replace(w.Issuer, "127.0.0.1", "localhost", 1)
+	ofIssuers := regexp.MustCompile(`(?i)\b(iss|issuer|IssuerMismatchError)\b`)
 	set := func(name, value string) func(url.Values) { return func(q url.Values) { q.Set(name, value) } }
 	for name, c := range map[string]struct {
 		place  placing
@@ -139,6 +141,9 @@ func (w *town) refusesOthers(t *testing.T, a agent, language string) {
 			}
 			if got.Error == "" || len(got.asked) != c.asked {
 				t.Errorf("%d authorization requests, want %d: %+v", len(got.asked), c.asked, got)
+			}
+			if strings.Contains(name, "iss") && !ofIssuers.MatchString(got.Error) {
+				t.Errorf("refused for another reason: %s", got.Error)
 			}
 		})
 	}

@@ -19,6 +19,8 @@ import (
 // gateless is a browser's way with nothing behind it.
 type gateless struct{}
 
+func (gateless) TurnAway(authorize.Visit, error) {}
+
 func (gateless) Routes() []authorize.Route { return nil }
 
 // altered gives pictures as a test wants them.

@@ -16,6 +16,8 @@ import (
 // People answers browsers; *authorize.Desk does.
 type People interface {
 	Routes() []authorize.Route
+	// TurnAway records a form that was not even read.
+	TurnAway(v authorize.Visit, err error)
 }
 
 // mountPeople registers the browser's way. What takes a form takes its slot once it has the form.
@@ -55,14 +57,22 @@ func (s *Server) visitWithForm(c *gin.Context, r authorize.Route) {
 		unread = oauth.Refuse(oauth.CodeCrossSiteForm, "a form of another site", "one of ours")
 	}
 	if unread != nil {
-		if r.Program {
-			s.refuse(c, unread)
-			return
-		}
-		s.showRefusal(c, unread)
+		s.turnAway(c, r, unread)
 		return
 	}
 	s.visit(c, r, r.Post, raw)
+}
+
+// turnAway answers a form that is not read. It is recorded for the tenant, if there is one.
+func (s *Server) turnAway(c *gin.Context, r authorize.Route, unread error) {
+	if picture, err := s.picture(c); err == nil {
+		s.People.TurnAway(authorize.Visit{Tenant: picture, Trace: traceOf(c), Remote: c.ClientIP()}, unread)
+	}
+	if r.Program {
+		s.refuse(c, unread)
+		return
+	}
+	s.showRefusal(c, unread)
 }
 
 // readBody takes form encoding only, as readForm, and leaves what is in it to who verifies it.

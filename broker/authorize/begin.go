@@ -47,6 +47,9 @@ func (d *Desk) begin(ctx context.Context, v Visit) (Reply, error) {
 		return Reply{}, err
 	}
 	// 3. It waits for its person, in this browser.
+	if err := d.room(v); err != nil {
+		return Reply{}, err
+	}
 	b := greet(v.Tenant, v.Request)
 	waits, handle := newSecret()
 	now := d.Now()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"time"
@@ -86,6 +87,11 @@ type Lane interface {
 	Add(e audit.Event, source string)
 }
 
+// Budget bounds how often an address may have something put by; *limit.Limiter[netip.Prefix] does.
+type Budget interface {
+	Take(address netip.Prefix) (wait time.Duration, ok bool)
+}
+
 // Hints reads ID tokens of ours that clients send back.
 type Hints interface {
 	// Hint verifies an ID token by the keys of the tenant, however old it is, and tells for whom and for which client it was.
@@ -116,6 +122,7 @@ type Config struct {
 	Grants   Grants
 	Consents Consents
 	Hints    Hints
+	Budget   Budget
 	Journal  Journal
 	Lane     Lane
 	Log      *slog.Logger
@@ -135,7 +142,7 @@ type Desk struct {
 // New refuses a configuration in which a part is missing.
 func New(c Config) (*Desk, error) {
 	if c.Clients == nil || c.Registry == nil || c.Requests == nil || c.Pushes == nil || c.Sessions == nil || c.SignIns == nil || c.Grants == nil ||
-		c.Consents == nil || c.Hints == nil || c.Journal == nil || c.Lane == nil || c.Log == nil || c.Now == nil {
+		c.Consents == nil || c.Hints == nil || c.Budget == nil || c.Journal == nil || c.Lane == nil || c.Log == nil || c.Now == nil {
 		return nil, errors.New("authorize: a part is missing")
 	}
 	return &Desk{Config: c}, nil

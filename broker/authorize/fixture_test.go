@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -113,6 +114,7 @@ type house struct {
 	consents *consents
 	lane     *lane
 	ways     *ways
+	budget   *budget
 	now      time.Time
 	vouch    func(*client.Client) // edits what the registry gives
 }
@@ -127,7 +129,7 @@ func newHouse(t *testing.T, more ...string) *house {
 	h.idp = &provider{h: h, who: "usr_alice", proof: session.Proof{}}
 	h.grants = &grants{h: h}
 	h.consents = &consents{}
-	h.ways = &ways{}
+	h.ways, h.budget = &ways{}, &budget{}
 	rules, err := consent.NewRules(h.consents, clock)
 	must(t, err)
 	pushes, err := authorization.NewPushes(&pushes{kept: map[authorization.Handle]authorization.PushedRequest{}}, clock)
@@ -136,7 +138,7 @@ func newHouse(t *testing.T, more ...string) *house {
 	must(t, err)
 	h.desk, err = authorize.New(authorize.Config{
 		Clients: authenticator, Registry: registry{h.source.Clients(), h}, Requests: h.requests, Pushes: pushes, Sessions: h.sessions, SignIns: h.idp,
-		Grants: h.grants, Consents: rules, Hints: hints{}, Journal: h, Lane: h.lane, Log: slog.New(slog.DiscardHandler), Now: clock, Ways: h.ways,
+		Grants: h.grants, Consents: rules, Hints: hints{}, Budget: h.budget, Journal: h, Lane: h.lane, Log: slog.New(slog.DiscardHandler), Now: clock, Ways: h.ways,
 	})
 	must(t, err)
 	h.server, err = broker.New(broker.Config{
@@ -163,6 +165,17 @@ func (h *house) TurnAway(grant.Request, error)                    {}
 func (h *house) JWKS(context.Context, tenant.UID) ([]byte, error) { return []byte("{}"), nil }
 func (h *house) Request(string, int, time.Duration)               {}
 func (h *house) Commit(context.Context, ledger.Entry) error       { return nil }
+
+// budget lets everybody in until it is said to be spent.
+type budget struct {
+	spent bool
+	taken int
+}
+
+func (b *budget) Take(netip.Prefix) (time.Duration, bool) {
+	b.taken++
+	return time.Second, !b.spent
+}
 
 type about struct{}
 

@@ -328,3 +328,42 @@ func TestNoOtherWayIn(t *testing.T) {
 	b.open("/signin?then=" + url.QueryEscape(waits)).shows(oauth.CodeRequestMalformed)
 	b.open("/signin?then=" + url.QueryEscape(waits+"?x")).shows(oauth.CodeRequestMalformed)
 }
+
+// TestAFlood: an address that has too many requests put by gets no more; who proves who he is, and who is on this machine,
+// is not counted. What could not be read is on record.
+func TestAFlood(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser()
+	b.open(asks())
+	kept := len(h.requests.kept)
+	h.budget.spent = true
+	b.open(asks()).shows(oauth.CodeAddressRateExceeded)
+	if len(h.requests.kept) != kept || h.budget.taken != 2 {
+		t.Errorf("%d put by, %d counted", len(h.requests.kept)-kept, h.budget.taken)
+	}
+	form, err := url.ParseQuery(strings.TrimPrefix(asks(), "/authorize?"))
+	must(t, err)
+	if s := b.post("/par", form); s.status != http.StatusTooManyRequests || h.budget.taken != 3 {
+		t.Errorf("pushed: %d %s", s.status, s.body)
+	}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, issuer+asks(), http.NoBody)
+	r.RemoteAddr = "127.0.0.1:1"
+	w := httptest.NewRecorder()
+	if h.server.ServeHTTP(w, r); w.Code != http.StatusSeeOther {
+		t.Errorf("on this machine: %d", w.Code)
+	}
+}
+
+// TestUnread: what is no form is refused, and on record.
+func TestUnread(t *testing.T) {
+	for _, path := range []string{"/par", "/authorize", "/account"} {
+		h := newHouse(t)
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, issuer+path, strings.NewReader("{}"))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		h.server.ServeHTTP(w, r)
+		if len(h.lane.events) != 1 || h.lane.events[0].Code != string(oauth.CodeContentTypeUnsupported) || h.lane.events[0].Trace == "" {
+			t.Errorf("%s: %d, recorded %+v", path, w.Code, h.lane.events)
+		}
+	}
+}

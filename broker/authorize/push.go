@@ -63,6 +63,12 @@ func (d *Desk) push(ctx context.Context, v Visit) (Reply, error) {
 	if err != nil {
 		return Reply{}, err // *Shown and *Returned alike: the client itself is here to hear it (RFC 9126 §2.3)
 	}
+	if !who.Proved() {
+		if err := d.room(v); err != nil {
+			d.record(v, who.Client(), oauth.AsError(err))
+			return Reply{}, err
+		}
+	}
 	uri, err := d.Pushes.Push(ctx, v.Tenant.UID, request)
 	if err != nil {
 		return Reply{}, unavailable(err)

@@ -2,6 +2,7 @@ package assembly
 
 import (
 	"context"
+	"net/netip"
 
 	"github.com/chancery-dev/chancery/broker/authorization"
 	"github.com/chancery-dev/chancery/broker/authorize"
@@ -12,6 +13,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/interaction"
 	"github.com/chancery-dev/chancery/broker/introspect"
 	"github.com/chancery-dev/chancery/broker/keys"
+	"github.com/chancery-dev/chancery/broker/limit"
 	"github.com/chancery-dev/chancery/broker/passkey"
 	"github.com/chancery-dev/chancery/broker/provision"
 	"github.com/chancery-dev/chancery/broker/refresh"
@@ -100,10 +102,15 @@ func (s *Server) openBrowsers(context.Context) error {
 	if err != nil {
 		return err
 	}
+	budget, err := limit.New[netip.Prefix](authorize.Rate(), bucketsKept, s.Now)
+	if err != nil {
+		return err
+	}
+	s.countLimited("authorization", budget.Refused)
 	desk, consents := s.unattended(signIns, rules)
 	p.desk, err = authorize.New(authorize.Config{
 		Clients: s.clients, Registry: s.registry, Requests: s.store.PendingRequests(), Pushes: pushes, Sessions: p.sessions, SignIns: desk, Grants: s.grants,
-		Consents: consents, Hints: hints{s.rings}, Devices: p.devices, Journal: s.ledger, Lane: s.refusals, Log: s.Log, Now: s.Now,
+		Consents: consents, Hints: hints{s.rings}, Budget: budget, Devices: p.devices, Journal: s.ledger, Lane: s.refusals, Log: s.Log, Now: s.Now,
 	})
 	if err != nil {
 		return err

@@ -338,12 +338,13 @@ func TestAFlood(t *testing.T) {
 	kept := len(h.requests.kept)
 	h.budget.spent = true
 	b.open(asks()).shows(oauth.CodeAddressRateExceeded)
-	if len(h.requests.kept) != kept || h.budget.taken != 2 {
+	b.open("/signin").shows(oauth.CodeAddressRateExceeded)
+	if len(h.requests.kept) != kept || h.budget.taken != 3 || len(h.idp.asks) != 0 {
 		t.Errorf("%d put by, %d counted", len(h.requests.kept)-kept, h.budget.taken)
 	}
 	form, err := url.ParseQuery(strings.TrimPrefix(asks(), "/authorize?"))
 	must(t, err)
-	if s := b.post("/par", form); s.status != http.StatusTooManyRequests || h.budget.taken != 3 {
+	if s := b.post("/par", form); s.status != http.StatusTooManyRequests || h.budget.taken != 4 {
 		t.Errorf("pushed: %d %s", s.status, s.body)
 	}
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, issuer+asks(), http.NoBody)

@@ -8,8 +8,8 @@ import (
 	"github.com/chancery-dev/chancery/broker/oauth"
 )
 
-// Rate is how often one address may have a request put by that nobody has authenticated for: a browser's, or a public
-// client's that is pushed. Each rests for ten minutes at most, so that of one address no more rest than a disk can hold; an
+// Rate is how often one address may have something put by that nobody has authenticated for: a browser's request or a public
+// client's, or the way to an IdP. Each rests for ten minutes at most, so that of one address no more rest than a disk can hold; an
 // office behind one address begins its day within it.
 func Rate() limit.Rate { return limit.Rate{Count: 20, Per: time.Second, Burst: 1000} }
 

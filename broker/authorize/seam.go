@@ -65,6 +65,9 @@ func (d *Desk) SignedIn(ctx context.Context, v Visit, ask signin.Ask) (*session.
 
 // Depart sends the person to an IdP for a sign-in that another room needs; after it the browser goes to ask.Then.
 func (d *Desk) Depart(ctx context.Context, v Visit, idp *federation.IdentityProvider, ask signin.Ask) (Reply, error) {
+	if err := d.room(v); err != nil { // of what waits for the return, nobody says who it is
+		return Reply{}, err
+	}
 	departure, err := d.SignIns.Depart(ctx, v.Tenant, idp, ask, v.Request)
 	if err != nil {
 		return Reply{}, recorded(unavailable(err))

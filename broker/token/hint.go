@@ -2,6 +2,7 @@ package token
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/chancery-dev/chancery/broker/keys"
 	"github.com/chancery-dev/chancery/federation/jws"
@@ -24,7 +25,7 @@ func VerifyHint(compact string, want Own) (Hint, error) {
 		return Hint{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	// An access token of ours is no ID token (RFC 8725 §3.11).
-	if typ := message.Header().Type; typ != IdentityType {
+	if typ := message.Header().Type; typ != strings.ToLower(IdentityType) { // media types know no case (RFC 7515 §4.1.9)
 		return Hint{}, fmt.Errorf("%w: typ is %q", ErrInvalid, typ)
 	}
 	if message.Header().KeyID == "" { // we always write one

@@ -22,6 +22,9 @@ func (d *Desk) begin(ctx context.Context, v Visit) (Reply, error) {
 	if len(v.Tenant.SignIn.IdPs) == 0 {
 		return Reply{}, oauth.Refuse(oauth.CodeSignInUnserved, "a tenant without an IdP to sign in at", "an IdP's oidc or saml")
 	}
+	if again, ok := v.looked(); ok {
+		return again, nil
+	}
 	form, err := v.form()
 	if err != nil {
 		return Reply{}, err
@@ -60,6 +63,22 @@ func (d *Desk) begin(ctx context.Context, v Visit) (Reply, error) {
 		return Reply{}, unavailable(fmt.Errorf("keep the request: %w", err))
 	}
 	return Reply{Status: http.StatusSeeOther, Location: v.path(requestPath + waits)}.with(b.fresh), nil
+}
+
+// maxLooked keeps the address below what servers take as a request line.
+const maxLooked = 8 << 10
+
+// looked has a browser that posts a request ask for it again. With a form of another site it sends no cookie of ours, and one
+// that was set now would take the place of that, and with it every request that waits in the browser.
+func (v Visit) looked() (Reply, bool) {
+	if _, kept := browserOf(v.Tenant, v.Request); kept || !v.posted() || len(v.Raw) > maxLooked {
+		return Reply{}, false
+	}
+	values, err := v.values()
+	if err != nil { // which is told below
+		return Reply{}, false
+	}
+	return Reply{Status: http.StatusSeeOther, Location: v.path("/authorize?" + values.Encode())}, true
 }
 
 // party finds the client that asks. Whoever is not known is nobody, for Parse to say.

@@ -368,3 +368,24 @@ func TestUnread(t *testing.T) {
 		}
 	}
 }
+
+// TestPostedFromAbroad: an authorization request may be posted (RFC 6749 §3.1), from any site. Such a form brings no cookie, and
+// takes none away: what waits in the browser waits on.
+func TestPostedFromAbroad(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser()
+	waits := b.open(asks()).onward()
+	form, err := url.ParseQuery(strings.TrimPrefix(asks("state", "a b&c=d"), "/authorize?"))
+	must(t, err)
+	abroad := h.browser() // the same one, as its form comes
+	abroad.site = "cross-site"
+	s := abroad.post("/authorize", form)
+	if s.status != http.StatusSeeOther || len(abroad.cookies) != 0 || !strings.HasPrefix(s.onward(), "/authorize?") {
+		t.Fatalf("%d %q, cookies %v", s.status, s.onward(), abroad.cookies)
+	}
+	answer := b.press(b.follow(b.open(s.onward())), "decision", "allow").answered()
+	if answer.Get("state") != "a b&c=d" {
+		t.Errorf("%v", answer)
+	}
+	b.follow(b.open(waits)).answered()
+}

@@ -2,7 +2,6 @@ package authorize_test
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -127,18 +126,6 @@ func TestReturned(t *testing.T) {
 				t.Errorf("%v", got)
 			}
 		})
-	}
-}
-
-// TestAfterPost: an authorization request may be posted (RFC 6749 §3.1), from any site.
-func TestAfterPost(t *testing.T) {
-	h := newHouse(t)
-	b := h.browser()
-	b.site = "cross-site"
-	u, err := url.Parse(asks())
-	must(t, err)
-	if s := b.post("/authorize", u.Query()); s.status != http.StatusSeeOther || !strings.HasPrefix(s.onward(), "/authorize/") {
-		t.Errorf("%d %s", s.status, s.onward())
 	}
 }
 

@@ -51,6 +51,35 @@ func peopleAtKeycloak(t *testing.T, keycloak *harness.Keycloak) {
 	t.Run("OpenID", func(t *testing.T) { one = openID.suite(t) })
 	t.Run("SAML", func(t *testing.T) { other = saml.suite(t) })
 	t.Run("strangers", func(t *testing.T) { strangers(t, openID, saml, one, other) })
+	t.Run("other groups", func(t *testing.T) { openID.regrouped(t, keycloak) })
+}
+
+// regrouped: what she was given before has, from her next sign-in on, what her groups give then.
+func (h *home) regrouped(t *testing.T, keycloak *harness.Keycloak) {
+	t.Helper()
+	before := h.hosted(t, h.person(t, "alice"), harness.NewCodeRequest(both))
+	const admin = "/admin/realms/people"
+	id := func(path string) string {
+		var found []struct{ ID string }
+		if err := json.Unmarshal(keycloak.Admin(t, http.MethodGet, admin+path, "application/json", nil), &found); err != nil || len(found) != 1 {
+			t.Fatalf("%s: %v %v", path, found, err)
+		}
+		return found[0].ID
+	}
+	alice := admin + "/users/" + id("/users?exact=true&username=alice") + "/groups/"
+	keycloak.Admin(t, http.MethodDelete, alice+id("/groups?exact=true&search=notes-editors"), "application/json", nil)
+	keycloak.Admin(t, http.MethodPut, alice+id("/groups?exact=true&search=notes-readers"), "application/json", nil)
+	if got := h.refresh(t, before); got.Scope != both { // nobody has said so here
+		t.Errorf("before she came again: %s", got.Body)
+	} else {
+		before = got
+	}
+	if got := h.hosted(t, h.person(t, "alice"), harness.NewCodeRequest(both)); got.Scope != "notes:read" {
+		t.Errorf("when she came again: %q", got.Scope)
+	}
+	if got := h.refresh(t, before); got.Scope != "notes:read" {
+		t.Errorf("after she came again: %s", got.Body)
+	}
 }
 
 func keycloakHome(w *harness.World, realm, password string) *home {

@@ -171,7 +171,7 @@ func (w *world) types() []audit.Type {
 
 func (w *world) document(t *testing.T) []byte {
 	t.Helper()
-	raw, found, err := w.of.Document(t.Context(), one, "idp_1")
+	raw, found, err := w.of.Document(t.Context(), one, "idp_1", w.entry.URL, w.entry.Signers)
 	if err != nil || found != (raw != nil) {
 		t.Fatal(found, err)
 	}

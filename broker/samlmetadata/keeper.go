@@ -89,15 +89,19 @@ func New(c Config) (*Keeper, error) {
 	return &Keeper{config: c, wake: make(chan struct{}, 1), told: map[tellKey]int{}}, nil
 }
 
-// Document returns the metadata of an IdP that is in use; found is false while there is none, and nothing may be trusted in
-// its place. Its signature, if the IdP's had one, was verified when it was fetched: it has none of its own.
-func (k *Keeper) Document(ctx context.Context, t tenant.UID, idpUID string) (document []byte, found bool, err error) {
+// Document returns the metadata of an IdP that is in use, if it was had from this address and signed by one of these signers
+// (nil asks for no signature); found is false while there is none, and nothing may be trusted in its place. Its signature, if
+// the IdP's had one, was verified when it was fetched: it has none of its own.
+func (k *Keeper) Document(ctx context.Context, t tenant.UID, idpUID, url string, signers []*x509.Certificate) (document []byte, found bool, err error) {
 	row, err := k.config.Store.Metadata(ctx, t, idpUID)
 	if errors.Is(err, ErrNone) {
 		return nil, false, nil
 	}
 	if err != nil {
 		return nil, false, fmt.Errorf("load metadata: %w", err)
+	}
+	if row.Source != (Entry{URL: url, Signers: signers}).source() { // an entry that was changed a moment ago
+		return nil, false, nil
 	}
 	return row.Document, row.Document != nil, nil
 }

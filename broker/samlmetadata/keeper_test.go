@@ -248,6 +248,9 @@ func TestAnotherAddress(t *testing.T) {
 	w := newWorld(t)
 	w.tick(t)
 	w.says, w.entry.URL = nil, "https://new.test/metadata"
+	if w.document(t) != nil {
+		t.Error("what another address said is in use until somebody looks")
+	}
 	if s := w.tick(t); s.InUse != nil || w.document(t) != nil || w.raised != 2 {
 		t.Fatalf("%+v", s)
 	}
@@ -262,6 +265,9 @@ func TestSignatureIsAskedForLater(t *testing.T) {
 	w := newWorld(t)
 	w.tick(t)
 	w.entry.Signers = append(w.entry.Signers, certificate(1))
+	if w.document(t) != nil {
+		t.Error("what nobody signed is in use until somebody looks")
+	}
 	if s := w.tick(t); s.InUse != nil || s.Failure == "" || w.document(t) != nil || w.raised != 2 {
 		t.Fatalf("%+v", s)
 	}

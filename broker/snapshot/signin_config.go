@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"context"
+	"crypto/x509"
 
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/secret"
@@ -32,10 +33,10 @@ type AssertionSigners interface {
 	Signer(t tenant.UID) oidc.AssertionSigner
 }
 
-// SAMLMetadata keeps the documents that were fetched and taken over; false is none yet. What changes in it raises the
-// tenant's version (object.ChangedSAMLMetadata).
+// SAMLMetadata keeps the documents that were fetched and taken over; false is none yet from this address, signed by one of
+// these signers (nil asks for no signature). What changes in it raises the tenant's version (object.ChangedSAMLMetadata).
 type SAMLMetadata interface {
-	Document(ctx context.Context, t tenant.UID, idpUID string) (document []byte, found bool, err error)
+	Document(ctx context.Context, t tenant.UID, idpUID, url string, signers []*x509.Certificate) (document []byte, found bool, err error)
 }
 
 // ServiceProviderKeys keeps a tenant's keys for SAML, the one that signs first. What changes in it raises the tenant's

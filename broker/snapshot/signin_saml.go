@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -93,20 +94,26 @@ func (s *Source) pin(ctx context.Context, t *Tenant, e *entrance, p *saml.Provid
 		p.SignOn, p.Logout = a.Endpoints()
 		return true, nil
 	}
+	signers, err := metadataSigners(a)
+	if err != nil {
+		s.unusable(t, e, err)
+		return false, nil
+	}
 	raw := []byte(a.Metadata)
 	if a.MetadataURL != "" {
 		found := false
 		if s.config.SAMLMetadata != nil {
-			if raw, found, err = s.config.SAMLMetadata.Document(ctx, t.UID, e.idp.UID); err != nil {
+			if raw, found, err = s.config.SAMLMetadata.Document(ctx, t.UID, e.idp.UID, a.MetadataURL, signers); err != nil {
 				return false, err
 			}
 		}
+		signers = nil // it was verified when it was fetched, and is kept without its signature
 		if !found {
 			s.unusable(t, e, errNoDocument)
 			return false, nil
 		}
 	}
-	m, err := s.metadata(t, e, raw, before)
+	m, err := s.metadata(t, e, raw, signers, before)
 	if err != nil {
 		s.unusable(t, e, err)
 		return false, nil
@@ -119,8 +126,16 @@ func (s *Source) pin(ctx context.Context, t *Tenant, e *entrance, p *saml.Provid
 	return true, nil
 }
 
+// metadataSigners are those of whom one must have signed the metadata; nil asks for no signature.
+func metadataSigners(a object.IdPSAML) ([]*x509.Certificate, error) {
+	if len(a.MetadataCertificates) == 0 {
+		return nil, nil
+	}
+	return object.Certificates(a.MetadataCertificates)
+}
+
 // metadata reads a document, unless the picture before has read the same one under the same rules.
-func (s *Source) metadata(t *Tenant, e *entrance, raw []byte, before *Tenant) (saml.Metadata, error) {
+func (s *Source) metadata(t *Tenant, e *entrance, raw []byte, signers []*x509.Certificate, before *Tenant) (saml.Metadata, error) {
 	a := e.filled.SAML
 	rules, err := json.Marshal([]any{a.IDPEntityID, a.MetadataCertificates, e.filled.Network.AllowPrivateAddresses})
 	if err != nil {
@@ -134,13 +149,7 @@ func (s *Source) metadata(t *Tenant, e *entrance, raw []byte, before *Tenant) (s
 			return d.metadata, nil
 		}
 	}
-	expected := saml.Expected{EntityID: a.IDPEntityID, Loopback: e.filled.Network.AllowPrivateAddresses}
-	if len(a.MetadataCertificates) > 0 && a.MetadataURL == "" { // what was fetched was verified then, and is kept without its signature
-		if expected.Signers, err = object.Certificates(a.MetadataCertificates); err != nil {
-			return saml.Metadata{}, err
-		}
-	}
-	m, err := saml.ParseMetadata(raw, expected, now)
+	m, err := saml.ParseMetadata(raw, saml.Expected{EntityID: a.IDPEntityID, Signers: signers, Loopback: e.filled.Network.AllowPrivateAddresses}, now)
 	if err != nil {
 		return saml.Metadata{}, err
 	}

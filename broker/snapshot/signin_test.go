@@ -101,10 +101,14 @@ type documents struct {
 	text  string
 	err   error
 	asked int
+	// url and signers are those that were asked for last.
+	url     string
+	signers []*x509.Certificate
 }
 
-func (d *documents) Document(_ context.Context, _ tenant.UID, idp string) ([]byte, bool, error) {
+func (d *documents) Document(_ context.Context, _ tenant.UID, idp, url string, signers []*x509.Certificate) ([]byte, bool, error) {
 	d.asked++
+	d.url, d.signers = url, signers
 	if idp == "" {
 		return nil, false, errors.New("whose?")
 	}
@@ -339,6 +343,22 @@ func TestMetadataEnds(t *testing.T) {
 			t.Errorf("%s: refreshed to %v, %v", c.now(), p.SignIn.IdPs, err)
 		}
 		c.advance(30 * time.Minute)
+	}
+}
+
+// What is asked for is what the entry says now: its address, and who must have signed.
+func TestMetadataOfTheEntry(t *testing.T) {
+	d := &documents{}
+	signer := strings.ReplaceAll(fileOf(t, "../object/testdata/idp.pem"), "\n", `\n`)
+	desk(t, `{apiVersion: chancery/v1, kind: IdentityProvider, metadata: {name: adfs}, spec: {saml: {idp_entity_id: "`+entity+
+		`", metadata_url: "https://idp.acme.example/m", metadata_certificates: ["`+signer+`"]}}}`, func(c *snapshot.Config) { c.SAMLMetadata = d })
+	if d.url != "https://idp.acme.example/m" || len(d.signers) != 1 {
+		t.Errorf("asked for %q signed by %d", d.url, len(d.signers))
+	}
+	desk(t, `{apiVersion: chancery/v1, kind: IdentityProvider, metadata: {name: adfs}, spec: {saml: {idp_entity_id: "`+entity+
+		`", metadata_url: "https://idp.acme.example/m"}}}`, func(c *snapshot.Config) { c.SAMLMetadata = d })
+	if d.signers != nil {
+		t.Error("a signature is asked for")
 	}
 }
 

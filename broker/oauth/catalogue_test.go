@@ -63,7 +63,7 @@ func TestCatalogueRows(t *testing.T) {
 				t.Error("section, text and fix are required")
 			}
 			switch r.Who {
-			case "admin", "developer", "security", "operator":
+			case "admin", "developer", "security", "operator", "person":
 			default:
 				t.Errorf("who: %q", r.Who)
 			}

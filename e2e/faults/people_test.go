@@ -63,7 +63,12 @@ func (h *house) other(i int) *harness.Process { return h.Replicas[(i+1)%len(h.Re
 // code gets a code: the first time alice signs in and consents, later nobody is asked.
 func (h *house) code(t *testing.T) *harness.Call {
 	t.Helper()
-	r := harness.NewCodeRequest(h.scope)
+	return h.codeFor(t, h.scope)
+}
+
+func (h *house) codeFor(t *testing.T, scope string) *harness.Call {
+	t.Helper()
+	r := harness.NewCodeRequest(scope)
 	r.Form.Set("login_hint", "alice@acme.com") // where there are several IdPs
 	answer := h.alice.Authorize(r.URL(h.Issuer), harness.HostRedirect)
 	if answer.Get("code") == "" {

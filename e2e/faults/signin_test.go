@@ -1,21 +1,14 @@
 package faults
 
 import (
-	"crypto/x509"
 	"database/sql"
-	"encoding/json"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/chancery-dev/chancery/e2e/harness"
-	"github.com/chancery-dev/chancery/federation/idptest"
-	"github.com/chancery-dev/chancery/federation/idptest/samltest"
 )
 
 // visit is one thing that a browser does.
@@ -144,59 +137,6 @@ func TestOneSignIn(t *testing.T) {
 	t.Logf("%d codes, %d denials", codes, denials)
 }
 
-const corp = `
-apiVersion: chancery/v1
-kind: IdentityProvider
-metadata: {name: corp}
-spec:
-  preset: saml
-  saml:
-    metadata: |
-      METADATA
-  assertions: {profiles: [saml2-bearer], max_lifetime: 5m, clock_skew: 30s, clients: [claude], resources: [notes], scopes: ["notes:read", "notes:write"]}
-  claims: {groups: groups, groups_from: [claim]}
----`
-
-// company is a SAML IdP with its pages, and its entry, which no world has yet.
-type company struct {
-	*samltest.IdP
-	entry       string
-	certificate *x509.Certificate
-
-	mu      sync.Mutex
-	handler http.Handler
-}
-
-func (c *company) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c.mu.Lock()
-	h := c.handler
-	c.mu.Unlock()
-	h.ServeHTTP(w, r)
-}
-
-func newCompany(t *testing.T) *company {
-	t.Helper()
-	c := &company{}
-	server := httptest.NewTLSServer(c)
-	t.Cleanup(server.Close)
-	c.certificate = server.Certificate()
-	c.IdP = samltest.New(func() time.Time { return time.Now().UTC().Truncate(time.Second) })
-	c.EntityID, c.SSO, c.SLO = server.URL+"/metadata", server.URL+"/sso", server.URL+"/slo"
-	c.entry = strings.Replace(corp, "METADATA", strings.ReplaceAll(strings.TrimSpace(string(c.Metadata())), "\n", "\n      "), 1)
-	return c
-}
-
-// serve opens its pages to a world's people.
-func (c *company) serve(w *harness.World) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.handler = c.Handler(atCorp(w), samltest.Person{Name: "alice", Email: "alice@acme.com", Groups: []string{idptest.GroupEditors}})
-}
-
-func atCorp(w *harness.World) samltest.SP {
-	return samltest.SP{EntityID: w.Issuer + "/federation/saml/corp/metadata", ACS: w.Issuer + "/federation/saml/corp/acs"}
-}
-
 var throughCorp = strings.Replace(harness.DefaultPeople, "{idp: okta, sub: 00u1alice}", "{idp: okta, sub: 00u1alice}, {idp: corp, sub: alice}", 1)
 
 // T27: a SAML response that is posted by many, with the cookies of the browser that left and without, starts one session.
@@ -228,6 +168,25 @@ func TestOneResponse(t *testing.T) {
 	}
 }
 
+// T27, T37: a response that nobody asked for waits for a word of one browser, however many bring it; that word starts one session.
+func TestOneUnasked(t *testing.T) {
+	idp := newCompany(t)
+	entry := strings.Replace(idp.entry, "\n  saml:", "\n  saml:\n    idp_initiated: true", 1)
+	w, db := people(t, harness.DefaultIdP+entry+harness.SignInHost+harness.DefaultClient+harness.DefaultResource+throughCorp+harness.SignInPolicy)
+	for round := range 3 {
+		d := idp.Draft(atCorp(w), "")
+		d.Find("NameID").SetText("alice")
+		brought := crowd(w, harness.NewPerson(t, "alice"), "", 12, http.MethodPost, atCorp(w).ACS, url.Values{"SAMLResponse": {d.Encoded()}})
+		pages := rush(t, brought)
+		first := one(t, pages, asksConsent, "saml_replayed")
+		counts(t, db, map[string]int{"sessions": round, "departures": 1, event1("sign_in.unsolicited"): round + 1})
+		form, _ := pages[first].Button("decision", "allow")
+		said := crowd(w, brought[first].who, w.Issuer+"/account", 12, http.MethodPost, form.Action.String(), with(form.Fields, "decision", "allow"))
+		one(t, rush(t, said), isOutside, "sign_in_confirm_unknown")
+		counts(t, db, map[string]int{"sessions": round + 1, event1("session.started"): round + 1, "departures": 0})
+	}
+}
+
 // A person who comes for the first time, on both replicas at once and in several browsers, is one user.
 func TestOneNewcomer(t *testing.T) {
 	idp := strings.Replace(harness.SignInIdP, "  domains: [acme.com]", "  domains: [acme.com]\n  subject: {provision: just_in_time, email_domains: [acme.com]}", 1)
@@ -250,139 +209,4 @@ func TestOneNewcomer(t *testing.T) {
 		"objects where kind = 'User' and deleted_at is null": len(names), event1("user.provisioned"): len(names),
 		"sessions": 6 * len(names), "(select distinct user_uid from sessions) as who": len(names), "profiles": len(names),
 	})
-}
-
-const strong = `
-apiVersion: chancery/v1
-kind: Policy
-metadata: {name: strong}
-spec:
-  role: guard
-  modules:
-    strong.rego: |
-      package chancery.authz
-      decision := {"allow": true, "step_up": {"max_age": 300}}
----`
-
-// A link that a person finishes in many tabs, over two replicas, is finished once, and what he proved counts on both.
-func TestOneInteraction(t *testing.T) {
-	w, db := people(t, harness.SignInObjects+strong)
-	assertion := w.IdP.IDJAG(idptest.Alice)
-	asked := w.Send(w.Server(), w.NewCall(assertion)).Refused(t, http.StatusBadRequest, "insufficient_user_authentication", "step_up_required")
-	alice := harness.NewPerson(t, "alice")
-	back := alice.Way(asked.Interaction, w.Issuer+"/federation/oidc/okta/callback")
-	home := crowd(w, alice, w.Issuer+"/interact/", 1, http.MethodGet, back.Outside.String(), nil)
-	page := rush(t, home)[0]
-	if page.Outside == nil || !strings.HasPrefix(page.Outside.String(), asked.Interaction) {
-		t.Fatalf("%d %v %s", page.Status, page.Outside, page.Body)
-	}
-	w.Send(w.Replicas[1], w.NewCall(assertion)).Refused(t, http.StatusBadRequest, "insufficient_user_authentication", "step_up_required")
-	pages := rush(t, crowd(w, home[0].who, "", 12, http.MethodGet, page.Outside.String(), nil))
-	one(t, pages, func(p *harness.Page) bool { return p.Status == http.StatusOK && len(p.Forms) == 0 }, "interaction_gone")
-	counts(t, db, map[string]int{"interactions": 1, "interactions where finished_at is not null": 1, event1("interaction.finished"): 1, "sessions": 1})
-	w.Send(w.Replicas[1], w.NewCall(assertion)).Granted(t)
-	w.Send(w.Replicas[0], w.NewCall(w.IdP.IDJAG(idptest.Alice))).Granted(t)
-}
-
-const television = `
-apiVersion: chancery/v1
-kind: Client
-metadata: {name: tv}
-spec:
-  display_name: Television
-  type: public
-  grant_types: ["urn:ietf:params:oauth:grant-type:device_code", refresh_token]
-  scopes: [notes:read, notes:write]
-  resources: [notes]
----`
-
-// begun is a device that waits for its person.
-type begun struct{ userCode, poll string }
-
-func (b begun) call() *harness.Call {
-	return &harness.Call{Header: http.Header{}, Form: url.Values{
-		"grant_type": {"urn:ietf:params:oauth:grant-type:device_code"}, "device_code": {b.poll}, "client_id": {"tv"},
-	}}
-}
-
-func begin(t *testing.T, w *harness.World) begun {
-	t.Helper()
-	a := w.Send(w.Server(), &harness.Call{Path: "/device_authorization", Header: http.Header{}, Form: url.Values{"client_id": {"tv"}, "scope": {"notes:read"}}})
-	var said struct {
-		DeviceCode string `json:"device_code"`
-		UserCode   string `json:"user_code"`
-	}
-	if err := json.Unmarshal([]byte(a.Body), &said); err != nil || said.DeviceCode == "" {
-		t.Fatalf("%d %s", a.Status, a.Body)
-	}
-	return begun{said.UserCode, said.DeviceCode}
-}
-
-// decision brings a person to the page that asks about a device.
-func (b begun) decision(t *testing.T, w *harness.World, who *harness.Person) harness.Form {
-	t.Helper()
-	_, page, err := who.Try(t.Context(), w.Issuer+"/device?user_code="+url.QueryEscape(b.userCode), "nowhere:")
-	if err != nil || len(page.Forms) == 0 {
-		t.Fatalf("%v %+v", err, page)
-	}
-	form, asked := who.Send(page.Forms[0], nil).Button("decision", "allow")
-	if !asked {
-		t.Fatal("it does not ask")
-	}
-	return form
-}
-
-// A device's person answers yes and no in many tabs, over two replicas: one answer counts. Of fifty polls one gets tokens, though a
-// process dies meanwhile.
-func TestOneDevice(t *testing.T) {
-	const rounds = 6
-	w, db := people(t, harness.SignInObjects+television)
-	alice := harness.NewPerson(t, "alice")
-	yes, answers := 0, map[string]int{}
-	for round := range rounds {
-		device := begin(t, w)
-		form := device.decision(t, w, alice)
-		all := crowd(w, alice, "", 8, form.Method, form.Action.String(), nil)
-		for i := range all {
-			all[i].fields = with(form.Fields, "decision", "allow")
-			if round%3 == 2 && i%4 > 1 {
-				all[i].fields.Set("decision", "deny")
-			}
-		}
-		said := 0
-		for _, p := range rush(t, all) {
-			if answers[strconv.Itoa(p.Status)]++; p.Status == http.StatusOK {
-				said++
-			}
-		}
-		if said != 1 {
-			t.Errorf("%d answers counted", said)
-		}
-		given, refused := 0, map[string]int{}
-		for _, s := range w.Scatter(t, 50, func(int) *harness.Call { return device.call() }, killed(t, w.Replicas[round%2], 50)) {
-			switch {
-			case s.Err != nil:
-			case s.Answer.AccessToken != "":
-				given++
-			default:
-				refused[s.Answer.Code()]++
-			}
-		}
-		last := w.Send(w.Replicas[(round+1)%2], device.call())
-		if last.AccessToken != "" {
-			given++
-			last = w.Send(w.Replicas[round%2], device.call())
-		}
-		switch code := last.Code(); {
-		case code == "device_code_used" && given <= 1 && len(refused) <= 1:
-			yes++
-		case code == "device_denied" && given == 0 && refused["device_denied"] > 0 && len(refused) == 1:
-		default:
-			t.Errorf("%d %s, %d given, %v", last.Status, last.Body, given, refused)
-		}
-	}
-	counts(t, db, map[string]int{
-		event1("device.approved"): yes, event1("device.denied"): rounds - yes, "issued_tokens": yes, event1("token.issued"): yes, "refresh_families": yes,
-	})
-	t.Logf("%d approved, pages %v", yes, answers)
 }

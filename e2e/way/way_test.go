@@ -76,8 +76,9 @@ func TestWay(t *testing.T) {
 		}
 		silent := harness.NewCodeRequest("notes:read")
 		silent.Form.Set("prompt", "none")
-		if answer := alice.Authorize(silent.URL(w.Issuer), harness.HostRedirect); answer.Get("code") == "" {
-			t.Errorf("answered %v", answer)
+		held := alice.Authorize(silent.URL(w.Issuer), harness.HostRedirect)
+		if held.Get("code") == "" {
+			t.Errorf("answered %v", held)
 		}
 
 		account := alice.Open(w.Issuer + "/account")
@@ -96,6 +97,11 @@ func TestWay(t *testing.T) {
 			t.Errorf("removed %v: %s", removed, account.Body)
 		}
 		if status, refused := refresh(t, w, tokens); status != http.StatusBadRequest || refused["error"] != "invalid_grant" {
+			t.Errorf("after the removal: %d %v", status, refused)
+		}
+		// A code that was on its way is over as well.
+		status, refused := ask(t, w.Issuer+"/token", silent.Exchange(held.Get("code")))
+		if description, _ := refused["error_description"].(string); status != http.StatusBadRequest || !strings.HasPrefix(description, "code_revoked") {
 			t.Errorf("after the removal: %d %v", status, refused)
 		}
 		if answer := alice.Authorize(silent.URL(w.Issuer), harness.HostRedirect); answer.Get("error") != "consent_required" {

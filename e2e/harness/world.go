@@ -2,6 +2,7 @@ package harness
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -37,6 +38,7 @@ type Options struct {
 	DB       *Database           // a fresh one when nil
 	Dial     func(string) string // changes the database URL of a replica: a proxy in front
 	Env      []string
+	Host     string // of the issuer; 127.0.0.1 when ""
 }
 
 // World is everything that a test runs on.
@@ -80,7 +82,7 @@ func Prepare(t testing.TB, o Options) *World {
 	for i := range ports {
 		ports[i] = Port(t)
 	}
-	w.Issuer = fmt.Sprintf("http://127.0.0.1:%d", ports[0])
+	w.Issuer = fmt.Sprintf("http://%s:%d", cmp.Or(o.Host, "127.0.0.1"), ports[0])
 	w.startIdP(o.IdP)
 	must(t, os.WriteFile(w.path("admin-token"), []byte(w.AdminToken+"\n"), 0o600))
 	must(t, os.WriteFile(w.path(secretFile), []byte(SignInSecret+"\n"), 0o600))

@@ -94,6 +94,7 @@ type Server struct {
 	shed      shed
 	probe     probe
 	slots     chan struct{}
+	large     chan struct{} // forms in memory that are larger than OAuth's
 	documents documents
 	has       served // what is routed
 	origins   *http.CrossOriginProtection
@@ -105,7 +106,7 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	gin.SetMode(gin.ReleaseMode)
-	s := &Server{Config: c, engine: gin.New(), slots: limiter(c.InFlight)}
+	s := &Server{Config: c, engine: gin.New(), slots: limiter(c.InFlight), large: limiter(largeForms)}
 	// gin trusts every proxy unless told otherwise, and X-Real-IP where the header that is meant is absent.
 	s.engine.RemoteIPHeaders = []string{forwardedFor}
 	if err := s.engine.SetTrustedProxies(c.TrustedProxies); err != nil {

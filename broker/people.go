@@ -48,7 +48,8 @@ func (s *Server) visitWithForm(c *gin.Context, r authorize.Route) {
 	if r.Program {
 		s.allowOrigin(c)
 	}
-	raw, unread := readBody(c, r.MaxBody)
+	raw, done, unread := s.readBody(c, r.MaxBody)
+	defer done()
 	if !s.take(c) {
 		return
 	}
@@ -75,20 +76,39 @@ func (s *Server) turnAway(c *gin.Context, r authorize.Route, unread error) {
 	s.showRefusal(c, unread)
 }
 
-// readBody takes form encoding only, as readForm, and leaves what is in it to who verifies it.
-func readBody(c *gin.Context, most int64) ([]byte, error) {
+// largeForms is how many forms above the size of OAuth's are in memory at a time, 2 MiB each: anybody can send one, and they
+// are read before a slot is taken. What IdPs send nearly always is smaller, and needs no place here.
+const largeForms = 64
+
+// readBody takes form encoding only, as readForm, and leaves what is in it to who verifies it. Whoever calls it is done with
+// the body when he says so.
+func (s *Server) readBody(c *gin.Context, most int64) (body []byte, done func(), err error) {
+	done = func() {}
 	media, _, err := mime.ParseMediaType(c.GetHeader("Content-Type"))
 	if err != nil || media != "application/x-www-form-urlencoded" {
-		return nil, oauth.Refuse(oauth.CodeContentTypeUnsupported, c.GetHeader("Content-Type"), "application/x-www-form-urlencoded")
+		return nil, done, oauth.Refuse(oauth.CodeContentTypeUnsupported, c.GetHeader("Content-Type"), "application/x-www-form-urlencoded")
 	}
 	if most == 0 {
 		most = oauth.MaxBody
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, most))
-	if err != nil {
-		return nil, oauth.Fail(oauth.CodeBodyTooLarge, err)
+	limited := http.MaxBytesReader(c.Writer, c.Request.Body, most)
+	if most <= oauth.MaxBody {
+		body, err = io.ReadAll(limited)
+	} else if body, err = io.ReadAll(io.LimitReader(limited, oauth.MaxBody)); err == nil && len(body) == oauth.MaxBody {
+		select {
+		case s.large <- struct{}{}:
+			done = func() { <-s.large }
+		default:
+			return nil, done, &oauth.Error{Code: oauth.CodeOverloaded, RetryAfter: retryAfter}
+		}
+		var rest []byte
+		rest, err = io.ReadAll(limited)
+		body = append(body, rest...)
 	}
-	return body, nil
+	if err != nil {
+		return nil, done, oauth.Fail(oauth.CodeBodyTooLarge, err)
+	}
+	return body, done, nil
 }
 
 // visit makes the request a value, and writes the reply in one place.

@@ -2,6 +2,7 @@ package code
 
 import (
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -50,14 +51,13 @@ func (c *Codes) Issue(t tenant.UID, g Grant) (secret.Text, error) {
 	if err := g.validate(now); err != nil {
 		return secret.Text{}, err
 	}
-	g.AuthTime = g.AuthTime.UTC().Truncate(time.Microsecond) // as all times that rest
 	keys, err := c.derive(t)
 	if err != nil {
 		return secret.Text{}, err
 	}
-	plaintext, err := json.Marshal(sealed{Grant: g, IssuedAt: now.UnixMicro(), ExpiresAt: now.Add(Lifetime).UnixMicro()})
+	plaintext, err := write(g, now)
 	if err != nil {
-		return secret.Text{}, fmt.Errorf("write code: %w", err)
+		return secret.Text{}, err
 	}
 	head := make([]byte, 1+idSize, leastSize+len(plaintext))
 	head[0] = version
@@ -66,10 +66,29 @@ func (c *Codes) Issue(t tenant.UID, g Grant) (secret.Text, error) {
 	if err != nil {
 		return secret.Text{}, fmt.Errorf("seal code: %w", err)
 	}
-	if len(code) > maxCode {
-		return secret.Text{}, fmt.Errorf("a code of %d bytes does not fit into an address: at most %d", len(code), maxCode)
-	}
 	return secret.New(code), nil
+}
+
+// ErrLarge: a code for all of it would not fit into an address.
+var ErrLarge = errors.New("a code of more than 6 KiB")
+
+// Fits tells whether a grant fits into a code, before anybody is asked for it: nil, or ErrLarge.
+func (c *Codes) Fits(g Grant) error {
+	_, err := write(g, c.now())
+	return err
+}
+
+// write writes what is sealed.
+func write(g Grant, now time.Time) ([]byte, error) {
+	g.AuthTime = g.AuthTime.UTC().Truncate(time.Microsecond) // as all times that rest
+	plaintext, err := json.Marshal(sealed{Grant: g, IssuedAt: now.UnixMicro(), ExpiresAt: now.Add(Lifetime).UnixMicro()})
+	if err != nil {
+		return nil, fmt.Errorf("write code: %w", err)
+	}
+	if len(prefix)+base64.RawURLEncoding.EncodedLen(leastSize+len(plaintext)) > maxCode {
+		return nil, ErrLarge
+	}
+	return plaintext, nil
 }
 
 func (c *Codes) derive(t tenant.UID) ([][]byte, error) {

@@ -15,6 +15,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/code"
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/broker/tenant"
+	"github.com/chancery-dev/chancery/federation"
 	"github.com/chancery-dev/chancery/vault/keyring"
 )
 
@@ -249,7 +250,7 @@ func TestIssueRefuses(t *testing.T) {
 		"no user":               func(g *code.Grant) { g.UserUID = "" },
 		"no IdP":                func(g *code.Grant) { g.IdPUID = "" },
 		"no session":            func(g *code.Grant) { g.Session = code.Digest{} },
-		"auth_time to come":     func(g *code.Grant) { g.AuthTime = now.Add(time.Second) },
+		"auth_time to come":     func(g *code.Grant) { g.AuthTime = now.Add(federation.MaxClockSkew + time.Second) },
 		"too large":             func(g *code.Grant) { g.Nonce = strings.Repeat("n", 6<<10) },
 	} {
 		g := grant()
@@ -274,6 +275,28 @@ func TestAuthTimeUnknown(t *testing.T) {
 	}
 	if r := opened.Redemption(); r.Origin == "" || r.Origin != opened.ID() {
 		t.Errorf("a second use would end %q", r.Origin)
+	}
+}
+
+// An IdP's clock may be ahead of ours, by as much as its word is taken.
+func TestAuthTimeByAnotherClock(t *testing.T) {
+	g := grant()
+	g.AuthTime = now.Add(federation.MaxClockSkew)
+	b := newBench(t, fixed{key(1)})
+	if opened, err := b.codes.Open(b.issue(t, g)); err != nil || !opened.Grant().AuthTime.Equal(g.AuthTime) {
+		t.Error(err)
+	}
+}
+
+// What fits is told before; what does not is told by its own error, both times.
+func TestFits(t *testing.T) {
+	g, b := grant(), newBench(t, fixed{key(1)})
+	if err := b.codes.Fits(g); err != nil {
+		t.Error(err)
+	}
+	g.Nonce = strings.Repeat("n", 6<<10)
+	if _, err := b.codes.Issue(acme, g); !errors.Is(err, code.ErrLarge) || !errors.Is(b.codes.Fits(g), code.ErrLarge) {
+		t.Error(err)
 	}
 }
 

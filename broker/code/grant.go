@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/chancery-dev/chancery/federation"
 )
 
 // Grant is what a code stands for: what a person let a client have, and how it is to
@@ -80,7 +82,7 @@ func (g Grant) validate(now time.Time) error {
 		{"an IdP", g.IdPUID != ""},
 		{"a session", g.Session != Digest{}},
 		{"a version of its tenant", g.Version > 0},
-		{"a past in which the person authenticated", !g.AuthTime.After(now)},
+		{"a past in which the person authenticated", !g.AuthTime.After(now.Add(federation.MaxClockSkew))}, // by its IdP's clock
 	} {
 		if !must.is {
 			return fmt.Errorf("%w: %s", errIncomplete, must.name)

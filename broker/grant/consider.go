@@ -8,6 +8,7 @@ import (
 
 	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/authorization"
+	"github.com/chancery-dev/chancery/broker/code"
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/broker/session"
@@ -80,7 +81,26 @@ func (g *Grants) consider(ctx context.Context, k Consideration) (Considered, err
 		c := g.callOf(k)
 		return Considered{}, g.recordConsidered(ctx, c, nil, c.refuse(oauth.CodeScopeEmpty, "scope", strings.Join(k.Request.Scopes(), " "), "a scope of the resource"))
 	}
+	if err := g.fits(ctx, k, considered); err != nil {
+		return Considered{}, err
+	}
 	return considered, nil
+}
+
+// fits refuses what no code could hold, before the person is asked. A device has none.
+func (g *Grants) fits(ctx context.Context, k Consideration, considered Considered) error {
+	if k.Request.GrantType() != oauth.GrantTypeAuthorizationCode {
+		return nil
+	}
+	order := CodeOrder{Consideration: k, Considered: considered, Identity: k.Request.Identity(), Offline: k.Request.Offline()}
+	given := order.grant()
+	given.Version = k.Tenant.Version
+	err := g.People.Codes.Fits(given)
+	if errors.Is(err, code.ErrLarge) {
+		c := g.callOf(k)
+		return g.recordConsidered(ctx, c, nil, c.refuse(oauth.CodeParameterTooLarge, "code", "resources and scopes that fit into no code", "fewer at once"))
+	}
+	return err
 }
 
 func (g *Grants) callOf(k Consideration) *call {

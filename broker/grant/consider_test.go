@@ -1,6 +1,7 @@
 package grant_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -136,5 +137,34 @@ func TestCodeOnAnOlderPicture(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		})
+	}
+}
+
+// What no code could hold is refused before the person is asked, and by a code of the catalogue.
+func TestConsiderRefusesWhatFitsIntoNoCode(t *testing.T) {
+	var specs strings.Builder
+	long, resources := strings.Repeat("x", 250), ""
+	scopes := make([]string, 3)
+	for i := range scopes {
+		scopes[i] = fmt.Sprintf("%s%d", long, i)
+	}
+	for i := range 8 {
+		fmt.Fprintf(&specs, "---\napiVersion: chancery/v1\nkind: Resource\nmetadata: {name: r%d}\nspec: {uri: \"https://mcp.acme.com/r%d\", scopes: {%s: {}, %s: {}, %s: {}}}\n", i, i, scopes[0], scopes[1], scopes[2])
+		resources += fmt.Sprintf(" https://mcp.acme.com/r%d", i)
+	}
+	p := newPeople(t, change{"  resources: [notes, wiki, old]\n  plan", "  resources: [notes, wiki, old, r0, r1, r2, r3, r4, r5, r6, r7]\n  plan"},
+		change{"  scopes: [\"notes:read\", \"notes:write\", \"wiki:read\"]\n  resources: [notes", "  scopes: [" + strings.Join(scopes, ", ") + "]\n  resources: [notes"},
+		change{"---\napiVersion: chancery/v1\nkind: User", specs.String() + "---\napiVersion: chancery/v1\nkind: User"})
+	k := p.consideration(t, map[string]string{"resource": resources, "scope": strings.Join(scopes, " ")})
+	considered, err := p.Consider(t.Context(), k)
+	if oauth.AsError(err).Code != oauth.CodeParameterTooLarge || len(considered.Resources) != 0 {
+		t.Fatalf("%d resources, %v", len(considered.Resources), err)
+	}
+	if e := p.journal.last(t).Event; e.Type != audit.TypeAuthorizeRefused || e.Code != "parameter_too_large" {
+		t.Errorf("%+v", e)
+	}
+	k = p.consideration(t, map[string]string{"resource": strings.Fields(resources)[0], "scope": strings.Join(scopes, " ")})
+	if _, err := p.Consider(t.Context(), k); err != nil {
+		t.Errorf("one of them: %v", err)
 	}
 }

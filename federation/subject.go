@@ -57,6 +57,16 @@ type Directory interface {
 	IdPs(ctx context.Context, uid string) ([]string, error)
 }
 
+// Vouches tells whether an IdP may still speak of an account of which it spoke before: one that is linked to it under its issuer
+// of now, or to nobody where the entry lets an address alone lead to him. An account that was unlinked since is another's.
+func Vouches(ctx context.Context, d Directory, idp *IdentityProvider, uid string) (bool, error) {
+	idps, err := d.IdPs(ctx, uid)
+	if err != nil {
+		return false, err
+	}
+	return slices.Contains(idps, idp.UID) || len(idps) == 0 && slices.Contains(idp.Subject.Match, MatchEmail), nil
+}
+
 // NewAccount is the account that just-in-time provisioning would make.
 type NewAccount struct {
 	IdPName string

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/chancery-dev/chancery/broker/client"
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/broker/snapshot"
 )
@@ -93,15 +94,23 @@ func (r *Request) available() (available, defaults []string) {
 // may not refresh has no use for offline_access, which is ignored then (OIDC Core §11).
 func (r *Request) settleIdentity(requested, available []string) {
 	r.offline = slices.Contains(requested, ScopeOffline) && r.client.MayUse(grantRefresh)
-	if !slices.Contains(requested, ScopeOpenID) {
-		return
+	r.identity = slices.DeleteFunc(IdentityOf(r.client, requested), func(s string) bool {
+		return s != ScopeOpenID && slices.Contains(available, s)
+	})
+}
+
+// IdentityOf is what a client may have of scopes about the person, as it is registered now: nothing without openid.
+func IdentityOf(c *client.Client, named []string) []string {
+	if !slices.Contains(named, ScopeOpenID) {
+		return nil
 	}
-	r.identity = []string{ScopeOpenID}
+	identity := []string{ScopeOpenID}
 	for _, s := range []string{ScopeProfile, ScopeEmail} {
-		if slices.Contains(requested, s) && slices.Contains(r.client.Scopes, s) && !slices.Contains(available, s) {
-			r.identity = append(r.identity, s)
+		if slices.Contains(named, s) && slices.Contains(c.Scopes, s) {
+			identity = append(identity, s)
 		}
 	}
+	return identity
 }
 
 func isApart(scope string) bool { return scope == ScopeOpenID || scope == ScopeOffline }

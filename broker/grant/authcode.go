@@ -125,8 +125,8 @@ func (g *Grants) exchange(ctx context.Context, c *call, given code.Grant, origin
 // begin gives the first refresh token of a family.
 func (g *Grants) begin(c *call, given code.Grant, resources []ledger.FamilyResource, origin string, result granted) (granted, error) {
 	family := &ledger.Family{
-		ID: id.New(id.Family, c.now), Tenant: c.Tenant.UID, Origin: origin, UserUID: given.UserUID, ClientUID: c.client().UID, IdPUID: given.IdPUID,
-		Session: given.Session, Offline: given.Offline, Resources: resources, Identity: given.Identity,
+		ID: id.New(id.Family, c.now), Tenant: c.Tenant.UID, Origin: origin, UserUID: given.UserUID, ClientUID: c.client().UID,
+		IdPUID: given.IdPUID, Issuer: c.idp.Issuer, Session: given.Session, Offline: given.Offline, Resources: resources, Identity: given.Identity,
 		ACR: given.ACR, AMR: given.AMR, AuthTime: given.AuthTime, Thumbprint: c.keyOf(),
 		Idle: g.People.Limits.Idle, Absolute: g.People.Limits.Absolute,
 	}

@@ -72,7 +72,7 @@ func (c *call) scopeOfToken(d policy.Decision) []string {
 	if c.signedIn == nil {
 		return d.Scopes
 	}
-	return identity.InToken(d.Scopes, c.signedIn.identity)
+	return identity.InToken(d.Scopes, c.signedIn.identity, c.resource)
 }
 
 // extraClaims are what the resource asks for beyond the standard ones.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/chancery-dev/chancery/broker/authorization"
 	"github.com/chancery-dev/chancery/broker/client"
 	"github.com/chancery-dev/chancery/broker/code"
 	"github.com/chancery-dev/chancery/broker/oauth"
@@ -68,6 +69,7 @@ func (g *Grants) flowOfPeople(grantType string) (flow, error) {
 // lasting is a sign-in as it was written down, in a code or a family.
 type lasting struct {
 	userUID, idpUID string
+	issuer          string // the IdP's then; "" in what lives no longer than a session, which knows it
 	session         [32]byte
 	proof           session.Proof
 	identity        []string
@@ -83,7 +85,7 @@ func lastingIn(g code.Grant) lasting {
 
 func lastingOf(f refresh.Family) lasting {
 	return lasting{
-		userUID: f.UserUID, idpUID: f.IdPUID, session: f.Session, proof: session.Proof{ACR: f.ACR, AMR: f.AMR, AuthTime: f.AuthTime},
+		userUID: f.UserUID, idpUID: f.IdPUID, issuer: f.Issuer, session: f.Session, proof: session.Proof{ACR: f.ACR, AMR: f.AMR, AuthTime: f.AuthTime},
 		identity: f.Identity, offline: f.Offline,
 	}
 }
@@ -108,18 +110,12 @@ func (g *Grants) settleSignedIn(ctx context.Context, c *call, l lasting, present
 	}
 	// 3. His session is, unless he let the client have access beyond it.
 	if present || !l.offline {
-		ask := g.People.Sessions.Lasts
-		if present {
-			ask = g.People.Sessions.Alive
-		}
-		now, err := ask(ctx, c.Tenant, l.session)
-		if err != nil {
-			return notKnown(err)
-		}
-		if now == nil || now.UserUID != l.userUID || now.Tenant != c.Tenant.UID {
-			return c.refuse(oauth.CodeSessionEnded, "session", "a session that has ended", "a session")
-		}
-		c.passed("session", "", "")
+		err = g.settleSession(ctx, c, l, present)
+	} else {
+		err = g.settleWithoutSession(ctx, c, l, idp)
+	}
+	if err != nil {
+		return err
 	}
 	// 4. What his IdP said last.
 	said, _, err := g.People.Sessions.Profile(ctx, c.Tenant, l.userUID, l.idpUID)
@@ -127,13 +123,47 @@ func (g *Grants) settleSignedIn(ctx context.Context, c *call, l lasting, present
 		return notKnown(err)
 	}
 	c.rest(signedIn{
-		account: accounts[0], idp: idp, session: l.session, proof: l.proof, profile: said, identity: l.identity, offline: l.offline,
+		account: accounts[0], idp: idp, session: l.session, proof: l.proof, profile: said,
+		identity: authorization.IdentityOf(c.client(), l.identity), offline: l.offline,
 	})
 	// 5. A guest there is one here (the entry says whether it takes them).
 	if (accounts[0].Guest || said.Guest) && !idp.Subject.AllowGuests {
 		return c.refuse(oauth.CodeGuestDenied, "guest", "a guest", "guests: allow in the IdP's entry")
 	}
 	c.passed("subject", l.userUID, "")
+	return nil
+}
+
+// settleSession finds the session in which something was granted.
+func (g *Grants) settleSession(ctx context.Context, c *call, l lasting, present bool) error {
+	ask := g.People.Sessions.Lasts
+	if present {
+		ask = g.People.Sessions.Alive
+	}
+	now, err := ask(ctx, c.Tenant, l.session)
+	if err != nil {
+		return notKnown(err)
+	}
+	if now == nil || now.UserUID != l.userUID || now.Tenant != c.Tenant.UID {
+		return c.refuse(oauth.CodeSessionEnded, "session", "a session that has ended", "a session")
+	}
+	c.passed("session", "", "")
+	return nil
+}
+
+// settleWithoutSession asks what a session would have been asked, but for its time: the IdP is the one that it was, and the
+// person is still of it.
+func (g *Grants) settleWithoutSession(ctx context.Context, c *call, l lasting, idp *federation.IdentityProvider) error {
+	if l.issuer == "" || l.issuer != idp.Issuer {
+		return c.refuse(oauth.CodeSignInIdPDisabled, "issuer", idp.Issuer, l.issuer)
+	}
+	vouches, err := federation.Vouches(ctx, g.Directories.Directory(c.Tenant), idp, l.userUID)
+	if err != nil {
+		return notKnown(err)
+	}
+	if !vouches {
+		return c.refuse(oauth.CodeUserInactive, "subject", "a user who is not of "+idp.Name+" any more", "a user of it")
+	}
 	return nil
 }
 

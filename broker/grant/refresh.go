@@ -130,7 +130,7 @@ func (g *Grants) readFamily(ctx context.Context, c *call, text string) (refresh.
 	if family.Thumbprint != "" && family.Thumbprint != c.proof.Thumbprint() {
 		return refresh.Presented{}, refresh.Family{}, c.refuse(oauth.CodeRefreshKeyMismatch, "refresh_token", c.proof.Thumbprint(), family.Thumbprint)
 	}
-	c.holds, c.family = true, family.ID
+	c.family = family.ID
 	return presented, family, nil
 }
 
@@ -144,6 +144,7 @@ func (g *Grants) settleStanding(c *call, presented refresh.Presented, family ref
 	if family.Over(g.People.Limits) {
 		return 0, c.refuse(oauth.CodeRefreshTokenExpired, "refresh_token", "unused since "+family.RotatedAt.String(), "used before "+family.Until().String())
 	}
+	c.holds = true // of a family that is over, what its holders ask is as good as a stranger's
 	standing := family.Standing(presented.Generation(), g.People.Limits)
 	if standing == refresh.Reused || standing == refresh.Foreign {
 		c.ending = &ledger.Ending{Origin: family.Origin, Why: ledger.EndedByReuse}

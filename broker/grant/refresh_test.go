@@ -1,7 +1,9 @@
 package grant_test
 
 import (
+	"encoding/base64"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -108,6 +110,9 @@ func TestRefreshRefused(t *testing.T) {
 			return a
 		}, oauth.CodeRefreshTokenEnded},
 		"idle":                    {nil, func(_ *testing.T, p *people, a ask) ask { p.now = p.now.Add(24 * time.Hour); return a }, oauth.CodeRefreshTokenExpired},
+		"unlinked since":          {nil, after(unlink), oauth.CodeUserInactive},
+		"an IdP elsewhere":        {nil, func(_ *testing.T, p *people, a ask) ask { p.someFamily().Issuer = "https://idp.elsewhere"; return a }, oauth.CodeSignInIdPDisabled},
+		"of no issuer":            {nil, func(_ *testing.T, p *people, a ask) ask { p.someFamily().Issuer = ""; return a }, oauth.CodeSignInIdPDisabled},
 		"over":                    {nil, func(_ *testing.T, p *people, a ask) ask { p.someFamily().ExpiresAt = p.now; return a }, oauth.CodeRefreshTokenExpired},
 		"signed out":              {map[string]string{"scope": "notes:read"}, func(_ *testing.T, p *people, a ask) ask { p.session = nil; return a }, oauth.CodeSessionEnded},
 		"another resource":        {nil, func(_ *testing.T, _ *people, a ask) ask { return a.with("resource", wikiURI) }, oauth.CodeResourceOutsideGrant},
@@ -151,6 +156,18 @@ func after(change func(*testing.T, *people)) func(*testing.T, *people, ask) ask 
 		change(t, p)
 		return a
 	}
+}
+
+// unlink takes alice from the IdP.
+func unlink(t *testing.T, p *people) {
+	t.Helper()
+	stored, err := p.store.Get(t.Context(), p.picture(t).UID, object.KindUser, "alice")
+	must(t, err)
+	stored.Keys = slices.DeleteFunc(slices.Clone(stored.Keys), func(k object.Key) bool { return k.Space == object.SpaceIdentity })
+	stored.Revision++
+	_, err = p.store.Apply(t.Context(), object.Write{Tenant: stored.Tenant, Changes: []object.Change{{Stored: stored, Narrows: true}}})
+	must(t, err)
+	p.refreshed(t)
 }
 
 func (p *people) someFamily() *refresh.Family {
@@ -268,5 +285,64 @@ func TestRefreshWhileOurClockMoves(t *testing.T) {
 	for _, jump := range []time.Duration{-24 * time.Hour, 48 * time.Hour, -10 * time.Minute} {
 		p.now = p.now.Add(jump)
 		first, _ = p.granted(t, p.refresh(first.RefreshToken))
+	}
+}
+
+// Whoever holds a public client's token of a family that is over is a stranger: what he asks is counted, and fills nothing.
+func TestStrangersWithOldTokensFillNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		over func(p *people)
+		code oauth.Code
+	}{
+		"ended":   {func(p *people) { p.someFamily().End = &refresh.End{Why: refresh.Revoked} }, oauth.CodeRefreshTokenEnded},
+		"expired": {func(p *people) { p.someFamily().ExpiresAt = p.now }, oauth.CodeRefreshTokenExpired},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPeople(t, publicSpec)
+			first, _ := p.granted(t, p.exchange(t, nil).unnamed())
+			c.over(p)
+			before := len(p.journal.entries)
+			p.refused(t, p.refresh(first.RefreshToken).unnamed(), c.code)
+			if len(p.journal.entries) != before {
+				t.Error("it has an event of its own")
+			}
+			if e := p.lane.last(t); e.Code != string(c.code) || e.Detail["received"] == "" {
+				t.Errorf("%+v", e)
+			}
+		})
+	}
+}
+
+var emailSpec = change{"  scopes: [\"notes:read\", \"notes:write\", \"wiki:read\"]\n  resources", "  scopes: [email, \"notes:read\", \"notes:write\", \"wiki:read\"]\n  resources"}
+
+// A refresh says no more of the person than the client may know now.
+func TestRefreshSaysNoMoreOfThePerson(t *testing.T) {
+	p := newPeople(t, emailSpec)
+	first, minted := p.granted(t, p.exchange(t, map[string]string{"scope": "openid email notes:read offline_access"}))
+	if !strings.Contains(minted.Claims().Scope, "email") {
+		t.Fatalf("scope %q", minted.Claims().Scope)
+	}
+	p.edit(t, object.KindClient, "agent", func(spec map[string]any) {
+		spec["scopes"] = []string{"notes:read", "notes:write"}
+	})
+	second, minted := p.granted(t, p.refresh(first.RefreshToken))
+	if minted.Claims().Scope != "notes:read openid" || strings.Contains(second.Scope, "email") {
+		t.Errorf("scope %q, %q", minted.Claims().Scope, second.Scope)
+	}
+	if said, err := base64.RawURLEncoding.DecodeString(strings.Split(second.IDToken, ".")[1]); err != nil || strings.Contains(string(said), "email") {
+		t.Errorf("it says %s", said)
+	}
+}
+
+// What a resource calls by the name of an identity scope since is the resource's: nobody let the client have that.
+func TestRefreshGivesNoScopeOfTheSameName(t *testing.T) {
+	p := newPeople(t, emailSpec)
+	first, _ := p.granted(t, p.exchange(t, map[string]string{"scope": "openid email notes:read offline_access"}))
+	p.edit(t, object.KindResource, "notes", func(spec map[string]any) {
+		scopes, _ := spec["scopes"].(map[string]any)
+		scopes["email"] = map[string]any{}
+	})
+	if _, minted := p.granted(t, p.refresh(first.RefreshToken)); minted.Claims().Scope != "notes:read openid" {
+		t.Errorf("scope %q", minted.Claims().Scope)
 	}
 }

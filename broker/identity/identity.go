@@ -46,11 +46,11 @@ func scopes() []string {
 }
 
 // InToken adds the identity scopes that were granted to a token's own, so that the userinfo endpoint knows them again. What
-// the resource itself calls by such a name stays the resource's.
-func InToken(own, granted []string) []string {
+// the resource itself calls by such a name is the resource's, and no word about the person gives it.
+func InToken(own, granted []string, r *snapshot.Resource) []string {
 	all := slices.Clone(own)
 	for _, s := range granted {
-		if slices.Contains(scopes(), s) && !slices.Contains(all, s) {
+		if slices.Contains(scopes(), s) && !slices.Contains(r.ScopeNames, s) && !slices.Contains(all, s) {
 			all = append(all, s)
 		}
 	}

@@ -60,7 +60,7 @@ func TestScopes(t *testing.T) {
 		"email without openid":   {[]string{"notes:read"}, []string{"email"}, notes, []string{"notes:read", "email"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			scope := identity.InToken(c.own, c.granted)
+			scope := identity.InToken(c.own, c.granted, &snapshot.Resource{})
 			if !slices.Equal(scope, c.scope) {
 				t.Errorf("scope %v", scope)
 			}

@@ -101,7 +101,8 @@ func (e *Endpoints) introspectRefresh(ctx context.Context, c *call) ([]byte, err
 
 // holds tells whether everybody who stands behind it is there still.
 func (e *Endpoints) holds(ctx context.Context, c *call, f *refresh.Family) (bool, error) {
-	if idp, ok := c.Tenant.IdentityProvider(f.IdPUID); !ok || idp.Disabled {
+	idp, ok := c.Tenant.IdentityProvider(f.IdPUID)
+	if !ok || idp.Disabled || idp.Issuer != f.Issuer {
 		return false, nil
 	}
 	accounts, err := e.Directories.Directory(c.Tenant).ByID(ctx, f.UserUID)
@@ -112,7 +113,11 @@ func (e *Endpoints) holds(ctx context.Context, c *call, f *refresh.Family) (bool
 		return false, nil
 	}
 	if f.Offline {
-		return true, nil
+		vouches, err := federation.Vouches(ctx, e.Directories.Directory(c.Tenant), idp, f.UserUID)
+		if err != nil {
+			return false, unavailable(err)
+		}
+		return vouches, nil
 	}
 	alive, err := e.Refresh.Sessions.Lasts(ctx, c.Tenant, f.Session)
 	if err != nil {

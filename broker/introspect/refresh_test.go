@@ -52,7 +52,7 @@ func newRack(t *testing.T, change func(h *house, r *rack, s *setup)) (*house, *r
 	uid := h.request.Tenant.UID
 	r.family = refresh.Family{
 		Family: ledger.Family{
-			ID: family, Tenant: uid, Origin: "code", UserUID: h.uids["alice"], ClientUID: h.uids["claude"], IdPUID: h.uids["okta"], Session: [32]byte{1},
+			ID: family, Tenant: uid, Origin: "code", UserUID: h.uids["alice"], ClientUID: h.uids["claude"], IdPUID: h.uids["okta"], Issuer: "https://acme.okta.com", Session: [32]byte{1},
 			Resources: []ledger.FamilyResource{{UID: h.uids["notes"], URI: notes, Scopes: []string{"notes:read"}}}, Identity: []string{"openid"},
 		},
 		Generation: 3, BeganAt: now.Add(-2 * time.Hour), RotatedAt: now.Add(-time.Hour), IdleUntil: now.Add(time.Hour), ExpiresAt: now.Add(time.Hour * 2), Now: now,
@@ -109,6 +109,7 @@ func TestRefreshIsNotActive(t *testing.T) {
 		"nobody's session":   func(_ *house, r *rack, _ *setup) { r.session = nil },
 		"another's session":  func(_ *house, r *rack, _ *setup) { r.session.UserUID = "usr_other" },
 		"no user":            func(_ *house, r *rack, _ *setup) { r.family.UserUID = "usr_gone"; r.session.UserUID = "usr_gone" },
+		"an IdP elsewhere":   func(_ *house, r *rack, _ *setup) { r.family.Issuer = "https://elsewhere.okta.com" },
 		"no IdP":             func(_ *house, r *rack, _ *setup) { r.family.IdPUID = "idp_gone" },
 		"changed": func(_ *house, _ *rack, s *setup) {
 			text := []byte(s.form.Get("token"))

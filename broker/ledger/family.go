@@ -19,6 +19,7 @@ type Family struct {
 	UserUID   string
 	ClientUID string
 	IdPUID    string
+	Issuer    string   // the IdP's at the beginning: an entry that points elsewhere now is another IdP
 	Session   [32]byte // the handle under which the session rests
 	Offline   bool     // it outlives the session
 	Resources []FamilyResource
@@ -191,11 +192,11 @@ func (e Entry) checkFamily() error {
 		if e.Token == nil { // whose picture was asked for
 			return fmt.Errorf("%w: a family that begins with no token", ErrUnfit)
 		}
-		if f.Tenant != e.Tenant || f.ID == "" || f.Origin == "" || f.UserUID == "" || f.ClientUID == "" || f.IdPUID == "" ||
+		if f.Tenant != e.Tenant || f.ID == "" || f.Origin == "" || f.UserUID == "" || f.ClientUID == "" || f.IdPUID == "" || f.Issuer == "" ||
 			f.Session == [32]byte{} || len(f.Resources) == 0 || len(f.Resources) > maxFamilyResources || f.Idle <= 0 || f.Absolute <= 0 {
 			return fmt.Errorf("%w: a family without its tenant, parties, session, resources or end", ErrUnfit)
 		}
-		texts := slices.Concat([]string{f.ID, f.Origin, f.UserUID, f.ClientUID, f.IdPUID, f.ACR, f.Thumbprint}, f.AMR, f.Identity)
+		texts := slices.Concat([]string{f.ID, f.Origin, f.UserUID, f.ClientUID, f.IdPUID, f.Issuer, f.ACR, f.Thumbprint}, f.AMR, f.Identity)
 		for _, r := range f.Resources {
 			if r.UID == "" || len(r.Scopes) == 0 {
 				return fmt.Errorf("%w: a family's resource without uid or scopes", ErrUnfit)

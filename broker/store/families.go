@@ -29,7 +29,7 @@ func (s *Store) Families(ledger Applier) *Families { return &Families{store: s, 
 const markedFamily = `exists (select 1 from revocations m where m.tenant_uid = f.tenant_uid and m.version > f.version
 and (m.kind = 'client' and m.uid = f.client_uid or m.kind = 'user' and m.uid = f.user_uid or m.kind = 'idp' and m.uid = f.idp_uid))`
 
-const familyRow = `f.id, f.origin, f.user_uid, f.client_uid, f.idp_uid, f.session, f.offline, f.resources, f.identity, f.acr, f.amr, f.auth_time,
+const familyRow = `f.id, f.origin, f.user_uid, f.client_uid, f.idp_uid, f.issuer, f.session, f.offline, f.resources, f.identity, f.acr, f.amr, f.auth_time,
 f.jkt, f.version, f.generation, f.began_at, f.rotated_at, f.idle_until, f.expires_at, f.ended_at, f.ended_why, ` + markedFamily
 
 // Family reads one, refresh.ErrUnknown if there is none.
@@ -111,7 +111,7 @@ func readFamily(rows *sql.Rows, t tenant.UID) (refresh.Family, error) {
 	var why sql.NullString
 	var began, rotated, idle, expires, now int64
 	var marked bool
-	if err := rows.Scan(&f.ID, &f.Origin, &f.UserUID, &f.ClientUID, &f.IdPUID, &session, &f.Offline, &resources, &identity, &f.ACR, &amr, &authTime,
+	if err := rows.Scan(&f.ID, &f.Origin, &f.UserUID, &f.ClientUID, &f.IdPUID, &f.Issuer, &session, &f.Offline, &resources, &identity, &f.ACR, &amr, &authTime,
 		&f.Thumbprint, &f.Version, &f.Generation, &began, &rotated, &idle, &expires, &endedAt, &why, &marked, &now); err != nil {
 		return f, err
 	}

@@ -31,14 +31,14 @@ where f.generation = w.g and f.ended_at is null order by w.n for update of f)
 select 1 / (case when count(*) = $4::bigint then 1 else 0 end) from held`
 
 	beginFamiliesPostgres = `insert into refresh_families
-(tenant_uid, id, origin, user_uid, client_uid, idp_uid, session, offline, resources, identity, acr, amr, auth_time, jkt, version,
+(tenant_uid, id, origin, user_uid, client_uid, idp_uid, issuer, session, offline, resources, identity, acr, amr, auth_time, jkt, version,
 generation, began_at, rotated_at, idle_until, expires_at)
-select w.t, w.i, w.o, w.u, w.cl, w.idp, w.s, w.off, w.res, w.idn, w.acr, w.amr, w.at, w.jkt, w.v,
+select w.t, w.i, w.o, w.u, w.cl, w.idp, w.iss, w.s, w.off, w.res, w.idn, w.acr, w.amr, w.at, w.jkt, w.v,
 1, c.now, c.now, c.now + least(w.idle, w.absolute), c.now + w.absolute
 from (select ` + clockPostgres + ` as now) c,
-unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::boolean[], $9::text[], $10::text[],
-$11::text[], $12::text[], $13::bigint[], $14::text[], $15::bigint[], $16::bigint[], $17::bigint[])
-as w (t, i, o, u, cl, idp, s, off, res, idn, acr, amr, at, jkt, v, idle, absolute)`
+unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::boolean[], $10::text[], $11::text[],
+$12::text[], $13::text[], $14::bigint[], $15::text[], $16::bigint[], $17::bigint[], $18::bigint[])
+as w (t, i, o, u, cl, idp, iss, s, off, res, idn, acr, amr, at, jkt, v, idle, absolute)`
 
 	moveFamiliesPostgres = `update refresh_families f set generation = w.g + 1, rotated_at = c.now, idle_until = least(c.now + w.idle, f.expires_at)
 from unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) as w (t, i, g, idle), (select ` + clockPostgres + ` as now) c
@@ -155,7 +155,7 @@ func authTime(f *ledger.Family) sql.NullInt64 {
 
 func beginColumns(families []*ledger.Family) ([]any, error) {
 	n := len(families)
-	texts := make([][]string, 11)
+	texts := make([][]string, 12)
 	for i := range texts {
 		texts[i] = make([]string, n)
 	}
@@ -172,13 +172,13 @@ func beginColumns(families []*ledger.Family) ([]any, error) {
 			at[i] = &t.Int64
 		}
 		for c, text := range []string{
-			f.Tenant.String(), f.ID, f.Origin, f.UserUID, f.ClientUID, f.IdPUID, resources, identity, f.ACR, amr, f.Thumbprint,
+			f.Tenant.String(), f.ID, f.Origin, f.UserUID, f.ClientUID, f.IdPUID, f.Issuer, resources, identity, f.ACR, amr, f.Thumbprint,
 		} {
 			texts[c][i] = text
 		}
 	}
 	return []any{
-		texts[0], texts[1], texts[2], texts[3], texts[4], texts[5], sessions, offline, texts[6], texts[7], texts[8], texts[9], at, texts[10],
+		texts[0], texts[1], texts[2], texts[3], texts[4], texts[5], texts[6], sessions, offline, texts[7], texts[8], texts[9], texts[10], at, texts[11],
 		versions, idle, absolute,
 	}, nil
 }
@@ -201,9 +201,9 @@ func familiesSQLite(ctx context.Context, tx *sql.Tx, families []ledger.FamilyCla
 
 const (
 	beginFamilySQLite = `insert into refresh_families
-(tenant_uid, id, origin, user_uid, client_uid, idp_uid, session, offline, resources, identity, acr, amr, auth_time, jkt, version,
+(tenant_uid, id, origin, user_uid, client_uid, idp_uid, issuer, session, offline, resources, identity, acr, amr, auth_time, jkt, version,
 generation, began_at, rotated_at, idle_until, expires_at)
-select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 1, c.now, c.now, c.now + min($16, $17), c.now + $17
+select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 1, c.now, c.now, c.now + min($17, $18), c.now + $18
 from (select ` + clockSQLite + ` as now) c`
 
 	moveFamilySQLite = `update refresh_families set generation = generation + 1, rotated_at = ` + clockSQLite + `,
@@ -224,7 +224,7 @@ func writeFamilies(ctx context.Context, tx *sql.Tx, p ledger.Page) error {
 		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, beginFamilySQLite, f.Tenant.String(), f.ID, f.Origin, f.UserUID, f.ClientUID, f.IdPUID, f.Session[:],
+		if _, err := tx.ExecContext(ctx, beginFamilySQLite, f.Tenant.String(), f.ID, f.Origin, f.UserUID, f.ClientUID, f.IdPUID, f.Issuer, f.Session[:],
 			f.Offline, resources, identity, f.ACR, amr, authTime(f), f.Thumbprint, f.Version, f.Idle.Microseconds(), f.Absolute.Microseconds()); err != nil {
 			return err
 		}

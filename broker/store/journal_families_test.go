@@ -26,7 +26,7 @@ func begin(codeID string) ledger.Entry {
 	e.Redemptions = []ledger.Redemption{r}
 	e.Token.Origin = codeID
 	e.Family = &ledger.Family{
-		ID: id.New(id.Family, time.Now()), Tenant: acme, Origin: codeID, UserUID: "usr_1", ClientUID: "cli_1", IdPUID: "idp_1", Session: [32]byte{1},
+		ID: id.New(id.Family, time.Now()), Tenant: acme, Origin: codeID, UserUID: "usr_1", ClientUID: "cli_1", IdPUID: "idp_1", Issuer: "https://idp", Session: [32]byte{1},
 		Resources: []ledger.FamilyResource{{UID: "res_1", URI: "https://mcp.acme.com/notes", Scopes: []string{"notes:read"}}},
 		Identity:  []string{"openid"}, ACR: "phr", AMR: []string{"hwk"}, AuthTime: time.Now().Add(-time.Minute).Truncate(time.Microsecond),
 		Thumbprint: "jkt", Idle: time.Hour, Absolute: 2 * time.Hour,
@@ -310,6 +310,7 @@ func TestUnfitFamilies(t *testing.T) {
 		"another tenant's":             func(e *ledger.Entry) { e.Family.Tenant = tenant.MustParseUID("ten_other") },
 		"no id":                        func(e *ledger.Entry) { e.Family.ID = "" },
 		"no origin":                    func(e *ledger.Entry) { e.Family.Origin = "" },
+		"no issuer":                    func(e *ledger.Entry) { e.Family.Issuer = "" },
 		"no session":                   func(e *ledger.Entry) { e.Family.Session = [32]byte{} },
 		"no resource":                  func(e *ledger.Entry) { e.Family.Resources = nil },
 		"a resource without scopes":    func(e *ledger.Entry) { e.Family.Resources[0].Scopes = nil },

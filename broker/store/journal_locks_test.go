@@ -62,7 +62,9 @@ func told(kind audit.Type) audit.Event {
 // Whoever ends a family while another replica rotates it waits for that, and ends it then.
 func TestEndMeetsARotation(t *testing.T) {
 	for name, ends := range map[string]func(s *store.Store, l *ledger.Ledger, f *ledger.Family) error{
-		"reuse": func(_ *store.Store, l *ledger.Ledger, f *ledger.Family) error { return l.Commit(context.Background(), end(f)) },
+		"reuse": func(_ *store.Store, l *ledger.Ledger, f *ledger.Family) error {
+			return l.Commit(context.Background(), end(f))
+		},
 		"a code used twice": func(_ *store.Store, l *ledger.Ledger, f *ledger.Family) error {
 			_ = l.Commit(context.Background(), begin(f.Origin)) // it loses
 			return nil
@@ -107,7 +109,9 @@ func TestWithdrawalWaitsForBatchesFirst(t *testing.T) {
 	batch := another(t, s)
 	batch.run("select pg_advisory_xact_lock_shared(hashtextextended('chancery/tenant/' || $1, 0))", acme.String())
 	withdrawn := make(chan error, 1)
-	go func() { withdrawn <- consents.Withdraw(context.Background(), acme, "usr_1", "cli_1", "res_1", told(audit.TypeObjectChanged)) }()
+	go func() {
+		withdrawn <- consents.Withdraw(context.Background(), acme, "usr_1", "cli_1", "res_1", told(audit.TypeObjectChanged))
+	}()
 	waits(t, s)
 	batch.run("set local lock_timeout = 500")
 	batch.run("select 1 from refresh_families where id = $1 for update", e.Family.ID)

@@ -34,7 +34,7 @@ func family(t *testing.T, d *storetest.Database, owner tenant.UID, origin, user,
 			ClientUID: client, Subject: user, IdPUID: "idp_1", ResourceID: "res_1", Audience: "https://mcp.acme.com/notes", Scope: "notes:read", Origin: origin,
 		},
 		Family: &ledger.Family{
-			ID: id.New(id.Family, now), Tenant: owner, Origin: origin, UserUID: user, ClientUID: client, IdPUID: "idp_1", Session: [32]byte{1},
+			ID: id.New(id.Family, now), Tenant: owner, Origin: origin, UserUID: user, ClientUID: client, IdPUID: "idp_1", Issuer: "https://idp", Session: [32]byte{1},
 			Resources: []ledger.FamilyResource{{UID: "res_1", URI: "https://mcp.acme.com/notes", Scopes: []string{"notes:read"}}},
 			Idle:      time.Hour, Absolute: 24 * time.Hour,
 		},

@@ -8,6 +8,7 @@ create table refresh_families (
   user_uid   text    not null,
   client_uid text    not null,
   idp_uid    text    not null,
+  issuer     text    not null, -- the IdP's at the beginning: an entry that points elsewhere now is another IdP
   session    bytea   not null check (length(session) = 32),
   offline    boolean not null, -- it outlives the session
   resources  text    not null, -- JSON: uid, uri and scopes of each

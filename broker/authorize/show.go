@@ -160,8 +160,10 @@ func (d *Desk) person(ctx context.Context, t *snapshot.Tenant, s *session.Sessio
 		return page.Person{}, unavailable(err)
 	}
 	who := page.Person{Name: profile.Name, Email: profile.Email, IdP: t.SignIn.Titles[s.IdPUID]}
-	if who.Label() == "" {
-		who.Name = s.UserUID
+	for _, name := range []string{profile.Subject, s.UserUID} { // an IdP that gives neither name nor address
+		if who.Label() == "" {
+			who.Name = name
+		}
 	}
 	return who, nil
 }

@@ -23,8 +23,13 @@ import (
 	"github.com/chancery-dev/chancery/vault"
 )
 
-// ErrGone says that nobody left so, from this browser.
-var ErrGone = errors.New("there is no such departure")
+// What Departures answer besides success.
+var (
+	// ErrGone says that nobody left so, from this browser.
+	ErrGone = errors.New("there is no such departure")
+	// ErrCrowded says that too many of a tenant are under way to sign in.
+	ErrCrowded = errors.New("too many departures")
+)
 
 // Kind is what somebody left for.
 type Kind string
@@ -50,6 +55,7 @@ type Kept struct {
 
 // Departures keeps who left. What is taken is not there any more, on any replica.
 type Departures interface {
+	// Keep answers ErrCrowded for a sign-in where too many are under way: whoever leaves is a stranger.
 	Keep(ctx context.Context, k Kept) error
 	// Take finds a departure of this tenant, kind and browser, and removes it; ErrGone.
 	Take(ctx context.Context, t tenant.UID, kind Kind, id, browser [32]byte) (Kept, error)

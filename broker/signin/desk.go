@@ -175,6 +175,8 @@ func (a *attempt) coded(err error) *oauth.Error {
 		return oauth.Refuse(oauth.Code(conflict.Lost.Code), "used before", "something fresh")
 	}
 	switch {
+	case errors.Is(err, ErrCrowded):
+		return &oauth.Error{Code: oauth.CodeOverloaded, Cause: err, RetryAfter: retryAfter}
 	case errors.Is(err, session.ErrMarked):
 		return oauth.Refuse(oauth.CodeSubjectDisabled, "revoked while signing in", "an active user")
 	case errors.Is(err, ledger.ErrUnavailable):

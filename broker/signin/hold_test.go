@@ -1,6 +1,8 @@
 package signin_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -85,5 +87,23 @@ func TestLinkRevivesNoOther(t *testing.T) {
 	found, err := h.source.Users().Directory(tenant).BySubject(t.Context(), third, "", "victim")
 	if err != nil || len(found) != 0 {
 		t.Errorf("the hostile IdP speaks of %+v %v", found, err)
+	}
+}
+
+type crowded struct{ signin.Departures }
+
+func (crowded) Keep(context.Context, signin.Kept) error { return signin.ErrCrowded }
+
+// Where strangers have filled what a tenant keeps, whoever leaves is told when to come again.
+func TestCrowded(t *testing.T) {
+	h, b := sqlite(t), newBrowser()
+	h.Departures = crowded{h.Departures}
+	for _, idp := range []string{"okta", "corp"} {
+		tenant := h.tenant()
+		_, err := h.Depart(t.Context(), tenant, h.idp(tenant, idp), signin.Ask{}, b.request(http.MethodGet, false))
+		h.refused(err, oauth.CodeOverloaded)
+		if refusal, ok := errors.AsType[*oauth.Error](err); !ok || refusal.RetryAfter == 0 {
+			t.Errorf("no time to come again: %v", err)
+		}
 	}
 }

@@ -20,15 +20,31 @@ var _ signin.Departures = (*Departures)(nil)
 // Departures opens them.
 func (s *Store) Departures() *Departures { return &Departures{store: s} }
 
-// Keep implements signin.Departures.
+// MaxDepartures is how many one tenant keeps of people who left to sign in. Strangers make them, and what they fill must not
+// be the disk that everything else is on: 166 sign-ins a second, each given up, for as long as departures live.
+const MaxDepartures = 100_000
+
+const (
+	keepDeparture = "insert into departures (tenant_uid, id, kind, idp_uid, browser, sealed, expires_at) select t.uid, $2, $3, $4, $5, $6, $7 from tenants t where t.uid = $1"
+	whileNotMany  = " and (select count(*) from (select 1 from departures d where d.tenant_uid = $1 limit $8) many) < $8"
+)
+
+// Keep implements signin.Departures. Of those whom an IdP or a session vouches for, every one is kept.
 func (d *Departures) Keep(ctx context.Context, one signin.Kept) error {
 	if one.ID == [32]byte{} || one.Browser == [32]byte{} || one.Kind == "" || one.IdPUID == "" || len(one.Sealed) == 0 || one.ExpiresAt.IsZero() {
 		return errors.Join(one.Tenant.Check(), fmt.Errorf("%w: a departure needs an id, a browser, a kind, an IdP, what is sealed and an end", errIncomplete))
 	}
+	query := keepDeparture
+	args := []any{one.Tenant.String(), one.ID[:], string(one.Kind), one.IdPUID, one.Browser[:], one.Sealed, one.ExpiresAt.UnixMicro()}
+	if one.Kind == signin.KindOpenID || one.Kind == signin.KindSAML {
+		query, args = query+whileNotMany, append(args, MaxDepartures)
+	}
 	return d.store.writeOf(ctx, one.Tenant, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "insert into departures (tenant_uid, id, kind, idp_uid, browser, sealed, expires_at) values ($1, $2, $3, $4, $5, $6, $7)",
-			one.Tenant.String(), one.ID[:], string(one.Kind), one.IdPUID, one.Browser[:], one.Sealed, one.ExpiresAt.UnixMicro())
-		return err
+		done, err := tx.ExecContext(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		return onlyOne(done, signin.ErrCrowded)
 	})
 }
 

@@ -417,18 +417,24 @@ func TestSweepSignIn(t *testing.T) {
 	})
 }
 
+// strangers leave, so many that no test waits for each.
+func strangers(t *testing.T, d *storetest.Database, uid tenant.UID, many int, expires int64) {
+	t.Helper()
+	number, whose := "cast(i as blob)", ""
+	if d.Role != "" {
+		number, whose = "convert_to(i::text, 'UTF8')", "set chancery.tenant = '"+uid.String()+"';"
+	}
+	_, err := d.Owner.ExecContext(t.Context(), whose+"with recursive n(i) as (select 1 union all select i + 1 from n where i < "+strconv.Itoa(many)+") "+
+		"insert into departures (tenant_uid, id, kind, idp_uid, browser, sealed, expires_at) "+
+		"select '"+uid.String()+"', "+number+", 'oidc', 'idp_1', "+number+", "+number+", "+strconv.FormatInt(expires, 10)+" from n")
+	must(t, err)
+}
+
 // However many strangers left, no statement of the sweeper takes them all: one that never ends in its time would remove none.
 func TestSweepManyDepartures(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, d *storetest.Database) {
 		const many = 12_000
-		number, whose := "cast(i as blob)", ""
-		if d.Role != "" {
-			number, whose = "convert_to(i::text, 'UTF8')", "set chancery.tenant = '"+d.Default.String()+"';"
-		}
-		_, err := d.Owner.ExecContext(t.Context(), whose+"with recursive n(i) as (select 1 union all select i + 1 from n where i < "+strconv.Itoa(many)+") "+
-			"insert into departures (tenant_uid, id, kind, idp_uid, browser, sealed, expires_at) "+
-			"select '"+d.Default.String()+"', "+number+", 'oidc', 'idp_1', "+number+", "+number+", 1 from n")
-		must(t, err)
+		strangers(t, d, d.Default, many, 1)
 		if d.Role != "" {
 			var gone int64
 			must(t, d.Owner.QueryRowContext(t.Context(), "select departures_gone from chancery_sweep_sign_in(7)").Scan(&gone))
@@ -439,6 +445,23 @@ func TestSweepManyDepartures(t *testing.T) {
 		if swept, err := d.Store.Sweep(t.Context(), store.Retention{}); err != nil || swept.Departures < many-7 {
 			t.Errorf("swept %+v %v", swept, err)
 		}
+	})
+}
+
+// Strangers fill no disk: a tenant keeps so many departures and no more. Who is known goes on, and so does every other tenant.
+func TestTooManyDepartures(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, d *storetest.Database) {
+		departures, other := d.Store.Departures(), d.Tenant(t, "other")
+		strangers(t, d, d.Default, store.MaxDepartures-1, time.Now().Add(time.Hour).UnixMicro())
+		must(t, departures.Keep(t.Context(), departure(d.Default)))
+		one := departure(d.Default)
+		for kind, want := range map[signin.Kind]error{signin.KindOpenID: signin.ErrCrowded, signin.KindSAML: signin.ErrCrowded, signin.KindConfirm: nil, signin.KindSignOut: nil} {
+			one.ID, one.Kind = handle(string(kind)), kind
+			if err := departures.Keep(t.Context(), one); !errors.Is(err, want) {
+				t.Errorf("%s: %v", kind, err)
+			}
+		}
+		must(t, departures.Keep(t.Context(), departure(other)))
 	})
 }
 

@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/audit"
-	"github.com/chancery-dev/chancery/broker/id"
-	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/snapshot"
 	"github.com/chancery-dev/chancery/federation"
 )
@@ -23,12 +21,6 @@ type Directories interface {
 
 // ErrUnavailable says that it cannot be known who is signed in. Nobody is not the answer to that.
 var ErrUnavailable = errors.New("sessions cannot be read")
-
-// What Start refuses: a check would be empty.
-var (
-	ErrLimits     = errors.New("session: the tenant says no end of its sessions")
-	ErrIncomplete = errors.New("session: a session needs a tenant, a user and an IdP")
-)
 
 // Reasons why a session ended before its time.
 const (
@@ -141,24 +133,14 @@ func (k *Keeper) fallen(ctx context.Context, t *snapshot.Tenant, s Session) (rea
 	if accounts[0].Guest && !idp.Subject.AllowGuests {
 		return EndedByEntry, nil
 	}
-	linked, err := Linked(ctx, directory, idp, s.UserUID)
+	vouches, err := federation.Vouches(ctx, directory, idp, s.UserUID)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("look up the identities of a session's user: %w", err)
 	}
-	if !linked {
+	if !vouches {
 		return EndedByUser, nil
 	}
 	return "", nil
-}
-
-// Linked tells whether an IdP may still speak of a user: he is linked to it under the issuer that it has now, or to none, and
-// an address alone leads to him there.
-func Linked(ctx context.Context, directory federation.Directory, idp *federation.IdentityProvider, userUID string) (bool, error) {
-	idps, err := directory.IdPs(ctx, userUID)
-	if err != nil {
-		return false, fmt.Errorf("look up the identities of a user: %w", err)
-	}
-	return slices.Contains(idps, idp.UID) || len(idps) == 0 && slices.Contains(idp.Subject.Match, federation.MatchEmail), nil
 }
 
 // touch notes that a session was seen, at most once a minute. What cannot be noted ends it sooner, never later.
@@ -173,82 +155,6 @@ func (k *Keeper) touch(ctx context.Context, s *Session) *Session {
 	}
 	s.SeenAt = now
 	return s
-}
-
-// Sign is a sign-in that starts a session.
-type Sign struct {
-	Session Session // user, IdP, Upstream, Proof; ExpiresAt if the IdP says an end
-	// Previous is what the browser had, nil for nothing. It ends. If it is the same person's, of the same IdP, it goes on in
-	// the new one, with all that was bound to it: what an IdP vouched for ends with its own sessions alone.
-	Previous    *Session
-	Profile     *Profile
-	Redemptions []ledger.Redemption
-	Checks      []audit.Check
-}
-
-// Start makes a session with a new handle, and ends the previous one, in one transaction.
-func (k *Keeper) Start(ctx context.Context, t *snapshot.Tenant, s Session, previous *Session) (Session, *http.Cookie, error) {
-	return k.Sign(ctx, t, Sign{Session: s, Previous: previous})
-}
-
-// Sign is Start with what else is written in the same transaction. Besides ErrIncomplete and ErrLimits it answers
-// ErrMarked, a *ledger.Conflict, or that the ledger cannot be written.
-func (k *Keeper) Sign(ctx context.Context, t *snapshot.Tenant, in Sign) (Session, *http.Cookie, error) {
-	s := in.Session
-	idp, ok := t.IdentityProvider(s.IdPUID)
-	if s.UserUID == "" || !ok {
-		return Session{}, nil, ErrIncomplete
-	}
-	if t.SignIn.Idle <= 0 || t.SignIn.Absolute <= 0 {
-		return Session{}, nil, ErrLimits
-	}
-	now := k.Now().UTC().Truncate(time.Microsecond)
-	ends := now.Add(t.SignIn.Absolute)
-	if !s.ExpiresAt.IsZero() && s.ExpiresAt.Before(ends) { // SAML core §2.7.2: SessionNotOnOrAfter
-		ends = s.ExpiresAt
-	}
-	s.Tenant, s.Issuer, s.Version = t.UID, idp.Issuer, t.Version
-	s.ID, s.StartedAt, s.SeenAt, s.ExpiresAt = id.New(id.Session, now), now, now, ends
-	if p := in.Previous; p != nil && p.UserUID == s.UserUID && p.Tenant == t.UID && p.IdPUID == s.IdPUID && p.Issuer == s.Issuer {
-		s.ID = p.ID
-	}
-	return k.begin(ctx, t, s, in)
-}
-
-// Raise gives a session another proof, and with it another handle. Its limits stay.
-func (k *Keeper) Raise(ctx context.Context, t *snapshot.Tenant, s Session, proof Proof) (Session, *http.Cookie, error) {
-	if s.Tenant != t.UID || s.UserUID == "" || s.IdPUID == "" || s.ID == "" {
-		return Session{}, nil, ErrIncomplete
-	}
-	previous := s
-	s.Proof, s.SeenAt = proof, k.Now().UTC().Truncate(time.Microsecond)
-	return k.begin(ctx, t, s, Sign{Previous: &previous})
-}
-
-func (k *Keeper) begin(ctx context.Context, t *snapshot.Tenant, s Session, in Sign) (Session, *http.Cookie, error) {
-	value, handle := newSecret()
-	s.Handle = handle
-	event := k.event(ctx, audit.TypeSessionStarted, s, audit.Allowed)
-	event.Checks = in.Checks
-	if idp, ok := t.IdentityProvider(s.IdPUID); ok {
-		event.IdP = idp.Name
-	}
-	b := Beginning{Session: s, Profile: in.Profile, Redemptions: in.Redemptions, Event: event}
-	if p := in.Previous; p != nil {
-		b.Previous = &p.Handle
-		if p.ID == s.ID {
-			event.Detail["renewed"] = "true"
-		} else {
-			ended := k.event(ctx, audit.TypeSessionEnded, *p, audit.Changed)
-			ended.Detail["reason"] = EndedByAnother
-			ended.Trace = event.Trace
-			b.Ended = &ended
-		}
-	}
-	if err := k.Store.Start(ctx, b); err != nil {
-		return Session{}, nil, err
-	}
-	return s, cookie(t, value), nil
 }
 
 // End ends the session of a handle, or in which that one goes on, and all that was bound to it: whoever renews it meanwhile

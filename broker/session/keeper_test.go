@@ -333,13 +333,34 @@ func TestEndOne(t *testing.T) {
 	}
 }
 
-// Somebody else in the same browser takes nothing over.
-func TestAnotherPersonInTheBrowser(t *testing.T) {
-	d := newDesk(t)
-	bob, _, err := d.Start(t.Context(), d.tenant, session.Session{UserUID: "usr_bob", IdPUID: d.first.IdPUID}, &d.first)
-	must(t, err)
-	last := d.shelf.begun[len(d.shelf.begun)-1]
-	if bob.ID == d.first.ID || last.Ended == nil || last.Ended.Detail["reason"] != session.EndedByAnother || last.Ended.OnBehalf != d.first.UserUID {
-		t.Errorf("began %+v", last)
+// Somebody else in the same browser takes nothing over, nor does the same person whom another IdP, or another name there, vouches for.
+func TestWhatGoesOn(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*session.Session)
+		goesOn bool
+	}{
+		"the same":              {func(*session.Session) {}, true},
+		"another session there": {func(s *session.Session) { s.Upstream.SessionID = "sid-2" }, true},
+		"another person":        {func(s *session.Session) { s.UserUID = "usr_bob" }, false},
+		"another issuer":        {func(s *session.Session) { s.Issuer = "https://old.example" }, false},
+		"another IdP":           {func(s *session.Session) { s.IdPUID = "idp_other" }, false},
+		"another tenant":        {func(s *session.Session) { s.Tenant = tenant.MustParseUID("ten_other") }, false},
+		"another name there":    {func(s *session.Session) { s.Upstream.Subject = "00u2" }, false},
+		"another tenant there":  {func(s *session.Session) { s.Upstream.Tenant = "tid-2" }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t)
+			before := d.first
+			c.change(&before)
+			next, _, err := d.Start(t.Context(), d.tenant, session.Session{UserUID: d.first.UserUID, IdPUID: d.first.IdPUID}, &before)
+			must(t, err)
+			last := d.shelf.begun[len(d.shelf.begun)-1]
+			if (next.ID == before.ID) != c.goesOn || (last.Ended == nil) != c.goesOn {
+				t.Errorf("began %+v", last)
+			}
+			if !c.goesOn && (last.Ended.Detail["reason"] != session.EndedByAnother || last.Ended.OnBehalf != before.UserUID) {
+				t.Errorf("ended %+v", last.Ended)
+			}
+		})
 	}
 }

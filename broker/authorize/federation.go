@@ -74,6 +74,9 @@ func (d *Desk) arrived(ctx context.Context, v Visit, idp *federation.IdentityPro
 	switch {
 	// What the IdP cannot give is for the request to judge, with what it gave before.
 	case err != nil && then != "" && strings.HasPrefix(a.Then, requestPath) && oauth.Public(oauth.AsError(err).Code).Error == "unmet_authentication_requirements":
+		if err := d.progress(ctx, v, a.Then, func(p *Progress) { p.Unmet = p.Plain }); err != nil {
+			return Reply{}.with(a.Cookies...), failed{error: unavailable(err), again: then}
+		}
 		return Reply{Status: http.StatusSeeOther, Location: then}.with(a.Cookies...), nil
 	case err != nil:
 		return Reply{}.with(a.Cookies...), failed{error: unavailable(err), again: then, recorded: true}
@@ -82,16 +85,18 @@ func (d *Desk) arrived(ctx context.Context, v Visit, idp *federation.IdentityPro
 	case then == "":
 		then = v.path(accountPath)
 	}
-	if named, ok := strings.CutPrefix(a.Then, requestPath); ok {
-		if err := d.returned(ctx, v, named, a.Session.ID); err != nil {
-			return Reply{}.with(a.Cookies...), failed{error: unavailable(err), again: then}
-		}
+	if err := d.progress(ctx, v, a.Then, func(p *Progress) { p.Returned = a.Session.ID }); err != nil {
+		return Reply{}.with(a.Cookies...), failed{error: unavailable(err), again: then}
 	}
 	return Reply{Status: http.StatusSeeOther, Location: then}.with(a.Cookies...), nil
 }
 
-// returned notes with which session a request's person came back. That it is the browser that left, the sign-in knows.
-func (d *Desk) returned(ctx context.Context, v Visit, named, sessionID string) error {
+// progress notes how a request's person came back, if it is to one. That it is the browser that left, the sign-in knows.
+func (d *Desk) progress(ctx context.Context, v Visit, then string, change func(*Progress)) error {
+	named, ok := strings.CutPrefix(then, requestPath)
+	if !ok {
+		return nil
+	}
 	handle, ok := readSecret(named)
 	if !ok {
 		return nil
@@ -104,7 +109,7 @@ func (d *Desk) returned(ctx context.Context, v Visit, named, sessionID string) e
 		return err
 	}
 	v.Named = named
-	return d.move(ctx, &walk{Visit: v, pending: pending}, func(p *Progress) { p.Returned = sessionID })
+	return d.move(ctx, &walk{Visit: v, pending: pending}, change)
 }
 
 // askToConfirm shows who would be signed in by a sign-in that an IdP began: whoever sent the person here may have meant him

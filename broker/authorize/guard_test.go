@@ -15,6 +15,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/broker/session"
 	"github.com/chancery-dev/chancery/broker/snapshot/snapshottest"
+	"github.com/chancery-dev/chancery/federation"
 )
 
 // TestAnsweredOnce: a request gives one answer, whoever asks and however often.
@@ -388,4 +389,26 @@ func TestPostedFromAbroad(t *testing.T) {
 		t.Errorf("%v", answer)
 	}
 	b.follow(b.open(waits)).answered()
+}
+
+// TestAnIdPThatDoesNotSay: an IdP that leaves out auth_time, or says an old one, is not asked for it over and over by the
+// browser: the client hears that it cannot be had. What it would merely like, it goes without.
+func TestAnIdPThatDoesNotSay(t *testing.T) {
+	h := newHouse(t)
+	h.idp.arrives = oauth.Refuse(oauth.Code(federation.CodeAuthTimeMissing), "", "")
+	b := h.browser()
+	answer := b.follow(b.open(asks("max_age", "60"))).answered()
+	if answer.Get("error") != oauth.Public(oauth.CodeSignInUnfinished).Error || len(h.idp.asks) != 1 || len(h.requests.kept) != 0 {
+		t.Errorf("%v after %d departures", answer, len(h.idp.asks))
+	}
+
+	h = newHouse(t)
+	h.idp.arrives = oauth.Refuse(oauth.Code(federation.CodeACRUnmet), "", "")
+	b = h.browser()
+	left := b.open(b.open(asks("acr_values", "phr")).onward())
+	back := b.open("/federation/oidc/okta/callback?code=1&state=" + url.QueryEscape(h.idp.asks[0].Then))
+	h.idp.arrives = nil
+	if left.status != http.StatusSeeOther || b.follow(back).status != http.StatusOK || len(h.idp.asks) != 2 || len(h.idp.asks[1].ACRValues) != 0 {
+		t.Errorf("asked %+v", h.idp.asks)
+	}
 }

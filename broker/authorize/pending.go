@@ -38,6 +38,9 @@ type Progress struct {
 	Returned string `json:"returned,omitempty"`
 	// Preferred: a stronger sign-in was asked for because the client would like it (acr_values).
 	Preferred bool `json:"preferred,omitempty"`
+	// Plain: the last departure asked for nothing that the client would merely like. Unmet: its IdP did not give what it asked.
+	Plain bool `json:"plain,omitempty"`
+	Unmet bool `json:"unmet,omitempty"`
 	// AskedIdP and AskedHere: one was asked for because policy demands it, at the IdP or of what is enrolled here. Each is
 	// tried once.
 	AskedIdP  bool `json:"asked_idp,omitempty"`

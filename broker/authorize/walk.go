@@ -142,6 +142,9 @@ func (d *Desk) next(ctx context.Context, w *walk) (Reply, error) {
 	if err != nil {
 		return d.refuse(ctx, w, err)
 	}
+	if wish != nil && w.pending.Progress.Unmet { // the same IdP would say the same, round and round
+		return d.refuse(ctx, w, oauth.Refuse(oauth.CodeSignInUnfinished, "an IdP that does not give what it was asked for", "a sign-in as the request asks"))
+	}
 	if wish != nil {
 		return d.signIn(ctx, w, *wish)
 	}

@@ -25,14 +25,44 @@ func (g *Grants) authorizationCode(ctx context.Context, c *call) (granted, error
 	if err != nil {
 		return granted{}, err
 	}
-	given := redeemable.Grant()
 
-	// 3. Where it was sent is the client's still: who lost the redirect URI may have lost it to somebody.
+	// 3. It still stands for something. A code that was used before ends what came of it, whatever else is wrong now.
+	result, err := g.redeem(ctx, c, redeemable)
+	if err != nil {
+		return granted{}, g.unlessUsed(ctx, c, redeemable, err)
+	}
+
+	// 4. The code is redeemed with it, once. A second use ends what came of the first.
+	result.redemptions = append(result.redemptions, redeemable.Redemption())
+	return result, nil
+}
+
+// unlessUsed refuses a code, and is a second use's end if it was one: a refusal redeems nothing, and so the ledger would not
+// tell (RFC 6749 §4.1.2, T35).
+func (g *Grants) unlessUsed(ctx context.Context, c *call, r code.Redeemable, refused error) error {
+	if g.Uses == nil {
+		return refused
+	}
+	used, err := g.Uses.Redeemed(ctx, r.Redemption())
+	if err != nil {
+		return notKnown(err)
+	}
+	if !used {
+		return refused
+	}
+	c.ending = &ledger.Ending{Origin: r.ID(), Why: ledger.EndedByReuse}
+	return c.refuse(oauth.CodeCodeUsed, "once", "used before", "used once")
+}
+
+// redeem gives what a code stands for, if it still does.
+func (g *Grants) redeem(ctx context.Context, c *call, redeemable code.Redeemable) (granted, error) {
+	given := redeemable.Grant()
+	// 1. Where it was sent is the client's still: who lost the redirect URI may have lost it to somebody.
 	if !authorization.Registered(given.RedirectURI, c.client().RedirectURIs) {
 		return granted{}, c.refuse(oauth.CodeCodeRedirectRemoved, "redirect_uri", given.RedirectURI, strings.Join(c.client().RedirectURIs, " "))
 	}
 
-	// 4. Nobody has taken back since what it stands for. Who does so in this moment raises the tenant's version, on which
+	// 2. Nobody has taken back since what it stands for. Who does so in this moment raises the tenant's version, on which
 	// what follows is decided.
 	taken, err := g.People.Families.TakenBack(ctx, c.Tenant.UID, refresh.Given{
 		UserUID: given.UserUID, ClientUID: given.ClientUID, IdPUID: given.IdPUID, Version: given.Version,
@@ -44,15 +74,8 @@ func (g *Grants) authorizationCode(ctx context.Context, c *call) (granted, error
 		return granted{}, c.refuse(oauth.CodeCodeRevoked, "code", "taken back since", "a code that counts")
 	}
 
-	// 5. What it stands for, as it is now.
-	result, err := g.exchange(ctx, c, given, redeemable.ID())
-	if err != nil {
-		return granted{}, err
-	}
-
-	// 6. The code is redeemed with it, once. A second use ends what came of the first.
-	result.redemptions = append(result.redemptions, redeemable.Redemption())
-	return result, nil
+	// 3. What it stands for, as it is now.
+	return g.exchange(ctx, c, given, redeemable.ID())
 }
 
 func (g *Grants) openCode(ctx context.Context, c *call) (code.Redeemable, error) {

@@ -1,6 +1,7 @@
 package grant_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -182,6 +183,43 @@ func TestCodeTwice(t *testing.T) {
 		t.Errorf("%+v", end)
 	}
 	p.refused(t, p.refresh(first.RefreshToken), oauth.CodeRefreshTokenEnded)
+}
+
+// redeemed tells what the journal has.
+type redeemed struct{ *journal }
+
+func (r redeemed) Redeemed(_ context.Context, once ledger.Redemption) (bool, error) {
+	return r.journal.redeemed[key(once)], nil
+}
+
+// So does a second use that would have been refused for something else: who comes second is not asked to be the right one.
+func TestCodeTwiceAndWrong(t *testing.T) {
+	for name, wrong := range map[string]func(p *people, a ask) ask{
+		"another resource": func(_ *people, a ask) ask { return a.with("resource", wikiURI) },
+		"signed out":       func(p *people, a ask) ask { p.session = nil; return a },
+		"taken back":       func(p *people, a ask) ask { p.families.took = 1 << 40; return a },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPeople(t)
+			p.Uses = redeemed{p.journal}
+			a := p.exchange(t, nil)
+			p.granted(t, a)
+			p.refused(t, wrong(p, a), oauth.CodeCodeUsed)
+			if e := p.journal.last(t); e.Event.Code != "code_used" || e.Event.Detail["ended"] != "reuse" {
+				t.Errorf("%+v", e.Event)
+			}
+			if end := p.families.only(t).End; end == nil || end.Why != "reuse" {
+				t.Errorf("%+v", end)
+			}
+			// A first one that is wrong stays what it was.
+			p = newPeople(t)
+			p.Uses = redeemed{p.journal}
+			p.refused(t, p.exchange(t, nil).with("resource", wikiURI), oauth.CodeResourceOutsideGrant)
+			if e := p.journal.last(t); e.Ending != nil {
+				t.Errorf("%+v", e.Ending)
+			}
+		})
+	}
 }
 
 // A public client shows its name, the code and the verifier; who shows less is a stranger.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/grant"
@@ -166,5 +167,17 @@ func TestConsiderRefusesWhatFitsIntoNoCode(t *testing.T) {
 	k = p.consideration(t, map[string]string{"resource": strings.Fields(resources)[0], "scope": strings.Join(scopes, " ")})
 	if _, err := p.Consider(t.Context(), k); err != nil {
 		t.Errorf("one of them: %v", err)
+	}
+}
+
+// An IdP's clock that is a little ahead of ours makes nobody who has just signed in there somebody who has not.
+func TestConsiderByTheClockOfAnIdP(t *testing.T) {
+	for ahead, met := range map[time.Duration]bool{30 * time.Second: true, 2 * time.Minute: false} {
+		p := newPeople(t)
+		p.decides(t, `{"allow": true, "scopes": input.resource.scopes, "step_up": {"acr_values": ["phr"], "max_age": 5}}`)
+		p.session.Proof.AuthTime = p.now.Add(ahead)
+		if _, err := p.Consider(t.Context(), p.consideration(t, nil)); (err == nil) != met {
+			t.Errorf("%s ahead: %v", ahead, err)
+		}
 	}
 }

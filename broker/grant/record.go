@@ -210,15 +210,18 @@ func (c *call) issuerName() string {
 	return c.idp.Name
 }
 
-// told adds to an event's detail what is known of refresh tokens: their family, and that it ends with the event.
+// told adds to an event's detail what is known of refresh tokens: their family, and that what came of a grant ends with the
+// event.
 func (c *call) told(d map[string]string) map[string]string {
-	if c.family == "" {
+	if c.family == "" && c.ending == nil {
 		return d
 	}
 	if d == nil {
 		d = map[string]string{}
 	}
-	d["refresh_family"] = c.family
+	if c.family != "" {
+		d["refresh_family"] = c.family
+	}
 	if c.ending != nil {
 		d["ended"] = c.ending.Why
 	}

@@ -158,7 +158,8 @@ func (g *Grants) settleStanding(c *call, presented refresh.Presented, family ref
 }
 
 // narrowed is what the request asks of the scopes that were granted at the resource (RFC 6749 §6): all of them where it
-// names none, and never one more. What was granted about the person may be named, and changes nothing.
+// names none, and never one more. What was granted about the person may be named, and is not given where it is not; to name
+// nothing else leaves the scopes at the resource as they are.
 func (c *call) narrowed(scopes []string, family refresh.Family) ([]string, error) {
 	requested, err := oauth.ParseScope(c.Form.Get("scope"))
 	if err != nil {
@@ -177,6 +178,9 @@ func (c *call) narrowed(scopes []string, family refresh.Family) ([]string, error
 		case !slices.Contains(apart, s):
 			return nil, c.refuse(oauth.CodeScopeOutsideGrant, "scope", strings.Join(requested, " "), strings.Join(append(apart, scopes...), " "))
 		}
+	}
+	if requested != nil {
+		c.signedIn.identity = authorization.IdentityOf(c.client(), oauth.Intersect(c.signedIn.identity, requested))
 	}
 	if len(narrow) == 0 {
 		return scopes, nil

@@ -212,6 +212,11 @@ func TestRefreshNarrows(t *testing.T) {
 	if third.Scope != first.Scope {
 		t.Errorf("then %q", third.Scope)
 	}
+	// Who he is goes with openid, and is not named here.
+	fourth, minted := p.granted(t, p.refresh(third.RefreshToken).with("scope", "notes:read"))
+	if minted.Claims().Scope != "notes:read" || fourth.IDToken != "" {
+		t.Errorf("scope %q, ID token %t", minted.Claims().Scope, fourth.IDToken != "")
+	}
 }
 
 // Nobody but the client with its key can use a public client's token, nor end anything with it.

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/interaction"
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/broker/session"
+	"github.com/chancery-dev/chancery/federation"
 	"github.com/chancery-dev/chancery/policy"
 )
 
@@ -27,7 +29,7 @@ func (g *Grants) stepUp(ctx context.Context, c *call, demand policy.StepUp) erro
 	if c.person == nil { // there is nobody who could sign in, so a challenge would lead nowhere
 		return c.refuse(oauth.CodePolicyDenied, "step_up", "no person", "a person who signed in as policy asks")
 	}
-	if demand.Met(c.acr(), c.authTime(), c.now) {
+	if demand.Met(c.acr(), c.provedAt(), c.now) {
 		return nil
 	}
 	if !g.interacts(c) {
@@ -53,6 +55,16 @@ func (g *Grants) stepUp(ctx context.Context, c *call, demand policy.StepUp) erro
 		return &oauth.Error{Code: oauth.CodeTenantUnavailable, Cause: err, RetryAfter: retryAfter}
 	}
 	return c.challenge(demand, c.Tenant.Issuer+"/interact/"+link)
+}
+
+// provedAt is when the person authenticated, by our clock. Who signed in here did so before now, if his IdP's clock, which was
+// believed then, is ahead of ours.
+func (c *call) provedAt() time.Time {
+	at := c.authTime()
+	if ahead := at.Sub(c.now); c.signedIn != nil && ahead > 0 && ahead <= federation.MaxClockSkew {
+		return c.now
+	}
+	return at
 }
 
 // interacts tells whether a link can be given. At the authorization endpoint the person is there already; a caller who is

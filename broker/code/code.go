@@ -69,7 +69,7 @@ func (c *Codes) Issue(t tenant.UID, g Grant) (secret.Text, error) {
 	return secret.New(code), nil
 }
 
-// ErrLarge: a code for all of it would not fit into an address.
+// ErrLarge says that a code for all of it would not fit into an address.
 var ErrLarge = errors.New("a code of more than 6 KiB")
 
 // Fits tells whether a grant fits into a code, before anybody is asked for it: nil, or ErrLarge.

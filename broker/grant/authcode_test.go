@@ -189,7 +189,7 @@ func TestCodeTwice(t *testing.T) {
 type redeemed struct{ *journal }
 
 func (r redeemed) Redeemed(_ context.Context, once ledger.Redemption) (bool, error) {
-	return r.journal.redeemed[key(once)], nil
+	return r.redeemed[key(once)], nil
 }
 
 // So does a second use that would have been refused for something else: who comes second is not asked to be the right one.

@@ -134,7 +134,7 @@ func TestEndSession(t *testing.T) {
 	})
 	t.Run("asked", func(t *testing.T) {
 		for name, query := range map[string]string{
-			"no hint": "", "a hint of another": "?id_token_hint=usr_bob/agent", "nonsense": "?id_token_hint=x",
+			"no hint": "", "a hint of another": "?id_token_hint=usr_bob/agent", "of a client that is gone": "?id_token_hint=usr_alice/gone", "nonsense": "?id_token_hint=x",
 			"a client": "?client_id=agent&post_logout_redirect_uri=" + url.QueryEscape(bye),
 		} {
 			h, b, _ := atAccount(t)

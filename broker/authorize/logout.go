@@ -85,7 +85,10 @@ func (d *Desk) leavingOf(ctx context.Context, v Visit, form oauth.Form) (leaving
 		case wish.clientID != "" && wish.clientID != clientID: // §2: they must agree
 			return leaving{}, oauth.Refuse(oauth.CodeLogoutRedirectUnregistered, "an id_token_hint of another client", "one of the client_id")
 		default:
-			wish.hint, wish.clientID = subject, clientID
+			wish.clientID = clientID
+			if c, err := d.Registry.Lookup(ctx, v.Tenant.UID, clientID); err == nil && !c.Disabled { // else he is asked
+				wish.hint = subject
+			}
 		}
 	}
 	back := form.Get("post_logout_redirect_uri")

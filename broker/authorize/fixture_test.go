@@ -60,7 +60,7 @@ spec: {uri: "https://mcp.acme.com/notes", scopes: {"notes:read": {description: "
 apiVersion: chancery/v1
 kind: Client
 metadata: {name: agent}
-spec: {type: public, redirect_uris: ["https://agents.acme.com/callback", "http://127.0.0.1/callback"], post_logout_redirect_uris: ["https://agents.acme.com/bye"],
+spec: {type: public, redirect_uris: ["https://agents.acme.com/callback", "http://127.0.0.1/callback", "com.acme.agent:/callback"], post_logout_redirect_uris: ["https://agents.acme.com/bye"],
   grant_types: [authorization_code, refresh_token], scopes: ["notes:read", "notes:write", profile, email], resources: [notes]}
 ---
 apiVersion: chancery/v1
@@ -542,6 +542,7 @@ type browser struct {
 	cookies map[string]string
 	site    string // Sec-Fetch-Site of its forms
 	below   string // the tenant's path
+	meant   bool   // a press of the person's leads to what it does
 }
 
 func (h *house) browser() *browser {
@@ -586,6 +587,9 @@ func (b *browser) send(method, path string, form url.Values) seen {
 	if form != nil {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		r.Header.Set("Sec-Fetch-Site", b.site)
+	}
+	if b.meant {
+		r.Header.Set("Sec-Fetch-User", "?1")
 	}
 	for name, value := range b.cookies {
 		r.AddCookie(cookie(name, value, 0))

@@ -90,7 +90,7 @@ func (g *Grants) openCode(ctx context.Context, c *call) (code.Redeemable, error)
 		c.failed("code", refusal.Received, refusal.Expected)
 		return code.Redeemable{}, err
 	}
-	c.holds = true // the code was sent to it, and it has the verifier
+	c.holds, c.whose = true, redeemable.Grant().UserUID // the code was sent to it, and it has the verifier
 	c.passed("code", redeemable.ID(), "")
 	return redeemable, nil
 }

@@ -205,7 +205,7 @@ func TestCodeTwiceAndWrong(t *testing.T) {
 			a := p.exchange(t, nil)
 			p.granted(t, a)
 			p.refused(t, wrong(p, a), oauth.CodeCodeUsed)
-			if e := p.journal.last(t); e.Event.Code != "code_used" || e.Event.Detail["ended"] != "reuse" {
+			if e := p.journal.last(t); e.Event.Code != "code_used" || e.Event.Detail["ended"] != "reuse" || e.Event.OnBehalf != p.uid(t, "alice") {
 				t.Errorf("%+v", e.Event)
 			}
 			if end := p.families.only(t).End; end == nil || end.Why != "reuse" {

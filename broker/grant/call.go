@@ -27,6 +27,7 @@ type call struct {
 	applicant      *client.Client // at the authorization endpoint, where nobody authenticates
 	holds          bool           // the named client showed what we gave to it: a code with its verifier, a refresh token
 	family         string         // of refresh tokens
+	whose          string         // the user who let the client have what it showed, whatever became of him since
 	ending         *ledger.Ending // that goes with a refusal
 	evidence
 	limits       limits

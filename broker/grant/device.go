@@ -28,7 +28,7 @@ func (g *Grants) deviceCode(ctx context.Context, c *call) (granted, error) {
 	}
 
 	// 4. What it stands for, as it is now: a yes of minutes ago is policy's question again.
-	c.holds = true
+	c.holds, c.whose = true, asked.UserUID
 	result, err := g.exchange(ctx, c, *asked.Granted, base64.RawURLEncoding.EncodeToString(asked.Handle[:]))
 	if err != nil {
 		return granted{}, err

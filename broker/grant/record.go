@@ -189,6 +189,7 @@ func (c *call) event(kind audit.Type, outcome audit.Outcome) audit.Event {
 	if c.said != nil && c.signedIn == nil {
 		e.AssertionID, e.AssertionBy = c.said.id, c.said.issuer
 	}
+	e.OnBehalf = c.whose
 	if c.person != nil {
 		e.OnBehalf = c.person.UID
 	}

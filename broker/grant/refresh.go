@@ -130,7 +130,7 @@ func (g *Grants) readFamily(ctx context.Context, c *call, text string) (refresh.
 	if family.Thumbprint != "" && family.Thumbprint != c.proof.Thumbprint() {
 		return refresh.Presented{}, refresh.Family{}, c.refuse(oauth.CodeRefreshKeyMismatch, "refresh_token", c.proof.Thumbprint(), family.Thumbprint)
 	}
-	c.family = family.ID
+	c.family, c.whose = family.ID, family.UserUID
 	return presented, family, nil
 }
 

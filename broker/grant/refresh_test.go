@@ -63,7 +63,7 @@ func TestGrace(t *testing.T) {
 	p.refused(t, p.refresh(first.RefreshToken), oauth.CodeRefreshTokenReused)
 	e := p.journal.last(t)
 	if e.Ending == nil || *e.Ending != (ledger.Ending{Origin: p.families.only(t).Origin, Why: ledger.EndedByReuse}) || e.Event.Code != "refresh_token_reused" ||
-		e.Event.Detail["ended"] != "reuse" || e.Event.Detail["refresh_family"] == "" || e.Event.Outcome != audit.Refused {
+		e.Event.Detail["ended"] != "reuse" || e.Event.Detail["refresh_family"] == "" || e.Event.OnBehalf != p.uid(t, "alice") || e.Event.Outcome != audit.Refused {
 		t.Errorf("%+v", e)
 	}
 	for _, token := range []string{first.RefreshToken, second.RefreshToken} {

@@ -88,8 +88,9 @@ func redirectProblem(uri string) string {
 	if len(uri) > maxRedirect {
 		return "at most 1024 bytes"
 	}
-	// RFC 3986 §2: what is no character of a URI, browsers mend, each in its own way. A fragment: RFC 6749 §3.1.2.
-	if strings.ContainsFunc(uri, func(r rune) bool { return r <= 0x20 || r > 0x7e || strings.ContainsRune("\"<>\\^`{|}#", r) }) {
+	// RFC 3986 §2: what is no character of a URI, browsers mend, each in its own way. A fragment: RFC 6749 §3.1.2. An apostrophe
+	// is one, but a page that goes on cannot say it (HTML §4.2.5.3: it quotes the address of a refresh).
+	if strings.ContainsFunc(uri, func(r rune) bool { return r <= 0x20 || r > 0x7e || strings.ContainsRune("\"'<>\\^`{|}#", r) }) {
 		return "a URI without fragment"
 	}
 	u, err := url.Parse(uri)

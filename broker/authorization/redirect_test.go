@@ -57,6 +57,7 @@ func TestRedirectTricks(t *testing.T) {
 		"https://app.example/cb%zz":             malformed,
 		"https://app.example%2fcb":              malformed,
 		"https://app%2eexample/cb":              malformed,
+		"https://app.example/it's":              malformed,
 		"https://app.example/cb#":               malformed,
 		"https://app.example/cb#x":              malformed,
 		"https://app.example/cb ":               malformed,

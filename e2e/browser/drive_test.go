@@ -39,7 +39,7 @@ type order struct {
 func drive(t *testing.T, folder string, elsewhere int) *driver {
 	t.Helper()
 	d := &driver{waits: map[int]chan reply{}, ended: make(chan struct{}), said: &bytes.Buffer{}}
-	command := exec.Command("node", "drive.mjs") //nolint:noctx // it ends with its input
+	command := exec.Command("node", "drive.mjs")
 	command.Stderr = d.said
 	in, err := command.StdinPipe()
 	if err != nil {

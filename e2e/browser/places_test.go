@@ -54,6 +54,39 @@ func connecting(t *testing.T, town *town) {
 	if status, tokens := poll(begun); status != http.StatusOK {
 		t.Errorf("%d %v", status, tokens)
 	}
+
+	// Who was signed out meanwhile signs in again, and finds what was typed.
+	begun = begin()
+	w.to(text(begun, "verification_uri_complete"))
+	w.see("Connect a device")
+	elsewhere := town.browser(t, how{})
+	elsewhere.to(town.Issuer + "/account")
+	elsewhere.throughOkta("fay")
+	elsewhere.see("Your account")
+	elsewhere.press("Sign out everywhere")
+	elsewhere.see("You are signed out")
+	w.press("Continue")
+	w.throughOkta("fay")
+	w.see("Connect a device")
+	w.press("Continue")
+	w.see("Is this your device?").says(t, text(begun, "user_code"))
+}
+
+// adding: the identity at another IdP leads to the same person from then on.
+func adding(t *testing.T, town *town) {
+	w := town.browser(t, how{})
+	w.to(town.Issuer + "/account")
+	w.throughOkta("ned")
+	w.see("Your account")
+	w.press("Add Acme Works")
+	w.signInBySAML("nina")
+	w.see("Your account").says(t, "Signed in as ned@acme.com", "1 session")
+	other := town.browser(t, how{})
+	other.to(town.Issuer + "/account")
+	other.see("Sign in")
+	other.press("Continue with Acme Works")
+	other.signInBySAML("nina")
+	other.see("Your account").says(t, "Signed in as nina@works.example", "2 sessions")
 }
 
 // ownPage: two sessions, of which one ends the other; a grant that is removed takes its refresh token along.
@@ -157,6 +190,11 @@ func failing(t *testing.T, town *town) {
 	r := town.request("notes:read", "client_id", "nobody")
 	w.to(r.URL(town.Issuer))
 	shows("client", "authorization_client_unknown")
+	trace := w.see("").Text
+	trace = trace[strings.LastIndex(trace, "trc_"):]
+	if out := town.Run("explain", strings.TrimSpace(trace)); out.Status != 0 || !strings.Contains(out.Stdout, "authorization_client_unknown") {
+		t.Errorf("explain %s: %s", trace, out)
+	}
 	r = town.request("notes:read", "redirect_uri", "https://evil.example/callback")
 	w.to(r.URL(town.Issuer))
 	shows("redirect", "redirect_uri_unregistered")

@@ -82,11 +82,27 @@ func unmet(t *testing.T, town *town) {
 	if answer := w.answer(r); answer.Get("error") != "unmet_authentication_requirements" || answer.Get("iss") != town.bare {
 		t.Errorf("answered %v", answer)
 	}
+	w.to(town.bare + "/passkeys/new")
+	w.look("passkeys-off", "").says(t, "passkeys_not_allowed", "chancery explain trc_")
 	r = town.request("bank:pay", "resource", bank)
 	w.to(r.URL(town.bare))
-	w.see(stronger)
+	w.see(stronger).says(t, "Signed in as sid") // his IdP gives no address
 	w.press("Not now")
 	if answer := w.answer(r); answer.Get("error") == "" || answer.Get("code") != "" {
+		t.Errorf("answered %v", answer)
+	}
+}
+
+// weaker: the IdP was asked, and what it gave is not enough.
+func weaker(t *testing.T, town *town) {
+	w := town.browser(t, how{})
+	r := town.request("bank:pay", "resource", bank)
+	w.to(r.URL(town.Issuer))
+	w.throughOkta("oda")
+	w.see(stronger)
+	w.press("Continue with Acme Okta")
+	w.signIn("oda")
+	if answer := w.answer(r); answer.Get("error") != "unmet_authentication_requirements" {
 		t.Errorf("answered %v", answer)
 	}
 }

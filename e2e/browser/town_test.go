@@ -71,13 +71,18 @@ func newTown(t *testing.T) *town {
 
 	arrived := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = fmt.Fprintf(w, `<!doctype html><html lang="en"><title>Arrived</title><h1>Arrived</h1><p>%s</p></html>`, r.Method)
+		said := `<!doctype html><html lang="en"><title>Arrived</title><h1>Arrived</h1></html>`
+		if r.Method == http.MethodPost {
+			said += `<p>by POST</p>`
+		}
+		_, _ = io.WriteString(w, said)
 	})
 	local := httptest.NewServer(arrived)
 	t.Cleanup(local.Close)
 	town.app = local.URL + "/callback"
 	hosts := map[string]http.Handler{
-		"idp.example":       town.works.Handler(serviceProvider(town.Issuer), samltest.Person{Name: "sam", Email: "sam@works.example", Groups: []string{"notes-editors"}}, samltest.Person{Name: "sue", Email: "sue@works.example", Groups: []string{"notes-editors"}}),
+		"idp.example": town.works.Handler(serviceProvider(town.Issuer), samltest.Person{Name: "sam", Email: "sam@works.example", Groups: []string{"notes-editors"}}, samltest.Person{Name: "sue", Email: "sue@works.example", Groups: []string{"notes-editors"}},
+			samltest.Person{Name: "nina", Email: "nina@works.example", Groups: []string{"notes-editors"}}),
 		"idp.other.example": other.Handler(serviceProvider(town.bare), samltest.Person{Name: "sid", Email: "sid@other.example", Groups: []string{"notes-editors"}}),
 	}
 	elsewhere := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -19,7 +19,7 @@ func TestOneCode(t *testing.T) {
 				call := h.code(t)
 				var meanwhile func(func() int)
 				if round%3 == 2 {
-					meanwhile = killed(t, h.Replicas[round%len(h.Replicas)], 50)
+					meanwhile = killed(t, h.Replicas[round%len(h.Replicas)], 50, round == 2)
 				}
 				var granted []harness.Answer
 				used, unheard := 0, 0

@@ -85,7 +85,7 @@ func TestOneDevice(t *testing.T) {
 			t.Errorf("%d answers counted", said)
 		}
 		given, refused := 0, map[string]int{}
-		for _, s := range w.Scatter(t, 50, func(int) *harness.Call { return device.call() }, killed(t, w.Replicas[round%2], 50)) {
+		for _, s := range w.Scatter(t, 50, func(int) *harness.Call { return device.call() }, killed(t, w.Replicas[round%2], 50, false)) {
 			switch {
 			case s.Err != nil:
 			case s.Answer.AccessToken != "":

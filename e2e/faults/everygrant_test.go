@@ -33,6 +33,12 @@ type attempt struct {
 	want map[string]string
 }
 
+// session is the attempt to get a code for somebody who is signed in, which can be tried again.
+const session = "the session"
+
+// pages are the attempts that commit no token.
+func pages() []string { return []string{session, "a yes", "an answer of the IdP"} }
+
 // What ends: of a person, of the clients, of the IdPs.
 const (
 	userDisabled   = "user disabled"
@@ -120,7 +126,7 @@ func (f *flat) attempts(t *testing.T) map[string]attempt {
 		visit
 		want map[string]string
 	}{
-		"the session": {visit{f.alice, http.MethodGet, silent.URL(f.Issuer), nil}, ends("sign_in_required", "authorization_client_unknown", "sign_in_unserved", "sign_in_required")},
+		session: {visit{f.alice, http.MethodGet, silent.URL(f.Issuer), nil}, ends("sign_in_required", "authorization_client_unknown", "sign_in_unserved", "sign_in_required")},
 		"a yes": {
 			visit{f.alice, http.MethodPost, asked.Action.String(), with(asked.Fields, "decision", "allow")},
 			ends(anew, "authorization_client_unknown", "sign_in_unserved", anew),

@@ -127,10 +127,13 @@ func (h *house) accounted(t *testing.T, received []string) {
 	t.Logf("%d tokens received, %d recorded, %d lines exported", len(received), len(records), len(lines))
 }
 
-// killed kills a replica when a random number of a volley's first half were answered, and starts it again.
-func killed(t *testing.T, p *harness.Process, volley int) func(answered func() int) {
+// killed kills a replica when a random number of a volley's first half were answered, or at once, and starts it again.
+func killed(t *testing.T, p *harness.Process, volley int, atOnce bool) func(answered func() int) {
 	t.Helper()
 	after := int(moment(t)) % (volley / 2)
+	if atOnce {
+		after = 0
+	}
 	return func(answered func() int) {
 		for answered() < after {
 			time.Sleep(100 * time.Microsecond)

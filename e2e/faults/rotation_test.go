@@ -44,7 +44,7 @@ func TestOneSuccessor(t *testing.T) {
 			for round := range rounds {
 				var meanwhile func(func() int)
 				if round%4 == 3 {
-					meanwhile = killed(t, h.Replicas[round/4%len(h.Replicas)], 100)
+					meanwhile = killed(t, h.Replicas[round/4%len(h.Replicas)], 100, round == 3)
 				}
 				unheard := 0
 				for _, s := range h.Scatter(t, 100, func(int) *harness.Call { return refreshing(current) }, meanwhile) {

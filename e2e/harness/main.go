@@ -7,10 +7,23 @@ import (
 	"testing"
 )
 
-// run is the folder that lives as long as a test binary.
+// run is what lives as long as a test binary: a folder, and the ports that were given out.
 var run struct {
 	mu     sync.Mutex
 	folder string
+	ports  map[int]bool
+}
+
+// taken tells whether a port was given out before, and gives it out.
+func taken(port int) bool {
+	run.mu.Lock()
+	defer run.mu.Unlock()
+	if run.ports == nil {
+		run.ports = map[int]bool{}
+	}
+	before := run.ports[port]
+	run.ports[port] = true
+	return before
 }
 
 // Main runs a package's tests and removes what they shared: func TestMain(m *testing.M) { harness.Main(m) }.

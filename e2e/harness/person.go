@@ -64,8 +64,8 @@ func (j trustworthy) SetCookies(u *url.URL, cookies []*http.Cookie) {
 }
 
 func secured(u *url.URL) *url.URL {
-	host, _, err := net.SplitHostPort(u.Host)
-	if address := net.ParseIP(host); u.Scheme != "http" || err != nil || address == nil || !address.IsLoopback() {
+	address := net.ParseIP(u.Hostname())
+	if u.Scheme != "http" || u.Hostname() != "localhost" && (address == nil || !address.IsLoopback()) {
 		return u
 	}
 	trusted := *u

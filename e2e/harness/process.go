@@ -170,7 +170,8 @@ func (p *Process) connect(base, token string) {
 	must(p.t, err)
 }
 
-// Port finds a free port of loopback below the ephemeral range, where no outgoing connection can take it meanwhile.
+// Port finds a free port of loopback below the ephemeral range, where no outgoing connection can take it meanwhile. No
+// test of a run gets one that another has got, who may not listen yet.
 func Port(t testing.TB) int {
 	t.Helper()
 	for range 200 {
@@ -181,7 +182,9 @@ func Port(t testing.TB) int {
 			continue
 		}
 		must(t, l.Close())
-		return port
+		if !taken(port) {
+			return port
+		}
 	}
 	t.Fatal("no free port")
 	return 0

@@ -52,7 +52,7 @@ var rights = []struct{ table, may string }{
 	{table, "select"},
 }
 
-var functions = []string{"chancery_prepare_partitions(bigint)", "chancery_drop_expired(text, bigint)", "chancery_sweep_captures()", "chancery_sweep_sign_in(integer)", "chancery_sweep_devices()", "chancery_sweep_families()", "chancery_sweep_interactions()", "chancery_sweep_requests()"}
+var functions = []string{"chancery_prepare_partitions(bigint)", "chancery_drop_expired(text, bigint)", "chancery_sweep_captures()", "chancery_sweep_sign_in(integer)", "chancery_sweep_devices(integer)", "chancery_sweep_families()", "chancery_sweep_interactions(integer)", "chancery_sweep_requests(integer)"}
 
 // Grant gives the runtime role of a PostgreSQL database its rights, and takes
 // every other right on the schema's tables. It runs as the owner, after Up, as

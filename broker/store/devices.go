@@ -191,20 +191,8 @@ func readDevice(row *sql.Row) (device.Asked, error) {
 	return found, nil
 }
 
-// keptDevices is how long a device that asks again is told that it came too late.
-const keptDevices = time.Hour
-
-// sweepDevices removes what has ended, of every tenant: on PostgreSQL through the owner's function, for the runtime role sees
-// its tenant's alone.
-func (s *Store) sweepDevices(ctx context.Context, db execer, now time.Time) (int64, error) {
-	if s.dialect == Postgres {
-		var gone int64
-		err := db.QueryRowContext(ctx, "select chancery_sweep_devices()").Scan(&gone)
-		return gone, err
-	}
-	done, err := db.ExecContext(ctx, "delete from device_authorizations where expires_at < $1", now.Add(-keptDevices).UnixMicro())
-	if err != nil {
-		return 0, err
-	}
-	return done.RowsAffected()
+// sweepDevices removes requests that ended an hour ago and more: until then a device that asks again is told that it came too
+// late.
+func (s *Store) sweepDevices(ctx context.Context, db execer) (int64, error) {
+	return s.sweepEnded(ctx, db, "chancery_sweep_devices", map[string]string{"device_authorizations": "expires_at < " + s.clock() + " - 3600 * 1000000"})
 }

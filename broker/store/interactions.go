@@ -214,24 +214,8 @@ func scanInteraction(t tenant.UID, scan func(...any) error) (interaction.Interac
 	return i, nil
 }
 
-// sweepInteractions removes what has ended, of every tenant: on PostgreSQL through the owner's function, for the runtime
-// role sees its tenant's alone.
+// sweepInteractions removes interactions, and challenges for passkeys, that have ended.
 func (s *Store) sweepInteractions(ctx context.Context, db execer) (int64, error) {
-	var gone int64
-	if s.dialect == Postgres {
-		err := db.QueryRowContext(ctx, "select chancery_sweep_interactions()").Scan(&gone)
-		return gone, err
-	}
-	for _, table := range []string{"interactions", "passkey_challenges"} {
-		done, err := db.ExecContext(ctx, "delete from "+table+" where ends_at < "+s.clock())
-		if err != nil {
-			return gone, err
-		}
-		n, err := done.RowsAffected()
-		if err != nil {
-			return gone, err
-		}
-		gone += n
-	}
-	return gone, nil
+	ended := "ends_at < " + s.clock()
+	return s.sweepEnded(ctx, db, "chancery_sweep_interactions", map[string]string{"interactions": ended, "passkey_challenges": ended})
 }

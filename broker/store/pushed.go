@@ -49,24 +49,8 @@ func (p *PushedRequests) Take(ctx context.Context, t tenant.UID, h authorization
 	return taken, nil
 }
 
-// sweepRequests removes requests, pending and pushed, that have ended, of every tenant: on PostgreSQL through the owner's
-// function, for the runtime role sees its tenant's alone.
+// sweepRequests removes requests, pending and pushed, that have ended.
 func (s *Store) sweepRequests(ctx context.Context, db execer) (int64, error) {
-	var gone int64
-	if s.dialect == Postgres {
-		err := db.QueryRowContext(ctx, "select chancery_sweep_requests()").Scan(&gone)
-		return gone, err
-	}
-	for _, table := range []string{"pending_requests", "pushed_requests"} {
-		done, err := db.ExecContext(ctx, "delete from "+table+" where expires_at < "+s.clock())
-		if err != nil {
-			return gone, err
-		}
-		n, err := done.RowsAffected()
-		if err != nil {
-			return gone, err
-		}
-		gone += n
-	}
-	return gone, nil
+	ended := "expires_at < " + s.clock()
+	return s.sweepEnded(ctx, db, "chancery_sweep_requests", map[string]string{"pending_requests": ended, "pushed_requests": ended})
 }

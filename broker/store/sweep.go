@@ -109,7 +109,7 @@ func (s *Store) sweep(ctx context.Context, db execer, keep Retention) (Swept, er
 	if swept.Requests, err = s.sweepRequests(ctx, db); err != nil {
 		return swept, fmt.Errorf("sweep authorization requests: %w", withoutURL(err))
 	}
-	if swept.Devices, err = s.sweepDevices(ctx, db, now); err != nil {
+	if swept.Devices, err = s.sweepDevices(ctx, db); err != nil {
 		return swept, fmt.Errorf("sweep requests of devices: %w", withoutURL(err))
 	}
 	if swept.Interactions, err = s.sweepInteractions(ctx, db); err != nil {

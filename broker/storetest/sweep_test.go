@@ -2,6 +2,7 @@ package storetest_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -147,4 +148,45 @@ func TestSweepGoesInBatches(t *testing.T) {
 			t.Errorf("%d are left, %v", left, err)
 		}
 	})
+}
+
+// TestSweepsOfStrangersGoInBatches: what strangers can make without end goes without one statement that takes it all.
+func TestSweepsOfStrangersGoInBatches(t *testing.T) {
+	const many = 12_000
+	for function, fill := range map[string]string{
+		"chancery_sweep_requests": "insert into pending_requests (tenant_uid, handle, browser, parameters, progress, turn, created_at, expires_at) select $2, %s, %[1]s, 'x', '{}', 0, 1, 2 from c",
+		"chancery_sweep_devices": "insert into device_authorizations (tenant_uid, handle, user_code, client_uid, client_id, parameters, jkt, state, wait, created_at, expires_at, user_uid, idp_uid, version, granted) " +
+			"select $2, %s, %[1]s, 'cli_1', 'claude', 'x', '', 'waiting', 5000000, 1, 2, '', '', 0, '' from c",
+		"chancery_sweep_interactions": "insert into interactions (tenant_uid, handle, user_uid, client_uid, client_id, resource_uid, sealed, acr_values, begun_at, ends_at) " +
+			"select $2, %s, 'usr_1', 'cli_1', 'claude', 'res_1', %[1]s, '', 1, 2 from c",
+	} {
+		t.Run(function, func(t *testing.T) {
+			storetest.Each(t, func(t *testing.T, d *storetest.Database) {
+				number := "cast(n as blob)"
+				if d.Role != "" {
+					number = "convert_to(n::text, 'UTF8')"
+				}
+				tx, err := d.Owner.BeginTx(t.Context(), nil)
+				mustBe(t, err)
+				if d.Role != "" { // the wall holds for the owner too
+					_, err := tx.ExecContext(t.Context(), "select set_config('chancery.tenant', $1, true)", d.Default.String())
+					mustBe(t, err)
+				}
+				_, err = tx.ExecContext(t.Context(), "with recursive c (n) as (select 1 union all select n + 1 from c where n < $1) "+fmt.Sprintf(fill, number), many, d.Default.String())
+				mustBe(t, errors.Join(err, tx.Commit()))
+				want := int64(many)
+				if d.Role != "" {
+					var gone int64
+					mustBe(t, d.Owner.QueryRowContext(t.Context(), "select "+function+"(7)").Scan(&gone))
+					if want -= 7; gone != 7 {
+						t.Errorf("%d at once", gone)
+					}
+				}
+				swept, err := d.Store.Sweep(t.Context(), store.Retention{})
+				if err != nil || swept.Requests+swept.Devices+swept.Interactions != want {
+					t.Errorf("swept %+v %v, want %d", swept, err, want)
+				}
+			})
+		})
+	}
 }

@@ -33,14 +33,15 @@ create policy tenant on device_authorizations using (tenant_uid = current_settin
 create policy ended_seen on device_authorizations for select to current_user using (expires_at < (extract(epoch from clock_timestamp()) * 1000000)::bigint);
 create policy ended_goes on device_authorizations for delete to current_user using (expires_at < (extract(epoch from clock_timestamp()) * 1000000)::bigint);
 
--- Removes what ended an hour ago and more, of every tenant, and tells how much: nothing of what it was. Until then a device
--- that asks again is told that it came too late.
+-- Removes what ended an hour ago and more, of every tenant, at most so many rows, and tells how many: nothing of what it was.
+-- Until then a device that asks again is told that it came too late.
 -- +goose StatementBegin
-create function chancery_sweep_devices() returns bigint
+create function chancery_sweep_devices(most integer) returns bigint
 language plpgsql security definer set search_path from current as $$
 declare gone bigint;
 begin
-  delete from device_authorizations where expires_at < (extract(epoch from clock_timestamp()) * 1000000)::bigint - 3600000000;
+  delete from device_authorizations where ctid = any (array(
+    select d.ctid from device_authorizations d where d.expires_at < (extract(epoch from clock_timestamp()) * 1000000)::bigint - 3600000000 limit most));
   get diagnostics gone = row_count;
   return gone;
 end $$;
@@ -50,11 +51,11 @@ end $$;
 -- +goose StatementBegin
 do $$
 begin
-  execute format('alter function chancery_sweep_devices() set search_path = %I, pg_temp', current_schema());
-  revoke all on function chancery_sweep_devices() from public;
+  execute format('alter function chancery_sweep_devices(integer) set search_path = %I, pg_temp', current_schema());
+  revoke all on function chancery_sweep_devices(integer) from public;
 end $$;
 -- +goose StatementEnd
 
 -- +goose Down
-drop function chancery_sweep_devices();
+drop function chancery_sweep_devices(integer);
 drop table device_authorizations;

@@ -53,18 +53,19 @@ alter table consents enable row level security;
 alter table consents force row level security;
 create policy tenant on consents using (tenant_uid = current_setting('chancery.tenant', true));
 
--- Removes the requests that have ended, of every tenant, and tells how many: nothing of what they were.
+-- Removes the requests that have ended, of every tenant, at most so many rows of each table, and tells how many: nothing of what
+-- they were. Strangers make them: however many there are, no statement takes so long that its time is over and nothing goes.
 -- +goose StatementBegin
-create function chancery_sweep_requests() returns bigint
+create function chancery_sweep_requests(most integer) returns bigint
 language plpgsql security definer set search_path from current as $$
 declare
   ended constant bigint := (extract(epoch from clock_timestamp()) * 1000000)::bigint;
   gone bigint;
   more bigint;
 begin
-  delete from pending_requests where expires_at < ended;
+  delete from pending_requests where ctid = any (array(select p.ctid from pending_requests p where p.expires_at < ended limit most));
   get diagnostics gone = row_count;
-  delete from pushed_requests where expires_at < ended;
+  delete from pushed_requests where ctid = any (array(select p.ctid from pushed_requests p where p.expires_at < ended limit most));
   get diagnostics more = row_count;
   return gone + more;
 end $$;
@@ -74,13 +75,13 @@ end $$;
 -- +goose StatementBegin
 do $$
 begin
-  execute format('alter function chancery_sweep_requests() set search_path = %I, pg_temp', current_schema());
-  revoke all on function chancery_sweep_requests() from public;
+  execute format('alter function chancery_sweep_requests(integer) set search_path = %I, pg_temp', current_schema());
+  revoke all on function chancery_sweep_requests(integer) from public;
 end $$;
 -- +goose StatementEnd
 
 -- +goose Down
-drop function chancery_sweep_requests();
+drop function chancery_sweep_requests(integer);
 drop table consents;
 drop table pushed_requests;
 drop table pending_requests;

@@ -69,18 +69,18 @@ create policy tenant on passkey_challenges using (tenant_uid = current_setting('
 create policy ended_seen on passkey_challenges for select to current_user using (ends_at < (extract(epoch from clock_timestamp()) * 1000000)::bigint);
 create policy ended_goes on passkey_challenges for delete to current_user using (ends_at < (extract(epoch from clock_timestamp()) * 1000000)::bigint);
 
--- Removes what has ended, of every tenant, and tells how much: nothing of what it was.
+-- Removes what has ended, of every tenant, at most so many rows of each table, and tells how many: nothing of what they were.
 -- +goose StatementBegin
-create function chancery_sweep_interactions() returns bigint
+create function chancery_sweep_interactions(most integer) returns bigint
 language plpgsql security definer set search_path from current as $$
 declare
   ended constant bigint := (extract(epoch from clock_timestamp()) * 1000000)::bigint;
   gone bigint;
   more bigint;
 begin
-  delete from interactions where ends_at < ended;
+  delete from interactions where ctid = any (array(select i.ctid from interactions i where i.ends_at < ended limit most));
   get diagnostics gone = row_count;
-  delete from passkey_challenges where ends_at < ended;
+  delete from passkey_challenges where ctid = any (array(select c.ctid from passkey_challenges c where c.ends_at < ended limit most));
   get diagnostics more = row_count;
   return gone + more;
 end $$;
@@ -90,13 +90,13 @@ end $$;
 -- +goose StatementBegin
 do $$
 begin
-  execute format('alter function chancery_sweep_interactions() set search_path = %I, pg_temp', current_schema());
-  revoke all on function chancery_sweep_interactions() from public;
+  execute format('alter function chancery_sweep_interactions(integer) set search_path = %I, pg_temp', current_schema());
+  revoke all on function chancery_sweep_interactions(integer) from public;
 end $$;
 -- +goose StatementEnd
 
 -- +goose Down
-drop function chancery_sweep_interactions();
+drop function chancery_sweep_interactions(integer);
 drop table passkey_challenges;
 drop table passkeys;
 drop table interactions;

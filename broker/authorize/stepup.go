@@ -2,6 +2,7 @@ package authorize
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -22,6 +23,9 @@ const wayIdP = "idp"
 
 // notConsidered answers where policy does not let the request through. It has been recorded.
 func (d *Desk) notConsidered(ctx context.Context, w *walk, err error) (Reply, error) {
+	if _, ok := errors.AsType[*authorization.Shown](err); ok { // the client, or its redirect URI, is gone since
+		return Reply{}, err
+	}
 	refusal := oauth.AsError(err)
 	if refusal.Code != oauth.CodeStepUpRequired {
 		return d.refuse(ctx, w, recorded(err))

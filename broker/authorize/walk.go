@@ -176,6 +176,9 @@ func (d *Desk) issue(ctx context.Context, w *walk, q question, order grant.CodeO
 		return Reply{}, err
 	}
 	code, err := d.Grants.Code(ctx, order)
+	if _, ok := errors.AsType[*authorization.Shown](err); ok { // the client, or its redirect URI, is gone since
+		return Reply{}, err
+	}
 	if err != nil {
 		return d.send(w.Visit, w.request.Return().Refused(err, w.Trace), w.asked())
 	}

@@ -34,8 +34,8 @@ func (g *Grants) Code(ctx context.Context, o CodeOrder) (secret.Text, error) {
 		if !errors.Is(err, ledger.ErrStale) {
 			return sealed, err
 		}
-		if o.Tenant, err = g.Pictures.Refresh(ctx, o.Tenant); err != nil {
-			return secret.Text{}, notKnown(err)
+		if err := g.renew(ctx, &o.Consideration); err != nil {
+			return secret.Text{}, err
 		}
 		again, err := g.Consider(ctx, o.Consideration)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/authorization"
+	"github.com/chancery-dev/chancery/broker/client"
 	"github.com/chancery-dev/chancery/broker/code"
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/oauth"
@@ -23,6 +24,8 @@ type Consideration struct {
 	Remote  string
 	Request authorization.Request
 	Session session.Session
+
+	applicant *client.Client // on a newer picture than the request's; nil: the request's own
 }
 
 // Considered is policy's answer, resource by resource, before the person is asked.
@@ -52,11 +55,35 @@ func (g *Grants) Consider(ctx context.Context, k Consideration) (Considered, err
 		if !errors.Is(err, ledger.ErrStale) {
 			return considered, err
 		}
-		if k.Tenant, err = g.Pictures.Refresh(ctx, k.Tenant); err != nil {
-			return Considered{}, notKnown(err)
+		if err := g.renew(ctx, &k); err != nil {
+			return Considered{}, err
 		}
 	}
 	return Considered{}, notKnown(ledger.ErrStale)
+}
+
+// renew takes a consideration to the newest picture, and to the client as it is there: what the request rests on may be
+// what the tenant changed. Who is no client any more, and whose redirect URI it was not to be, hears nothing (RFC 6749
+// §4.1.2.1).
+func (g *Grants) renew(ctx context.Context, k *Consideration) error {
+	var err error
+	if k.Tenant, err = g.Pictures.Refresh(ctx, k.Tenant); err != nil {
+		return notKnown(err)
+	}
+	asked := k.Request.Client()
+	now, err := g.People.Clients.Lookup(ctx, k.Tenant.UID, asked.ClientID)
+	switch {
+	case errors.Is(err, client.ErrUnknown):
+		return &authorization.Shown{Refusal: oauth.Refuse(oauth.CodeAuthorizationClientUnknown, asked.ClientID, "a client of the tenant")}
+	case err != nil:
+		return notKnown(err)
+	case now.UID != asked.UID || now.Disabled || !now.ExpiresAt.IsZero() && !g.Now().Before(now.ExpiresAt):
+		return &authorization.Shown{Refusal: oauth.Refuse(oauth.CodeAuthorizationClientUnknown, asked.ClientID, "a client of the tenant")}
+	case k.Request.GrantType() == oauth.GrantTypeAuthorizationCode && !authorization.Registered(k.Request.Return().RedirectURI(), now.RedirectURIs):
+		return &authorization.Shown{Refusal: oauth.Refuse(oauth.CodeRedirectURIUnregistered, k.Request.Return().RedirectURI(), strings.Join(now.RedirectURIs, " "))}
+	}
+	k.applicant = now
+	return nil
 }
 
 func (g *Grants) consider(ctx context.Context, k Consideration) (Considered, error) {
@@ -106,6 +133,9 @@ func (g *Grants) fits(ctx context.Context, k Consideration, considered Considere
 func (g *Grants) callOf(k Consideration) *call {
 	c := newCall(Request{Tenant: k.Tenant, Trace: k.Trace, Remote: k.Remote}, g.Now())
 	c.action, c.applicant = policy.ActionAuthorize, k.Request.Client()
+	if k.applicant != nil {
+		c.applicant = k.applicant
+	}
 	return c
 }
 

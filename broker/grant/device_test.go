@@ -163,7 +163,7 @@ func newDen(t *testing.T, changes ...change) *den {
 	config.Devices = d.devices
 	config.People = &grant.People{
 		Codes: must1(code.New(keys, clock)), Tokens: must1(refresh.NewTokens(keys)), Families: noFamilies{}, Sessions: d.chairs,
-		Limits: refresh.Limits{Grace: 10 * time.Second, Idle: time.Hour, Absolute: 24 * time.Hour},
+		Limits: refresh.Limits{Grace: 10 * time.Second, Idle: time.Hour, Absolute: 24 * time.Hour}, Clients: d.source.Clients(),
 	}
 	var err error
 	d.Grants, err = grant.New(config)

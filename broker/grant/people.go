@@ -22,6 +22,8 @@ type People struct {
 	Families Families
 	Sessions Sessions
 	Limits   refresh.Limits
+	// Clients are asked again for who wants a code where the tenant changed since his request was judged.
+	Clients client.Registry
 }
 
 // Families reads families of refresh tokens.
@@ -44,7 +46,7 @@ type Sessions interface {
 
 // Validate refuses what would leave a check empty.
 func (p People) Validate() error {
-	if p.Codes == nil || p.Tokens == nil || p.Families == nil || p.Sessions == nil {
+	if p.Codes == nil || p.Tokens == nil || p.Families == nil || p.Sessions == nil || p.Clients == nil {
 		return errors.New("grant: a part for people who sign in is missing")
 	}
 	return p.Limits.Validate()

@@ -156,7 +156,7 @@ func newPeople(t *testing.T, changes ...change) *people {
 	must(t, err)
 	w.journal.families = p.families
 	c := w.Config
-	c.People = &grant.People{Codes: p.codes, Tokens: p.tokens, Families: p.families, Sessions: p, Limits: p.limits}
+	c.People = &grant.People{Codes: p.codes, Tokens: p.tokens, Families: p.families, Sessions: p, Limits: p.limits, Clients: w.source.Clients()}
 	w.Grants, err = grant.New(c)
 	must(t, err)
 	picture := p.picture(t)

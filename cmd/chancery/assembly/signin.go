@@ -75,7 +75,7 @@ func (s *Server) refreshLimits() refresh.Limits {
 // grantsOfPeople is what the grants of people who sign in need.
 func (s *Server) grantsOfPeople() *grant.People {
 	p := &s.people
-	return &grant.People{Codes: p.codes, Tokens: p.refresh, Families: p.families, Sessions: p.sessions, Limits: s.refreshLimits()}
+	return &grant.People{Codes: p.codes, Tokens: p.refresh, Families: p.families, Sessions: p.sessions, Limits: s.refreshLimits(), Clients: s.registry}
 }
 
 func (s *Server) refreshTokens() *introspect.Refresh {

@@ -144,6 +144,7 @@ func (s *Server) visit(c *gin.Context, r authorize.Route, h authorize.Handler, r
 }
 
 func (s *Server) reply(c *gin.Context, r authorize.Reply) {
+	comeLater(c, r.RetryAfter)
 	var err error
 	switch {
 	case r.Location != "":
@@ -165,6 +166,7 @@ func (s *Server) reply(c *gin.Context, r authorize.Reply) {
 func (s *Server) showRefusal(c *gin.Context, err error) {
 	refusal := oauth.AsError(err)
 	row := oauth.Public(refusal.Code)
+	comeLater(c, refusal.Wait())
 	s.showError(c, row.Status, row, traceOf(c))
 }
 

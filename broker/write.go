@@ -4,9 +4,9 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
-	"math"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -60,13 +60,18 @@ func (s *Server) writeRefusal(c *gin.Context, refusal *oauth.Error, w oauth.Wire
 	if refusal.TriedBasic && w.Status == http.StatusUnauthorized {
 		c.Header("WWW-Authenticate", `Basic realm="chancery", charset="UTF-8"`)
 	}
-	if refusal.RetryAfter > 0 {
-		c.Header("Retry-After", strconv.FormatInt(int64(math.Ceil(refusal.RetryAfter.Seconds())), 10)) // whole seconds, not too early (RFC 9110 §10.2.3)
-	}
+	comeLater(c, refusal.Wait())
 	body := map[string]any{}
 	maps.Copy(body, w.Members)
 	body["error"], body["error_description"], body["error_uri"] = w.Error, w.Description, w.URI
 	c.JSON(w.Status, body)
+}
+
+// comeLater says when to come again, if that helps.
+func comeLater(c *gin.Context, wait time.Duration) {
+	if wait > 0 {
+		c.Header("Retry-After", strconv.FormatInt(int64(wait/time.Second), 10))
+	}
 }
 
 // issuerOf gives the issuer whose error pages apply: that of the tenant that was found, else the root's. It looks nothing

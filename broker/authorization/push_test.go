@@ -68,7 +68,7 @@ func pushed(t *testing.T) *pushing {
 	if p.pushes, err = authorization.NewPushes(p.store, func() time.Time { return p.clock }); err != nil {
 		t.Fatal(err)
 	}
-	if p.uri, err = p.pushes.Push(t.Context(), p.tenant.UID, mustParse(t, p.asked)); err != nil {
+	if p.uri, err = p.pushes.Push(t.Context(), p.tenant.UID, mustParse(t, p.asked), false); err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -76,7 +76,8 @@ func pushed(t *testing.T) *pushing {
 
 func (p *pushing) take(t *testing.T) (oauth.Form, error) {
 	t.Helper()
-	return p.pushes.Take(t.Context(), p.tenant.UID, authorization.Party{Client: &p.client}, p.uri)
+	taken, err := p.pushes.Take(t.Context(), p.tenant.UID, authorization.Party{Client: &p.client}, p.uri)
+	return taken.Form, err
 }
 
 func TestPush(t *testing.T) {
@@ -196,7 +197,7 @@ func TestStoreFails(t *testing.T) {
 	if _, err := p.take(t); !errors.Is(err, p.store.fail) || oauth.AsError(err).Code != oauth.CodeInternal {
 		t.Errorf("take: %v", err)
 	}
-	if uri, err := p.pushes.Push(t.Context(), p.tenant.UID, r); !errors.Is(err, p.store.fail) || uri != "" {
+	if uri, err := p.pushes.Push(t.Context(), p.tenant.UID, r, false); !errors.Is(err, p.store.fail) || uri != "" {
 		t.Errorf("push: %q, %v", uri, err)
 	}
 }
@@ -209,10 +210,10 @@ func TestPushNeeds(t *testing.T) {
 	if _, err := authorization.NewPushes(p.store, nil); err == nil {
 		t.Error("no clock")
 	}
-	if _, err := p.pushes.Push(t.Context(), p.tenant.UID, authorization.Request{}); err == nil {
+	if _, err := p.pushes.Push(t.Context(), p.tenant.UID, authorization.Request{}, false); err == nil {
 		t.Error("a request that was not parsed")
 	}
-	if _, err := p.pushes.Push(t.Context(), tenant.UID{}, mustParse(t, p.asked)); !errors.Is(err, tenant.ErrNoTenant) {
+	if _, err := p.pushes.Push(t.Context(), tenant.UID{}, mustParse(t, p.asked), false); !errors.Is(err, tenant.ErrNoTenant) {
 		t.Errorf("no tenant: %v", err)
 	}
 	if _, err := p.pushes.Take(t.Context(), tenant.UID{}, authorization.Party{Client: &p.client}, p.uri); !errors.Is(err, tenant.ErrNoTenant) {

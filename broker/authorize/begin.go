@@ -34,12 +34,13 @@ func (d *Desk) begin(ctx context.Context, v Visit) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	via := authorization.Browser
+	via, provedBy := authorization.Browser, ""
 	if uri, pushed := authorization.PushedURI(form); pushed { // RFC 9126 §4: nothing else of this request counts
-		via = authorization.Pushed
-		if form, err = d.Pushes.Take(ctx, v.Tenant.UID, party, uri); err != nil {
+		taken, err := d.Pushes.Take(ctx, v.Tenant.UID, party, uri)
+		if err != nil {
 			return Reply{}, unavailable(err)
 		}
+		via, form, provedBy = authorization.Pushed, taken.Form, taken.ProvedBy
 	}
 	request, err := authorization.Parse(authorization.Ask{Form: form, Via: via, Party: party, Tenant: v.Tenant, Now: d.Now()})
 	if returned, ok := errors.AsType[*authorization.Returned](err); ok {
@@ -57,10 +58,10 @@ func (d *Desk) begin(ctx context.Context, v Visit) (Reply, error) {
 	waits, handle := newSecret()
 	now := d.Now()
 	err = d.Requests.Keep(ctx, v.Tenant.UID, Pending{
-		Handle: handle, Browser: b.digest, Parameters: request.Parameters(), CreatedAt: now, ExpiresAt: now.Add(PendingLifetime),
+		Handle: handle, Browser: b.digest, Parameters: request.Parameters(), CreatedAt: now, ExpiresAt: now.Add(PendingLifetime), ProvedBy: provedBy,
 	})
 	if err != nil {
-		return Reply{}, unavailable(fmt.Errorf("keep the request: %w", err))
+		return Reply{}, crowded(fmt.Errorf("keep the request: %w", err))
 	}
 	return Reply{Status: http.StatusSeeOther, Location: v.path(requestPath + waits)}.with(b.fresh), nil
 }

@@ -108,6 +108,7 @@ type house struct {
 	desk     *authorize.Desk
 	source   *snapshot.Source
 	requests *requests
+	pushes   *pushes
 	sessions *sessions
 	idp      *provider
 	grants   *grants
@@ -132,12 +133,13 @@ func newHouse(t *testing.T, more ...string) *house {
 	h.ways, h.budget = &ways{}, &budget{}
 	rules, err := consent.NewRules(h.consents, clock)
 	must(t, err)
-	pushes, err := authorization.NewPushes(&pushes{kept: map[authorization.Handle]authorization.PushedRequest{}}, clock)
+	h.pushes = &pushes{kept: map[authorization.Handle]authorization.PushedRequest{}}
+	pushed, err := authorization.NewPushes(h.pushes, clock)
 	must(t, err)
-	authenticator, err := client.NewAuthenticator(h.source.Clients(), noKeys{}, clock)
+	authenticator, err := client.NewAuthenticator(registry{h.source.Clients(), h}, noKeys{}, clock)
 	must(t, err)
 	h.desk, err = authorize.New(authorize.Config{
-		Clients: authenticator, Registry: registry{h.source.Clients(), h}, Requests: h.requests, Pushes: pushes, Sessions: h.sessions, SignIns: h.idp,
+		Clients: authenticator, Registry: registry{h.source.Clients(), h}, Requests: h.requests, Pushes: pushed, Sessions: h.sessions, SignIns: h.idp,
 		Grants: h.grants, Consents: rules, Hints: hints{}, Budget: h.budget, Journal: h, Lane: h.lane, Log: slog.New(slog.DiscardHandler), Now: clock, Ways: h.ways,
 	})
 	must(t, err)
@@ -174,7 +176,7 @@ type budget struct {
 
 func (b *budget) Take(netip.Prefix) (time.Duration, bool) {
 	b.taken++
-	return time.Second, !b.spent
+	return 1500 * time.Millisecond, !b.spent
 }
 
 type about struct{}
@@ -221,6 +223,7 @@ func (l *lane) Add(e audit.Event, _ string) {
 type requests struct {
 	mu   sync.Mutex
 	kept map[string]authorize.Pending
+	full bool // of strangers'
 }
 
 func key(t tenant.UID, handle [32]byte) string { return t.String() + string(handle[:]) }
@@ -228,6 +231,9 @@ func key(t tenant.UID, handle [32]byte) string { return t.String() + string(hand
 func (r *requests) Keep(_ context.Context, t tenant.UID, p authorize.Pending) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.full && p.ProvedBy == "" {
+		return authorize.ErrCrowded
+	}
 	r.kept[key(t, p.Handle)] = p
 	return nil
 }
@@ -267,9 +273,13 @@ func (r *requests) Take(_ context.Context, t tenant.UID, handle [32]byte, now ti
 
 type pushes struct {
 	kept map[authorization.Handle]authorization.PushedRequest
+	full bool // of strangers'
 }
 
 func (p *pushes) Push(_ context.Context, _ tenant.UID, h authorization.Handle, r authorization.PushedRequest) error {
+	if p.full && r.ProvedBy == "" {
+		return authorization.ErrCrowded
+	}
 	p.kept[h] = r
 	return nil
 }

@@ -185,7 +185,10 @@ func TestStoreFails(t *testing.T) {
 	b := h.browser()
 	consent := b.follow(b.open(asks()))
 	h.sessions.err = session.ErrUnavailable
-	b.press(consent, "decision", "allow").shows(oauth.CodeTenantUnavailable)
+	down := b.press(consent, "decision", "allow")
+	if down.shows(oauth.CodeTenantUnavailable); down.header.Get("Retry-After") != "1" {
+		t.Errorf("%v", down.header)
+	}
 	h.sessions.err = nil
 	b.press(consent, "decision", "allow").answered()
 }
@@ -240,28 +243,44 @@ func TestVouched(t *testing.T) {
 }
 
 // TestPush: RFC 9126, with a client that has to.
-func TestPush(t *testing.T) {
-	push := func(h *house, change func(url.Values), headers ...string) *httptest.ResponseRecorder {
-		u, _ := url.Parse(asks("client_id", "pusher"))
-		form := u.Query()
-		if change != nil {
-			change(form)
-		}
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, issuer+"/par", strings.NewReader(form.Encode()))
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.SetBasicAuth("pusher", snapshottest.Secret)
-		for name, value := range pairs(headers) {
-			r.Header.Set(name, value)
-			if value == "" {
-				r.Header.Del(name)
-			}
-		}
-		w := httptest.NewRecorder()
-		h.server.ServeHTTP(w, r)
-		return w
+// push pushes a request of a client that proves itself.
+func (h *house) push(change func(url.Values), headers ...string) *httptest.ResponseRecorder {
+	u, err := url.Parse(asks("client_id", "pusher"))
+	must(h.t, err)
+	form := u.Query()
+	if change != nil {
+		change(form)
 	}
+	r := httptest.NewRequestWithContext(h.t.Context(), http.MethodPost, issuer+"/par", strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.SetBasicAuth("pusher", snapshottest.Secret)
+	for name, value := range pairs(headers) {
+		r.Header.Set(name, value)
+		if value == "" {
+			r.Header.Del(name)
+		}
+	}
+	w := httptest.NewRecorder()
+	h.server.ServeHTTP(w, r)
+	return w
+}
+
+// pushed is the address to which the client then sends the browser.
+func (h *house) pushed(change func(url.Values)) string {
+	h.t.Helper()
+	w := h.push(change)
+	var answer struct {
+		RequestURI string `json:"request_uri"`
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Code != http.StatusCreated {
+		h.t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	return "/authorize?client_id=pusher&request_uri=" + url.QueryEscape(answer.RequestURI)
+}
+
+func TestPush(t *testing.T) {
 	h := newHouse(t)
-	w := push(h, nil)
+	w := h.push(nil)
 	var answer struct {
 		RequestURI string `json:"request_uri"`
 		ExpiresIn  int    `json:"expires_in"`
@@ -298,7 +317,7 @@ func TestPush(t *testing.T) {
 		"thumbprint form": {func(f url.Values) { f.Set("dpop_jkt", "x") }, nil, 400, "dpop_jkt_malformed"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := push(h, one.change, one.headers...)
+			w := h.push(one.change, one.headers...)
 			var refused struct {
 				Description string `json:"error_description"`
 			}
@@ -311,7 +330,7 @@ func TestPush(t *testing.T) {
 		t.Errorf("GET: %d", s.status)
 	}
 	// A public client pushes too, by its name alone.
-	w = push(h, func(f url.Values) { f.Set("client_id", "agent") }, "Authorization", "")
+	w = h.push(func(f url.Values) { f.Set("client_id", "agent") }, "Authorization", "")
 	if w.Code != http.StatusCreated {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
@@ -345,14 +364,45 @@ func TestAFlood(t *testing.T) {
 	}
 	form, err := url.ParseQuery(strings.TrimPrefix(asks(), "/authorize?"))
 	must(t, err)
-	if s := b.post("/par", form); s.status != http.StatusTooManyRequests || h.budget.taken != 4 {
-		t.Errorf("pushed: %d %s", s.status, s.body)
+	if s := b.post("/par", form); s.status != http.StatusTooManyRequests || h.budget.taken != 4 || s.header.Get("Retry-After") != "2" {
+		t.Errorf("pushed: %d %v %s", s.status, s.header, s.body)
+	}
+	if s := b.open(asks()); s.status != http.StatusTooManyRequests || s.header.Get("Retry-After") != "2" { // whole seconds, not too early
+		t.Errorf("%d %v", s.status, s.header)
 	}
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, issuer+asks(), http.NoBody)
 	r.RemoteAddr = "127.0.0.1:1"
 	w := httptest.NewRecorder()
 	if h.server.ServeHTTP(w, r); w.Code != http.StatusSeeOther {
 		t.Errorf("on this machine: %d", w.Code)
+	}
+}
+
+// TestCrowded: where strangers have filled what a tenant puts by, nobody is told that his request is wrong, and whoever proved
+// himself has a room of his own, from the push on until his person is back.
+func TestCrowded(t *testing.T) {
+	h := newHouse(t)
+	h.requests.full, h.pushes.full = true, true
+	form, err := url.ParseQuery(strings.TrimPrefix(asks(), "/authorize?"))
+	must(t, err)
+	for name, s := range map[string]seen{"browser": h.browser().open(asks()), "push": h.browser().post("/par", form)} {
+		if s.status != http.StatusServiceUnavailable || s.header.Get("Retry-After") != "1" || !strings.Contains(s.body, string(oauth.CodeOverloaded)) {
+			t.Errorf("%s: %d %v %s", name, s.status, s.header, s.body)
+		}
+	}
+	if len(h.lane.events) != 2 {
+		t.Errorf("recorded %+v", h.lane.events)
+	}
+	b := h.browser()
+	b.press(b.follow(b.open(h.pushed(nil))), "decision", "allow").answered()
+	// Whoever has as many credentials as he likes is a stranger with each.
+	h.vouch = func(c *client.Client) { c.Origin = client.OriginDynamic }
+	if w := h.push(nil); w.Code != http.StatusServiceUnavailable {
+		t.Errorf("a client that registered itself: %d %s", w.Code, w.Body)
+	}
+	h.budget.spent = true
+	if w := h.push(nil); w.Code != http.StatusTooManyRequests {
+		t.Errorf("a client that registered itself, from an address that has had enough: %d %s", w.Code, w.Body)
 	}
 }
 

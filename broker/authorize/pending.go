@@ -27,6 +27,8 @@ type Pending struct {
 	Turn       int64 // of the progress
 	CreatedAt  time.Time
 	ExpiresAt  time.Time
+	// ProvedBy is the uid of the client that authenticated when it pushed this, "" where nobody did: so many are kept of each.
+	ProvedBy string
 }
 
 // Progress is what was tried for a request already.
@@ -49,6 +51,7 @@ type Progress struct {
 
 // Requests keeps pending requests of a tenant; all replicas share it.
 type Requests interface {
+	// Keep answers ErrCrowded where too many wait of those who made it: of strangers, or of the client that proved itself.
 	Keep(ctx context.Context, t tenant.UID, p Pending) error
 	// Find gives a request that has not ended at now, or ErrNotWaiting.
 	Find(ctx context.Context, t tenant.UID, handle [sha256.Size]byte, now time.Time) (Pending, error)
@@ -58,8 +61,13 @@ type Requests interface {
 	Take(ctx context.Context, t tenant.UID, handle [sha256.Size]byte, now time.Time) error
 }
 
-// ErrNotWaiting is a Requests' answer for what it does not have.
-var ErrNotWaiting = errors.New("no such request waits")
+// What Requests answer besides success.
+var (
+	// ErrNotWaiting says that there is no such request.
+	ErrNotWaiting = errors.New("no such request waits")
+	// ErrCrowded says that no more are put by.
+	ErrCrowded = errors.New("too many requests wait")
+)
 
 // newSecret makes 256 random bits as text, with the digest under which they rest.
 func newSecret() (text string, rests [sha256.Size]byte) {

@@ -63,15 +63,18 @@ func (d *Desk) push(ctx context.Context, v Visit) (Reply, error) {
 	if err != nil {
 		return Reply{}, err // *Shown and *Returned alike: the client itself is here to hear it (RFC 9126 §2.3)
 	}
-	if !who.Proved() {
+	proved := vouched(who)
+	if !proved {
 		if err := d.room(v); err != nil {
 			d.record(v, who.Client(), oauth.AsError(err))
 			return Reply{}, err
 		}
 	}
-	uri, err := d.Pushes.Push(ctx, v.Tenant.UID, request)
+	uri, err := d.Pushes.Push(ctx, v.Tenant.UID, request, proved)
 	if err != nil {
-		return Reply{}, unavailable(err)
+		err = crowded(err)
+		d.record(v, who.Client(), oauth.AsError(err))
+		return Reply{}, err
 	}
 	body, err := json.Marshal(pushed{RequestURI: uri, ExpiresIn: int64(authorization.PushedLifetime.Seconds())})
 	if err != nil {

@@ -1,9 +1,12 @@
 package authorize
 
 import (
+	"errors"
 	"net/netip"
 	"time"
 
+	"github.com/chancery-dev/chancery/broker/authorization"
+	"github.com/chancery-dev/chancery/broker/client"
 	"github.com/chancery-dev/chancery/broker/limit"
 	"github.com/chancery-dev/chancery/broker/oauth"
 )
@@ -22,6 +25,20 @@ func (d *Desk) room(v Visit) error {
 		return &oauth.Error{Code: oauth.CodeAddressRateExceeded, RetryAfter: wait}
 	}
 	return nil
+}
+
+// vouched tells whether a client is counted by itself, and not with all strangers: it showed a credential, and an administrator
+// made it. Whoever registers himself, or puts a document somewhere, has as many credentials as he likes.
+func vouched(who client.Authentication) bool {
+	return who.Proved() && who.Client().Origin == client.OriginCompany
+}
+
+// crowded is unavailable for what was to be kept where too many are.
+func crowded(err error) error {
+	if errors.Is(err, ErrCrowded) || errors.Is(err, authorization.ErrCrowded) {
+		return &oauth.Error{Code: oauth.CodeOverloaded, Cause: err, RetryAfter: retryAfter}
+	}
+	return unavailable(err)
 }
 
 // TurnAway records a form that could not be read, or that another site sent.

@@ -104,6 +104,7 @@ func (d *Desk) failure(ctx context.Context, v Visit, err error) Reply {
 			return Reply{Status: http.StatusInternalServerError, Type: "text/plain; charset=utf-8", Body: []byte("internal\n")}
 		}
 	}
+	reply.RetryAfter = refusal.Wait()
 	return reply
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/broker/page"
@@ -61,6 +62,8 @@ type Reply struct {
 	Type     string         // of Body
 	Body     []byte         // for programs
 	Cookies  []*http.Cookie // in any case
+	// RetryAfter is when to come again, in whole seconds; 0 where it is not said.
+	RetryAfter time.Duration
 }
 
 func (r Reply) with(cookies ...*http.Cookie) Reply {

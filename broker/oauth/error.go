@@ -3,6 +3,7 @@ package oauth
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 )
@@ -63,7 +64,7 @@ type Error struct {
 	AccessDenied bool
 	// Members are further members of the answer (acr_values, max_age).
 	Members map[string]any
-	// RetryAfter goes with 503.
+	// RetryAfter goes with 429 and 503; zero is a second.
 	RetryAfter time.Duration
 	// TriedBasic asks for a WWW-Authenticate header (RFC 6749 §5.2).
 	TriedBasic bool
@@ -91,6 +92,16 @@ func (e *Error) Error() string {
 
 // Unwrap returns the private cause.
 func (e *Error) Unwrap() error { return e.Cause }
+
+// Wait is what Retry-After says, in whole seconds and not too early (RFC 9110 §10.2.3); zero where waiting is no remedy. Every
+// 429 and every 503 says something (RFC 6585 §4, RFC 9110 §15.6.4).
+func (e *Error) Wait() time.Duration {
+	wait := e.RetryAfter
+	if status := Public(e.Code).Status; wait <= 0 && (status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable) {
+		wait = time.Second
+	}
+	return (wait + time.Second - 1).Truncate(time.Second)
+}
 
 // Wire is how a refusal leaves: RFC 6749 §5.2.
 type Wire struct {

@@ -20,6 +20,16 @@ var _ authorize.Requests = (*PendingRequests)(nil)
 // PendingRequests opens them.
 func (s *Store) PendingRequests() *PendingRequests { return &PendingRequests{store: s} }
 
+// MaxRequests is how many one tenant keeps of requests that nobody authenticated for, of those that wait and of those that were
+// pushed; and how many of each client that did. As for departures: what strangers fill must not be the disk that everything
+// else is on, nor the room of those who are known.
+const MaxRequests = 100_000
+
+// whileRequests bounds an insert of a row of provedBy. No more are counted than are needed.
+func whileRequests(table, provedBy, most string) string {
+	return " where (select count(*) from (select 1 from " + table + " r where r.tenant_uid = $1 and r.proved_by = " + provedBy + " limit " + most + ") many) < " + most
+}
+
 // Keep implements authorize.Requests.
 func (p *PendingRequests) Keep(ctx context.Context, t tenant.UID, r authorize.Pending) error {
 	if r.Parameters == "" || r.CreatedAt.IsZero() || !r.ExpiresAt.After(r.CreatedAt) || r.Browser == [32]byte{} || r.Handle == [32]byte{} {
@@ -30,9 +40,13 @@ func (p *PendingRequests) Keep(ctx context.Context, t tenant.UID, r authorize.Pe
 		return err
 	}
 	return p.store.changeOf(ctx, t, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "insert into pending_requests (tenant_uid, handle, browser, parameters, progress, turn, created_at, expires_at) values ($1, $2, $3, $4, $5, 0, $6, $7)",
-			t.String(), r.Handle[:], r.Browser[:], r.Parameters, string(progress), r.CreatedAt.UnixMicro(), r.ExpiresAt.UnixMicro())
-		return err
+		done, err := tx.ExecContext(ctx, "insert into pending_requests (tenant_uid, handle, browser, parameters, progress, turn, created_at, expires_at, proved_by) "+
+			"select t.uid, $2, $3, $4, $5, 0, $6, $7, $8 from tenants t"+whileRequests("pending_requests", "$8", "$9")+" and t.uid = $1",
+			t.String(), r.Handle[:], r.Browser[:], r.Parameters, string(progress), r.CreatedAt.UnixMicro(), r.ExpiresAt.UnixMicro(), r.ProvedBy, MaxRequests)
+		if err != nil {
+			return err
+		}
+		return onlyOne(done, authorize.ErrCrowded)
 	})
 }
 
@@ -43,8 +57,8 @@ func (p *PendingRequests) Find(ctx context.Context, t tenant.UID, handle [32]byt
 	var progress string
 	var created, expires int64
 	err := p.store.readOf(ctx, t, func(ctx context.Context, tx *sql.Tx) error {
-		return tx.QueryRowContext(ctx, "select browser, parameters, progress, turn, created_at, expires_at from pending_requests where tenant_uid = $1 and handle = $2 and expires_at > $3",
-			t.String(), handle[:], now.UnixMicro()).Scan(&browser, &found.Parameters, &progress, &found.Turn, &created, &expires)
+		return tx.QueryRowContext(ctx, "select browser, parameters, progress, turn, created_at, expires_at, proved_by from pending_requests where tenant_uid = $1 and handle = $2 and expires_at > $3",
+			t.String(), handle[:], now.UnixMicro()).Scan(&browser, &found.Parameters, &progress, &found.Turn, &created, &expires, &found.ProvedBy)
 	})
 	switch {
 	case errors.Is(err, sql.ErrNoRows):

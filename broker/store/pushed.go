@@ -21,13 +21,17 @@ func (s *Store) PushedRequests() *PushedRequests { return &PushedRequests{store:
 
 // Push implements authorization.Store.
 func (p *PushedRequests) Push(ctx context.Context, t tenant.UID, h authorization.Handle, r authorization.PushedRequest) error {
-	if r.ClientUID == "" || r.Parameters == "" || r.ExpiresAt.IsZero() {
+	if r.ClientUID == "" || r.Parameters == "" || r.ExpiresAt.IsZero() || r.ProvedBy != "" && r.ProvedBy != r.ClientUID {
 		return fmt.Errorf("%w: a pushed request of nobody, for nothing, or for ever", errIncomplete)
 	}
 	return p.store.changeOf(ctx, t, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "insert into pushed_requests (tenant_uid, handle, client_uid, parameters, expires_at) values ($1, $2, $3, $4, $5)",
-			t.String(), h[:], r.ClientUID, r.Parameters, r.ExpiresAt.UnixMicro())
-		return err
+		done, err := tx.ExecContext(ctx, "insert into pushed_requests (tenant_uid, handle, client_uid, parameters, expires_at, proved_by) "+
+			"select t.uid, $2, $3, $4, $5, $6 from tenants t"+whileRequests("pushed_requests", "$6", "$7")+" and t.uid = $1",
+			t.String(), h[:], r.ClientUID, r.Parameters, r.ExpiresAt.UnixMicro(), r.ProvedBy, MaxRequests)
+		if err != nil {
+			return err
+		}
+		return onlyOne(done, authorization.ErrCrowded)
 	})
 }
 
@@ -36,8 +40,8 @@ func (p *PushedRequests) Take(ctx context.Context, t tenant.UID, h authorization
 	taken := authorization.PushedRequest{ClientUID: clientUID}
 	var expires int64
 	err := p.store.changeOf(ctx, t, func(ctx context.Context, tx *sql.Tx) error {
-		return tx.QueryRowContext(ctx, "delete from pushed_requests where tenant_uid = $1 and handle = $2 and client_uid = $3 and expires_at > $4 returning parameters, expires_at",
-			t.String(), h[:], clientUID, now.UnixMicro()).Scan(&taken.Parameters, &expires)
+		return tx.QueryRowContext(ctx, "delete from pushed_requests where tenant_uid = $1 and handle = $2 and client_uid = $3 and expires_at > $4 returning parameters, expires_at, proved_by",
+			t.String(), h[:], clientUID, now.UnixMicro()).Scan(&taken.Parameters, &expires, &taken.ProvedBy)
 	})
 	switch {
 	case errors.Is(err, sql.ErrNoRows):

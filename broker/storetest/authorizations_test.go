@@ -3,7 +3,9 @@ package storetest_test
 import (
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"reflect"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -24,7 +26,7 @@ import (
 func pendingOf(name string) authorize.Pending {
 	now := time.Now().Truncate(time.Microsecond).UTC()
 	return authorize.Pending{
-		Handle: sha256.Sum256([]byte(name)), Browser: sha256.Sum256([]byte("browser")), Parameters: "client_id=claude", CreatedAt: now, ExpiresAt: now.Add(time.Minute),
+		Handle: sha256.Sum256([]byte(name)), Browser: sha256.Sum256([]byte("browser")), Parameters: "client_id=claude", CreatedAt: now, ExpiresAt: now.Add(time.Minute), ProvedBy: "cli_1",
 	}
 }
 
@@ -120,7 +122,7 @@ func TestPushedRequests(t *testing.T) {
 		other := d.Tenant(t, "other")
 		now := time.Now().Truncate(time.Microsecond).UTC()
 		h := authorization.Handle(sha256.Sum256([]byte("one")))
-		p := authorization.PushedRequest{ClientUID: "cli_1", Parameters: "client_id=claude", ExpiresAt: now.Add(time.Minute)}
+		p := authorization.PushedRequest{ClientUID: "cli_1", Parameters: "client_id=claude", ExpiresAt: now.Add(time.Minute), ProvedBy: "cli_1"}
 		mustBe(t, pushes.Push(t.Context(), d.Default, h, p))
 		for name, err := range map[string]error{
 			"another client": erring(pushes.Take(t.Context(), d.Default, h, "cli_2", now)),
@@ -252,6 +254,48 @@ func TestConsents(t *testing.T) {
 				t.Errorf("%s: given", name)
 			}
 		}
+	})
+}
+
+// Strangers fill no disk: a tenant keeps so many of their requests and no more. Whoever proved himself goes on, within a bound
+// of his own; and so does every other tenant.
+func TestTooManyRequests(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, d *storetest.Database) {
+		requests, pushes, other := d.Store.PendingRequests(), d.Store.PushedRequests(), d.Tenant(t, "other")
+		number, named := "cast(n as blob)", ""
+		if d.Role != "" {
+			number, named = "convert_to(n::text, 'UTF8')", "set chancery.tenant = '"+d.Default.String()+"';"
+		}
+		ends := strconv.FormatInt(time.Now().Add(time.Hour).UnixMicro(), 10)
+		for _, by := range []string{"", "cli_1"} {
+			for _, into := range []string{
+				"pending_requests (tenant_uid, handle, browser, parameters, progress, turn, created_at, expires_at, proved_by) select '%[1]s', %[2]s, %[2]s, 'x', '{}', 0, 1, %[3]s, '%[4]s'",
+				"pushed_requests (tenant_uid, handle, client_uid, parameters, expires_at, proved_by) select '%[1]s', %[2]s, 'cli_1', 'x', %[3]s, '%[4]s'",
+			} {
+				first := 1 + store.MaxRequests*len(by)
+				_, err := d.Owner.ExecContext(t.Context(), fmt.Sprintf(named+"with recursive c (n) as (select %d union all select n + 1 from c where n < %d) insert into ", first, first+store.MaxRequests-2)+
+					fmt.Sprintf(into+" from c", d.Default, number, ends, by))
+				mustBe(t, err)
+			}
+		}
+		push := func(uid tenant.UID, name, client, by string) error {
+			return pushes.Push(t.Context(), uid, sha256.Sum256([]byte(name)), authorization.PushedRequest{ClientUID: client, Parameters: "p", ExpiresAt: time.Now().Add(time.Minute), ProvedBy: by})
+		}
+		keep := func(uid tenant.UID, name, by string) error {
+			p := pendingOf(name)
+			p.ProvedBy = by
+			return requests.Keep(t.Context(), uid, p)
+		}
+		for _, by := range []string{"", "cli_1"} {
+			mustBe(t, errors.Join(keep(d.Default, "last"+by, by), push(d.Default, "last"+by, "cli_1", by)))
+			if err := keep(d.Default, "more"+by, by); !errors.Is(err, authorize.ErrCrowded) {
+				t.Errorf("one more waits of %q: %v", by, err)
+			}
+			if err := push(d.Default, "more"+by, "cli_1", by); !errors.Is(err, authorization.ErrCrowded) {
+				t.Errorf("one more is pushed of %q: %v", by, err)
+			}
+		}
+		mustBe(t, errors.Join(keep(d.Default, "two", "cli_2"), push(d.Default, "two", "cli_2", "cli_2"), keep(other, "one", ""), push(other, "one", "cli_1", "")))
 	})
 }
 

@@ -154,7 +154,7 @@ func TestSweepGoesInBatches(t *testing.T) {
 func TestSweepsOfStrangersGoInBatches(t *testing.T) {
 	const many = 12_000
 	for function, fill := range map[string]string{
-		"chancery_sweep_requests": "insert into pending_requests (tenant_uid, handle, browser, parameters, progress, turn, created_at, expires_at) select $2, %s, %[1]s, 'x', '{}', 0, 1, 2 from c",
+		"chancery_sweep_requests": "insert into pending_requests (tenant_uid, handle, browser, parameters, progress, turn, created_at, expires_at, proved_by) select $2, %s, %[1]s, 'x', '{}', 0, 1, 2, '' from c",
 		"chancery_sweep_devices": "insert into device_authorizations (tenant_uid, handle, user_code, client_uid, client_id, parameters, jkt, state, wait, created_at, expires_at, user_uid, idp_uid, version, granted) " +
 			"select $2, %s, %[1]s, 'cli_1', 'claude', 'x', '', 'waiting', 5000000, 1, 2, '', '', 0, '' from c",
 		"chancery_sweep_interactions": "insert into interactions (tenant_uid, handle, user_uid, client_uid, client_id, resource_uid, sealed, acr_values, begun_at, ends_at) " +

@@ -6,6 +6,7 @@ create table pending_requests (
   tenant_uid text   not null references tenants (uid),
   handle     bytea  not null, -- SHA-256 of the id in the address
   browser    bytea  not null, -- SHA-256 of the cookie of the browser that began
+  proved_by  text   not null, -- uid of the client that authenticated when it pushed this; '' where nobody did
   parameters text   not null,
   progress   text   not null, -- JSON: what was tried already
   turn       bigint not null, -- of the progress, which changes by compare-and-swap
@@ -14,16 +15,19 @@ create table pending_requests (
   primary key (tenant_uid, handle)
 );
 create index pending_requests_end on pending_requests (expires_at);
+create index pending_requests_room on pending_requests (tenant_uid, proved_by); -- so many are kept of each, and of strangers
 
 create table pushed_requests (
   tenant_uid text   not null references tenants (uid),
   handle     bytea  not null, -- SHA-256 of what is in the request_uri
   client_uid text   not null,
+  proved_by  text   not null, -- as above
   parameters text   not null,
   expires_at bigint not null,
   primary key (tenant_uid, handle)
 );
 create index pushed_requests_end on pushed_requests (expires_at);
+create index pushed_requests_room on pushed_requests (tenant_uid, proved_by);
 
 create table consents (
   tenant_uid   text   not null references tenants (uid),

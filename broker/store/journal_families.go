@@ -49,11 +49,12 @@ join refresh_families f on f.tenant_uid = w.t and f.origin = w.o where f.ended_a
 update refresh_families f set ended_at = ` + clockPostgres + `, ended_why = held.why from held
 where f.tenant_uid = held.tenant_uid and f.id = held.id and f.ended_at is null`
 
-	// After the families: a rotation that was under way in another replica has committed its token then, or never will.
+	// After the families: a rotation that was under way in another replica has committed its token then, or never will. The time is
+	// the transaction's, so that the index leads to what is alive.
 	endTokensPostgres = `insert into redemptions (tenant_uid, space, key, entry, expires_at)
 select t.tenant_uid, 'revoked_token', convert_to(t.jti, 'UTF8') || '\x0000'::bytea, w.event, t.expires_at
 from unnest($1::text[], $2::text[], $3::text[]) as w (t, o, event)
-join issued_tokens t on t.tenant_uid = w.t and t.origin = w.o where t.expires_at > ` + clockPostgres + ` - $4::bigint
+join issued_tokens t on t.tenant_uid = w.t and t.origin = w.o where t.expires_at > (extract(epoch from now()) * 1000000)::bigint - $4::bigint
 order by 1, 3 on conflict do nothing`
 )
 

@@ -113,7 +113,7 @@ func TestRotation(t *testing.T) {
 		commit(t, l, e)
 		commit(t, l, rotate(e.Family, 1))
 		first := familyOf(t, s, e.Family)
-		if first.Generation != 2 || !first.RotatedAt.After(first.BeganAt) || first.IdleUntil.Sub(first.RotatedAt) != time.Hour {
+		if first.Generation != 2 || first.RotatedAt.Before(first.BeganAt) || first.IdleUntil.Sub(first.RotatedAt) != time.Hour {
 			t.Fatalf("%+v", first)
 		}
 		again := rotate(e.Family, 1)

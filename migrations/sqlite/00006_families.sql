@@ -35,7 +35,7 @@ create index refresh_families_idle on refresh_families (idle_until);
 
 -- What a token came of, where that can end it: an authorization code or a device authorization, and all that followed.
 alter table issued_tokens add column origin text;
-create index issued_tokens_origin on issued_tokens (tenant_uid, origin) where origin is not null;
+create index issued_tokens_origin on issued_tokens (tenant_uid, origin, expires_at) where origin is not null;
 
 -- +goose Down
 drop index issued_tokens_origin;

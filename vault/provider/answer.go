@@ -28,12 +28,14 @@ type answer struct {
 	header http.Header
 	body   map[string]any // nil: not an object
 	list   []any          // of a list at the top (sites)
+	empty  bool           // there was no body
 }
 
 var errAnswer = errors.New("not JSON that has one meaning")
 
 // read takes a body apart by its content. What is not JSON, or a form that calls itself one, has no body.
 func (a *answer) read(b []byte) {
+	a.empty = len(b) == 0
 	mediaType, _, _ := mime.ParseMediaType(a.header.Get("Content-Type"))
 	if mediaType == "application/x-www-form-urlencoded" {
 		a.body = form(string(b))

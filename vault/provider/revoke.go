@@ -52,10 +52,13 @@ func (p *Provider) revokeInstallation(ctx context.Context, c Credential) error {
 
 func (p *Provider) ended(ctx context.Context, out request) error {
 	a, failure := p.send(ctx, out)
-	if failure != nil && failure.Status != http.StatusOK { // RFC 7009 §2.2: the body of a 200 says nothing
+	switch in200 := p.manifest.Errors.In200; {
+	// RFC 7009 §2.2: 200 without a body is enough, unless this provider says in the body whether it did.
+	case a.status == http.StatusOK && a.empty && (in200 == nil || in200.Equals == ""):
+		return nil
+	case failure != nil:
 		return failure
-	}
-	if failure == nil && p.refused(a) {
+	case p.refused(a):
 		return p.gone(out, a)
 	}
 	return nil
@@ -64,6 +67,9 @@ func (p *Provider) ended(ctx context.Context, out request) error {
 // gone is nil for what was not there any more.
 func (p *Provider) gone(out request, a answer) error {
 	e := p.plainly(a)
+	if e.Outcome != Misconfigured && e.Outcome != Terminal && a.body == nil {
+		return e // a page that is not there is not a token that is not there
+	}
 	if a.status == http.StatusNotFound || e.Outcome == Terminal || out.auth == AuthBearer && a.status == http.StatusUnauthorized {
 		return nil
 	}

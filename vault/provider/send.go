@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -107,9 +108,7 @@ func (p *Provider) lost(how repeat, started time.Time, status int, reason string
 
 func (p *Provider) compose(ctx context.Context, r request) (*http.Request, *Error) {
 	params := url.Values{}
-	for name, values := range r.params {
-		params[name] = values
-	}
+	maps.Copy(params, r.params)
 	header := http.Header{}
 	if failure := p.authenticate(r, params, header); failure != nil {
 		return nil, failure
@@ -180,12 +179,8 @@ func (p *Provider) authenticate(r request, params url.Values, header http.Header
 // address expands one of the manifest's URLs, with values that are ours to put into a path.
 func (p *Provider) address(raw string, also map[string]string) (string, *Error) {
 	values := map[string]string{}
-	for name, value := range p.config {
-		values[name] = value
-	}
-	for name, value := range also {
-		values[name] = value
-	}
+	maps.Copy(values, p.config)
+	maps.Copy(values, also)
 	expanded, err := expand(raw, values)
 	if err != nil {
 		return "", p.fail(Misconfigured, "the address cannot be written")

@@ -71,7 +71,8 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 func (s *Server) answer(r *http.Request, kind string) Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if kind != "assertion" && !(kind == "exchange" && s.profile.Narrow != s.profile.Token) && !s.authentic(r) {
+	anyone := kind == "assertion" || kind == "exchange" && s.profile.Narrow != s.profile.Token
+	if !anyone && !s.authentic(r) {
 		return s.no(BadClient)
 	}
 	switch kind {
@@ -127,7 +128,7 @@ func (s *Server) refresh(r *http.Request) Answer {
 		switch {
 		case g.ended || token != g.refresh && !before:
 			continue
-		case before && !(s.profile.Rotation == "replaced" || s.profile.Rotation == "reuse_window" && s.now().Sub(used) <= s.profile.Window):
+		case before && !s.takenAgain(used):
 			g.ended = g.ended || s.switches.RevokeOnReuse
 			return s.no(BadToken)
 		}
@@ -144,6 +145,11 @@ func (s *Server) refresh(r *http.Request) Answer {
 		return s.issue(g, scopes, true)
 	}
 	return s.no(BadToken)
+}
+
+// takenAgain tells whether a refresh token that was used is good nevertheless.
+func (s *Server) takenAgain(used time.Time) bool {
+	return s.profile.Rotation == "replaced" || s.profile.Rotation == "reuse_window" && s.now().Sub(used) <= s.profile.Window
 }
 
 func (s *Server) exchange(r *http.Request) Answer {
@@ -202,7 +208,7 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	found := false
 	for _, g := range s.grants {
-		if g.refresh == token || s.access[token] == g {
+		if !g.ended && (g.refresh == token || s.access[token] == g) {
 			g.ended, found = true, true
 		}
 	}

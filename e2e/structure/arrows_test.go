@@ -65,7 +65,7 @@ func TestOnlyCommandsAndTestsImport(t *testing.T) {
 			if in(p.room(), "cmd") || testOnly(p.room()) {
 				continue
 			}
-			for _, kept := range []string{"broker/store", "broker/storetest", "broker/keys/keystest", "federation/idptest", "vault/providertest", "migrations"} {
+			for _, kept := range []string{"broker/store", "broker/storetest", "broker/keys/keystest", "federation/idptest", "vault/provider/providertest", "migrations"} {
 				if own(imported) && in(room(imported), kept) && !in(p.room(), kept) {
 					t.Errorf("%s imports %s, which is for cmd and tests", p.room(), kept)
 				}

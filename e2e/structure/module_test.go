@@ -48,7 +48,7 @@ func in(room string, folders ...string) bool {
 
 // testOnly rooms exist for tests (and the demo): kits, contract suites, these tests.
 func testOnly(room string) bool {
-	return in(room, "e2e", "broker/storetest", "broker/keys/keystest", "federation/idptest", "vault/providertest")
+	return in(room, "e2e", "broker/storetest", "broker/keys/keystest", "federation/idptest", "vault/provider/providertest")
 }
 
 var listed = sync.OnceValues(func() ([]pkg, error) {

@@ -44,7 +44,7 @@ var rights = []struct{ table, may string }{
 	{"passkey_challenges", "select, insert, delete"},
 	{"sessions", "select, insert, update (seen_at, keep_until, ended_at, end_reason)"}, // what has ended goes through chancery_sweep_sign_in
 	{"departures", "select, insert, delete"},
-	{"profiles", "select, insert, update"},
+	{"profiles", "select, insert, update, delete"}, // with its user,
 	{"audit_writers", "select, insert, update (%heads%)"},
 	{"audit_events", "select, insert"},
 	{"audit_checkpoints", "select, insert"},

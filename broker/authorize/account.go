@@ -123,10 +123,13 @@ func (d *Desk) remove(ctx context.Context, v Visit) (Reply, error) {
 		return d.link(ctx, v, s, form.Get("link"))
 	case form.Get("grant") != "":
 		err = d.withdraw(ctx, v, s, func(c consent.Consent) bool { return grantKey(b, c) == form.Get("grant") })
-	case form.Get("session") != "" || form.Get("everywhere") == "yes":
-		return d.endSessions(ctx, v, s, func(one session.Session) bool {
-			return form.Get("everywhere") == "yes" || sessionKey(b, one) == form.Get("session")
-		})
+	case form.Get("everywhere") == "yes": // those too that the page has no room for
+		if err := d.Sessions.EndAll(ctx, v.Tenant, s.UserUID, session.EndedByPerson); err != nil {
+			return Reply{}, failed{error: unavailable(err), again: v.path(accountPath)}
+		}
+		return d.signedOutOf(v, s)
+	case form.Get("session") != "":
+		return d.endSessions(ctx, v, s, func(one session.Session) bool { return sessionKey(b, one) == form.Get("session") })
 	}
 	if err != nil {
 		return Reply{}, failed{error: unavailable(err), again: v.path(accountPath)}
@@ -163,6 +166,11 @@ func (d *Desk) endSessions(ctx context.Context, v Visit, s *session.Session, mea
 	if !present {
 		return Reply{Status: http.StatusSeeOther, Location: v.path(accountPath)}, nil
 	}
+	return d.signedOutOf(v, s)
+}
+
+// signedOutOf says that the present session is over, and makes the browser forget it.
+func (d *Desk) signedOutOf(v Visit, s *session.Session) (Reply, error) {
 	reply, err := d.show(v, http.StatusOK, page.SignedOut{IdP: v.Tenant.SignIn.Titles[s.IdPUID], Again: v.path(accountPath)})
 	return reply.with(d.Sessions.Forget(v.Tenant)), err
 }

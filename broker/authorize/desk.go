@@ -34,6 +34,8 @@ type Sessions interface {
 	List(ctx context.Context, t *snapshot.Tenant, userUID string) ([]session.Session, error)
 	Profile(ctx context.Context, t *snapshot.Tenant, userUID, idpUID string) (session.Profile, bool, error)
 	End(ctx context.Context, t *snapshot.Tenant, handle [sha256.Size]byte, reason string) error
+	// EndAll ends every session of a user.
+	EndAll(ctx context.Context, t *snapshot.Tenant, userUID, reason string) error
 	// Forget is what makes the browser drop its session's cookie.
 	Forget(t *snapshot.Tenant) *http.Cookie
 }

@@ -323,6 +323,9 @@ func (s *sessions) start(t *snapshot.Tenant, user, idpUID string, proof session.
 	return one, cookie(session.CookieName(t), name, 0)
 }
 
+// listed is how many one list shows.
+const listed = 5
+
 func (s *sessions) List(_ context.Context, t *snapshot.Tenant, user string) ([]session.Session, error) {
 	var all []session.Session
 	for _, one := range s.alive {
@@ -331,7 +334,7 @@ func (s *sessions) List(_ context.Context, t *snapshot.Tenant, user string) ([]s
 		}
 	}
 	slices.SortFunc(all, func(a, b session.Session) int { return a.StartedAt.Compare(b.StartedAt) })
-	return all, nil
+	return all[:min(len(all), listed)], nil
 }
 
 func (s *sessions) Profile(_ context.Context, _ *snapshot.Tenant, user, _ string) (session.Profile, bool, error) {
@@ -341,6 +344,15 @@ func (s *sessions) Profile(_ context.Context, _ *snapshot.Tenant, user, _ string
 func (s *sessions) End(_ context.Context, _ *snapshot.Tenant, handle [32]byte, _ string) error {
 	for name, one := range s.alive {
 		if one.Handle == handle {
+			delete(s.alive, name)
+		}
+	}
+	return nil
+}
+
+func (s *sessions) EndAll(_ context.Context, t *snapshot.Tenant, user, _ string) error {
+	for name, one := range s.alive {
+		if one.Tenant == t.UID && one.UserUID == user {
 			delete(s.alive, name)
 		}
 	}

@@ -31,6 +31,7 @@ const (
 	EndedByUser     = "user_not_active"
 	EndedByEntry    = "idp_not_trusted"
 	EndedByRevoking = "revoked"
+	EndedByTenant   = "tenant_not_active"
 )
 
 // seenEvery is how far SeenAt may be behind.
@@ -178,17 +179,36 @@ func (k *Keeper) EndOne(ctx context.Context, t *snapshot.Tenant, userUID, sessio
 	s := Session{Tenant: t.UID, UserUID: userUID, ID: sessionID}
 	event := k.event(ctx, audit.TypeSessionEnded, s, audit.Changed)
 	event.Detail["reason"] = reason
-	err := k.Store.End(ctx, Ending{Tenant: t.UID, At: k.Now(), Reason: reason, ID: sessionID, UserUID: userUID, Event: event})
+	_, err := k.Store.End(ctx, Ending{Tenant: t.UID, At: k.Now(), Reason: reason, ID: sessionID, UserUID: userUID, Event: event})
 	if errors.Is(err, ErrGone) {
 		return nil
 	}
 	return err
 }
 
+// EndAll ends every session of a user, however many there are: those that no list shows too.
+func (k *Keeper) EndAll(ctx context.Context, t *snapshot.Tenant, userUID, reason string) error {
+	if userUID == "" {
+		return nil
+	}
+	for {
+		event := k.event(ctx, audit.TypeSessionEnded, Session{Tenant: t.UID, UserUID: userUID}, audit.Changed)
+		event.Detail = map[string]string{"reason": reason, "how": "everywhere"}
+		_, err := k.Store.End(ctx, Ending{Tenant: t.UID, At: k.Now(), Reason: reason, UserUID: userUID, All: true, Event: event})
+		if errors.Is(err, ErrGone) { // none is left
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
 func (k *Keeper) end(ctx context.Context, s Session, reason string) error {
 	event := k.event(ctx, audit.TypeSessionEnded, s, audit.Changed)
 	event.Detail["reason"] = reason
-	return k.Store.End(ctx, Ending{Tenant: s.Tenant, At: k.Now(), Reason: reason, Handle: &s.Handle, Event: event})
+	_, err := k.Store.End(ctx, Ending{Tenant: s.Tenant, At: k.Now(), Reason: reason, Handle: &s.Handle, Event: event})
+	return err
 }
 
 // List lists the sessions of a user that are alive, the newest first.

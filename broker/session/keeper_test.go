@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -62,14 +63,15 @@ func (s *shelf) Touch(_ context.Context, _ tenant.UID, handle [32]byte, at time.
 	return nil
 }
 
-func (s *shelf) End(_ context.Context, e session.Ending) error {
+func (s *shelf) End(_ context.Context, e session.Ending) (bool, error) {
 	for _, one := range s.rows {
-		if e.Handle != nil && one.Handle == *e.Handle || one.ID == e.ID && one.UserUID == e.UserUID {
+		meant := e.Handle != nil && one.Handle == *e.Handle || one.ID == e.ID && one.UserUID == e.UserUID || e.All && one.UserUID == e.UserUID
+		if meant && s.ended[one.ID] == "" { // of all it ends one at a time
 			s.ended[one.ID] = e.Reason
-			return nil
+			return true, nil
 		}
 	}
-	return session.ErrGone
+	return false, session.ErrGone
 }
 
 func (s *shelf) List(context.Context, tenant.UID, string) ([]session.Session, error) {
@@ -334,6 +336,27 @@ func TestEndOne(t *testing.T) {
 }
 
 // Somebody else in the same browser takes nothing over, nor does the same person whom another IdP, or another name there, vouches for.
+// TestEndAll: as long as one is left, they are ended; of nobody, none.
+func TestEndAll(t *testing.T) {
+	d := newDesk(t)
+	for i := range 5 {
+		one := d.first
+		one.Handle, one.ID = [32]byte{byte(i + 1)}, fmt.Sprintf("ses_%d", i)
+		d.shelf.rows[one.Handle] = one
+	}
+	theirs := d.first
+	theirs.Handle, theirs.ID, theirs.UserUID = [32]byte{99}, "ses_theirs", "usr_bob"
+	d.shelf.rows[theirs.Handle] = theirs
+	must(t, d.EndAll(t.Context(), d.tenant, "", session.EndedByPerson))
+	if len(d.shelf.ended) != 0 {
+		t.Errorf("of nobody: %v", d.shelf.ended)
+	}
+	must(t, d.EndAll(t.Context(), d.tenant, d.first.UserUID, session.EndedByPerson))
+	if len(d.shelf.ended) != len(d.shelf.rows)-1 || d.shelf.ended["ses_theirs"] != "" {
+		t.Errorf("ended %v", d.shelf.ended)
+	}
+}
+
 func TestWhatGoesOn(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*session.Session)

@@ -29,8 +29,9 @@ type Store interface {
 	Start(ctx context.Context, b Beginning) error
 	// Touch notes that a session was seen. It never goes back.
 	Touch(ctx context.Context, t tenant.UID, handle [32]byte, at time.Time) error
-	// End ends those that are meant, ErrGone if that is none.
-	End(ctx context.Context, e Ending) error
+	// End ends those that are meant, ErrGone if that is none. known tells whether the person whom it names, or
+	// else the session, has or had one that is not forgotten yet.
+	End(ctx context.Context, e Ending) (known bool, err error)
 	// List lists a user's sessions, the newest first.
 	List(ctx context.Context, t tenant.UID, userUID string) ([]Session, error)
 	Profile(ctx context.Context, t tenant.UID, userUID, idpUID string) (Profile, bool, error)
@@ -54,10 +55,11 @@ type Ending struct {
 	Tenant tenant.UID
 	At     time.Time
 	Reason string
-	// Which are meant: by handle; by ID and user; or by how an IdP names them.
+	// Which are meant: by handle; by ID and user; all of a user, so many at a time; or by how an IdP names them.
 	Handle   *[32]byte
 	ID       string
 	UserUID  string
+	All      bool
 	Upstream *Named
 	// Always keeps the event and the redemptions where no session was meant, instead of ErrGone.
 	Always      bool

@@ -98,6 +98,10 @@ func (d *Desk) arriveSAML(ctx context.Context, a *attempt, form url.Values, r *h
 		return arrival, err
 	}
 	once := a.redemptions(signedIn)
+	if err := d.replays.check(once, a.now); err != nil {
+		a.checks = append(a.checks, checksOf(w.checks)...)
+		return arrival, err
+	}
 	if signedIn.Unsolicited() || c.SAML == nil {
 		return d.await(ctx, a, w, once, r)
 	}

@@ -32,7 +32,7 @@ type Sessions interface {
 
 // Endings ends the sessions that an IdP says are over.
 type Endings interface {
-	End(ctx context.Context, e session.Ending) error
+	End(ctx context.Context, e session.Ending) (known bool, err error)
 }
 
 // Provisioner makes the user of somebody who comes for the first time.
@@ -75,7 +75,10 @@ type Config struct {
 }
 
 // Desk signs people in and out.
-type Desk struct{ Config }
+type Desk struct {
+	Config
+	replays replays
+}
 
 // New refuses a configuration in which a part is missing.
 func New(c Config) (*Desk, error) {
@@ -83,7 +86,7 @@ func New(c Config) (*Desk, error) {
 		c.Linker == nil || c.Journal == nil || c.Lane == nil || c.Sealer == nil || c.Now == nil || c.Log == nil {
 		return nil, errors.New("signin: a part is missing")
 	}
-	return &Desk{c}, nil
+	return &Desk{Config: c}, nil
 }
 
 // retryAfter is when to come again where something was out of reach.
@@ -171,6 +174,7 @@ func (a *attempt) coded(err error) *oauth.Error {
 		return refusal
 	}
 	if conflict, ok := errors.AsType[*ledger.Conflict](err); ok {
+		a.desk.replays.note(conflict.Lost, a.now)
 		a.checks = append(a.checks, audit.Check{Name: "once", Received: "used before", Expected: "used once"})
 		return oauth.Refuse(oauth.Code(conflict.Lost.Code), "used before", "something fresh")
 	}

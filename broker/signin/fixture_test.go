@@ -84,6 +84,21 @@ func (l *lane) Add(e audit.Event, _ string) {
 	l.events = append(l.events, e)
 }
 
+// count is how many events tell of a refusal.
+func (l *lane) count(code oauth.Code) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(slices.DeleteFunc(slices.Clone(l.events), func(e audit.Event) bool { return e.Code != string(code) }))
+}
+
+// bounded is the lane of strangers, of which the other knows too.
+type bounded struct{ all, strangers *lane }
+
+func (b bounded) Add(e audit.Event, source string) {
+	b.all.Add(e, source)
+	b.strangers.Add(e, source)
+}
+
 type journal struct {
 	*lane
 	ledger *ledger.Ledger
@@ -110,7 +125,8 @@ type house struct {
 	source  *snapshot.Source
 	keeper  *session.Keeper
 	makers  *provision.Provisioner
-	lane    *lane
+	lane    *lane // all that is told
+	bounded *lane // of it, what is told of strangers
 	rp      *oidc.RelyingParty
 	okta    *idptest.Running
 	other   *idptest.Running
@@ -161,7 +177,7 @@ func must(t *testing.T, err error) {
 
 func newHouse(t *testing.T, d *storetest.Database) *house {
 	t.Helper()
-	h := &house{t: t, d: d, store: d.Store, lane: &lane{}}
+	h := &house{t: t, d: d, store: d.Store, lane: &lane{}, bounded: &lane{}}
 	start := func(name string) *idptest.Running {
 		return idptest.Start(t, idptest.Options{Now: h.now, Clients: []idptest.Client{{
 			ID: client, Secret: secret, RedirectURIs: []string{callback(name), ours + "/signed-out"},
@@ -199,7 +215,7 @@ func (h *house) build(t *testing.T) {
 	h.rp = oidc.New(door, keys, h.now)
 	h.Desk, err = signin.New(signin.Config{
 		OpenID: h.rp, SAML: &saml.Verifier{Now: h.now}, Sessions: h.keeper, Endings: h.store.Sessions(writer), Departures: h.store.Departures(),
-		Directories: h.source.Users(), Provisioner: h.makers, Linker: h.makers, Journal: told, Lane: h.lane, Sealer: box{}, Now: h.now, Log: quiet,
+		Directories: h.source.Users(), Provisioner: h.makers, Linker: h.makers, Journal: told, Lane: bounded{h.lane, h.bounded}, Sealer: box{}, Now: h.now, Log: quiet,
 	})
 	must(t, err)
 }
@@ -207,7 +223,7 @@ func (h *house) build(t *testing.T) {
 // replica is another process over the same database, where the engine takes more than one.
 func (h *house) replica(t *testing.T) *house {
 	t.Helper()
-	twin := &house{t: t, d: h.d, store: h.store, lane: h.lane, okta: h.okta, other: h.other, corp: h.corp, sp: h.sp}
+	twin := &house{t: t, d: h.d, store: h.store, lane: h.lane, bounded: h.bounded, okta: h.okta, other: h.other, corp: h.corp, sp: h.sp}
 	if h.d.Role != "" {
 		twin.store = h.d.Open(t)
 	}

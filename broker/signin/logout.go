@@ -37,17 +37,22 @@ func (d *Desk) backChannelLogout(ctx context.Context, a *attempt, logoutToken st
 	if err != nil {
 		return err
 	}
-	a.verified, a.checks = true, checksOf(notice.Checks())
+	a.checks = checksOf(notice.Checks())
 	named := session.Named{IdPUID: a.idp.UID, Subject: notice.Sub(), Tenant: notice.Tenant()}
 	if notice.SessionID() != "" {
 		named.SessionIDs = []string{notice.SessionID()}
 	}
 	once := a.redemption(spaceLogout, entry.Provider.Issuer, saml.Redemption{Key: notice.RedemptionKey(), Until: notice.RedeemableUntil()}, oauth.CodeLogoutReplayed)
-	return d.end(ctx, a, named, once, "backchannel_logout")
+	_, err = d.end(ctx, a, named, once, "backchannel_logout")
+	return err
 }
 
 // end ends what an IdP named. That there was nothing to end is recorded too, and no error.
-func (d *Desk) end(ctx context.Context, a *attempt, named session.Named, once ledger.Redemption, how string) error {
+func (d *Desk) end(ctx context.Context, a *attempt, named session.Named, once ledger.Redemption, how string) (known bool, err error) {
+	if err := d.replays.check([]ledger.Redemption{once}, a.now); err != nil {
+		return false, err
+	}
+	a.verified = true
 	event := a.event(audit.TypeSessionEnded, audit.Changed)
 	event.Principal = audit.Principal{Kind: "idp", ID: a.idp.UID, Name: a.idp.Name}
 	event.Detail = map[string]string{"reason": session.EndedByIdP, "how": how}
@@ -82,19 +87,21 @@ func (d *Desk) singleLogout(ctx context.Context, a *attempt, m saml.Incoming, r 
 	if err != nil {
 		return Departure{}, err
 	}
-	a.verified, a.checks = true, checksOf(request.Checks())
+	a.checks = checksOf(request.Checks())
 	named := session.Named{IdPUID: a.idp.UID, SessionIDs: request.SessionIndexes()}
 	if id := request.SubjectID(); !id.IsZero() {
 		named.Subject = id.Canonical()
 	}
 	if named.Subject == "" && len(named.SessionIDs) == 0 { // a transient name alone is nobody's
+		a.verified = true
 		return Departure{}, oauth.Refuse(oauth.CodeSAMLNameid, "a name that does not stay, and no SessionIndex", "a name that stays, or a session")
 	}
-	if err := d.end(ctx, a, named, a.redemption(spaceLogout, p.EntityID, request.Redemption(), oauth.CodeLogoutReplayed), "saml_logout"); err != nil {
+	known, err := d.end(ctx, a, named, a.redemption(spaceLogout, p.EntityID, request.Redemption(), oauth.CodeLogoutReplayed), "saml_logout")
+	if err != nil {
 		return Departure{}, err
 	}
 	departure := Departure{Cookies: d.forgotten(ctx, a, r)}
-	out, err := d.SAML.AnswerLogout(request, true)
+	out, err := d.SAML.AnswerLogout(request, known)
 	if err != nil { // it has nowhere to take an answer, or we have no key: the sessions have ended all the same
 		d.Log.Warn("a logout request was not answered", "trace_id", a.caller.Trace, "idp", a.idp.Name, "error", err)
 		return departure, nil

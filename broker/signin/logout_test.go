@@ -87,6 +87,48 @@ func TestBackChannelLogoutRefused(t *testing.T) {
 	}
 }
 
+// TestReplaysAreCounted: that a signed message came again is on record once; every further copy is a stranger's, and goes
+// where those are counted. It is refused all the same.
+func TestReplaysAreCounted(t *testing.T) {
+	for name, begin := range map[string]func(*house) (again func() error, code oauth.Code){
+		"a logout token": func(h *house) (func() error, oauth.Code) {
+			token, err := h.okta.LogoutToken(idptest.Alice, client)
+			must(h.t, err)
+			must(h.t, h.logout("okta", token))
+			return func() error { return h.logout("okta", token) }, oauth.CodeLogoutReplayed
+		},
+		"a logout request": func(h *house) (func() error, oauth.Code) {
+			in := h.redirect("SAMLRequest", h.logoutRequest("_l1", "00u1alice", ""), "", true)
+			_, err := h.single(newBrowser(), in)
+			must(h.t, err)
+			return func() error { _, err := h.single(newBrowser(), in); return err }, oauth.CodeLogoutReplayed
+		},
+		"a response": func(h *house) (func() error, oauth.Code) {
+			h.idpInitiated()
+			form := h.unsolicited()
+			_, err := h.post(newBrowser(), form)
+			must(h.t, err)
+			return func() error { _, err := h.post(newBrowser(), form); return err }, oauth.CodeSAMLReplayed
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := sqlite(t)
+			again, code := begin(h)
+			h.refused(again(), code)
+			recorded, counted := h.lane.count(code)-h.bounded.count(code), h.bounded.count(code)
+			if recorded != 1 || counted != 0 {
+				t.Errorf("the first time: %d recorded, %d counted", recorded, counted)
+			}
+			for range 5 {
+				h.refused(again(), code)
+			}
+			if recorded, counted := h.lane.count(code)-h.bounded.count(code), h.bounded.count(code); recorded != 1 || counted != 5 {
+				t.Errorf("%d recorded, %d counted", recorded, counted)
+			}
+		})
+	}
+}
+
 func TestSignOut(t *testing.T) {
 	h, b := sqlite(t), newBrowser()
 	s := h.mustSignIn(b, "okta", signin.Ask{}).Session
@@ -166,11 +208,16 @@ func TestSingleLogout(t *testing.T) {
 	// Unsigned, of another person, of another session: nobody is signed out.
 	_, err := h.single(b, h.redirect("SAMLRequest", h.logoutRequest("_l1", "00u1alice", ""), "", false))
 	h.refused(err, oauth.CodeSAMLUnsigned)
-	for _, document := range []string{
-		h.logoutRequest("_l2", "00u2bob", ""), h.logoutRequest("_l3", "00u1alice", "<samlp:SessionIndex>_another</samlp:SessionIndex>"),
+	const unknown = "status:UnknownPrincipal" // SAML core §3.2.2.2: nobody's session has ended, and Success would say so
+	for document, known := range map[string]bool{
+		h.logoutRequest("_l2", "00u2bob", ""):                                                    false,
+		h.logoutRequest("_l3", "00u1alice", "<samlp:SessionIndex>_another</samlp:SessionIndex>"): true,
 	} {
-		_, err = h.single(b, h.redirect("SAMLRequest", document, "", true))
+		departure, err := h.single(b, h.redirect("SAMLRequest", document, "", true))
 		must(t, err)
+		if answer, _ := requestIn(t, departure.URL, "SAMLResponse"); strings.Contains(answer, unknown) == known || strings.Contains(answer, "status:Success") != known {
+			t.Errorf("known %v: answered %s", known, answer)
+		}
 	}
 	if h.current(b) == nil {
 		t.Fatal("signed out by what is not of this session")
@@ -181,7 +228,7 @@ func TestSingleLogout(t *testing.T) {
 	if h.current(b) != nil || b.cookies["__Host-chancery"] != nil {
 		t.Error("still signed in")
 	}
-	if answer, relayState := requestIn(t, departure.URL, "SAMLResponse"); !strings.Contains(answer, `InResponseTo="_l4"`) || relayState != "r1" || !strings.Contains(departure.URL, "Signature=") {
+	if answer, relayState := requestIn(t, departure.URL, "SAMLResponse"); !strings.Contains(answer, "status:Success") || !strings.Contains(answer, `InResponseTo="_l4"`) || relayState != "r1" || !strings.Contains(departure.URL, "Signature=") {
 		t.Errorf("answered %s", departure.URL)
 	}
 	signIn()

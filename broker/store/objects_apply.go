@@ -187,7 +187,10 @@ func writeObject(tx *gorm.DB, c object.Change) error {
 	}
 	switch {
 	case c.Kind == object.KindTenant:
-		return writeTenant(tx, c, row)
+		if err := writeTenant(tx, c, row); err != nil {
+			return err
+		}
+		return endWithObject(tx, c)
 	case c.Revision == 1 && !c.Deleted:
 		// Two that take one name, or one uid: the second changes nothing.
 		done := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&row)
@@ -205,6 +208,9 @@ func writeObject(tx *gorm.DB, c object.Change) error {
 		if err := revokeSecrets(tx, c.Tenant, c.UID, row.UpdatedAt); err != nil {
 			return err
 		}
+	}
+	if err := endWithObject(tx, c); err != nil {
+		return err
 	}
 	return tx.Create(&revisionRow{
 		TenantUID: row.TenantUID, UID: row.UID, Revision: row.Revision, Spec: row.Spec,

@@ -178,7 +178,7 @@ func TestSessionsEndFamilies(t *testing.T) {
 		}
 		over := ending(d.Default)
 		over.Handle = &renewed.Session.Handle
-		must(t, sessions.End(t.Context(), over))
+		must(t, erring(sessions.End(t.Context(), over)))
 		for f, want := range map[*ledger.Family]string{bound: ledger.EndedBySession, later: ledger.EndedBySession, beyond: "", elsewhere: ""} {
 			if why := endOf(t, k, f); why != want {
 				t.Errorf("%s: %q, want %q", f.Origin, why, want)

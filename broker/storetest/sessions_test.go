@@ -14,6 +14,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/id"
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/lifecycle"
+	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/session"
 	"github.com/chancery-dev/chancery/broker/signin"
 	"github.com/chancery-dev/chancery/broker/store"
@@ -107,9 +108,9 @@ func TestSessions(t *testing.T) {
 		e := ending(d.Default)
 		first := handle("first")
 		e.Handle = &first
-		must(t, sessions.End(t.Context(), e))
+		must(t, erring(sessions.End(t.Context(), e)))
 		gone(t, sessions, d.Default, "first")
-		if err := sessions.End(t.Context(), e); !errors.Is(err, session.ErrGone) {
+		if err := erring(sessions.End(t.Context(), e)); !errors.Is(err, session.ErrGone) {
 			t.Errorf("ended twice: %v", err)
 		}
 	})
@@ -212,14 +213,17 @@ func TestSessionsNamedByIdP(t *testing.T) {
 		name  string
 		named session.Named
 		ended []string
+		known bool
 	}{
-		{"by session", session.Named{IdPUID: "idp_1", SessionIDs: []string{"sid-a1"}}, []string{"a1"}},
-		{"by subject", session.Named{IdPUID: "idp_1", Subject: "alice"}, []string{"a1", "a2"}},
-		{"by both", session.Named{IdPUID: "idp_1", Subject: "alice", SessionIDs: []string{"sid-a2", "sid-b"}}, []string{"a2"}},
-		{"of a tenant there", session.Named{IdPUID: "idp_1", Subject: "alice", Tenant: "elsewhere"}, nil},
-		{"another IdP's", session.Named{IdPUID: "idp_2", Subject: "alice"}, []string{"other"}},
-		{"nobody's", session.Named{IdPUID: "idp_1", Subject: "eve"}, nil},
-		{"by both, where one named none", session.Named{IdPUID: "idp_1", Subject: "carol", SessionIDs: []string{"sid-x"}}, []string{"unnamed"}},
+		{"by session", session.Named{IdPUID: "idp_1", SessionIDs: []string{"sid-a1"}}, []string{"a1"}, true},
+		{"by subject", session.Named{IdPUID: "idp_1", Subject: "alice"}, []string{"a1", "a2"}, true},
+		{"by both", session.Named{IdPUID: "idp_1", Subject: "alice", SessionIDs: []string{"sid-a2", "sid-b"}}, []string{"a2"}, true},
+		{"of a tenant there", session.Named{IdPUID: "idp_1", Subject: "alice", Tenant: "elsewhere"}, nil, false},
+		{"another IdP's", session.Named{IdPUID: "idp_2", Subject: "alice"}, []string{"other"}, true},
+		{"nobody's", session.Named{IdPUID: "idp_1", Subject: "eve"}, nil, false},
+		{"of a session that is not there", session.Named{IdPUID: "idp_1", Subject: "alice", SessionIDs: []string{"sid-x"}}, nil, true},
+		{"of a session of nobody", session.Named{IdPUID: "idp_1", SessionIDs: []string{"sid-x"}}, nil, false},
+		{"by both, where one named none", session.Named{IdPUID: "idp_1", Subject: "carol", SessionIDs: []string{"sid-x"}}, []string{"unnamed"}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			storetest.Each(t, func(t *testing.T, d *storetest.Database) {
@@ -241,7 +245,12 @@ func TestSessionsNamedByIdP(t *testing.T) {
 				}
 				e := ending(d.Default)
 				e.Upstream, e.Always = &c.named, true
-				must(t, sessions.End(t.Context(), e))
+				for range 2 { // who was signed in is known afterwards too
+					known, err := sessions.End(t.Context(), e)
+					if must(t, err); known != c.known {
+						t.Errorf("known %v", known)
+					}
+				}
 				for _, name := range names {
 					_, err := sessions.Find(t.Context(), d.Default, handle(name))
 					if ended := slices.Contains(c.ended, name); errors.Is(err, session.ErrGone) != ended {
@@ -270,7 +279,7 @@ func TestSessionEndingThatMeansNobody(t *testing.T) {
 		} {
 			e := ending(d.Default)
 			change(&e)
-			if err := sessions.End(t.Context(), e); err == nil {
+			if err := erring(sessions.End(t.Context(), e)); err == nil {
 				t.Errorf("%s ended something", name)
 			}
 		}
@@ -417,6 +426,86 @@ func TestSweepSignIn(t *testing.T) {
 	})
 }
 
+// A user who signs out everywhere has no session left, however many there were, and takes nobody else's with him.
+func TestEndAll(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, d *storetest.Database) {
+		sessions := d.Store.Sessions(d.Ledger(t, d.Store))
+		for _, name := range []string{"first", "second", "theirs"} {
+			b := beginning(d.Default, name)
+			if name == "theirs" {
+				b.Session.UserUID = "usr_bob"
+			}
+			must(t, sessions.Start(t.Context(), b))
+		}
+		e := ending(d.Default)
+		e.UserUID, e.All = "usr_alice", true
+		must(t, erring(sessions.End(t.Context(), e)))
+		gone(t, sessions, d.Default, "first", "second")
+		found(t, sessions, d.Default, "theirs")
+		if err := erring(sessions.End(t.Context(), e)); !errors.Is(err, session.ErrGone) {
+			t.Errorf("again: %v", err)
+		}
+		e.UserUID = ""
+		if err := erring(sessions.End(t.Context(), e)); err == nil {
+			t.Error("all of nobody")
+		}
+	})
+}
+
+// With a user go his sessions, and what IdPs said of him; nobody else's.
+func TestSessionsGoWithTheirUser(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, d *storetest.Database) {
+		objects, sessions := d.Objects(t), d.Store.Sessions(d.Ledger(t, d.Store))
+		alice, bob := storetest.New(d.Default, object.KindUser, "alice", spec), storetest.New(d.Default, object.KindUser, "bob", spec)
+		storetest.Apply(t, objects, alice)
+		storetest.Apply(t, objects, bob)
+		for _, one := range []object.Change{alice, bob} {
+			b := beginning(d.Default, one.Name)
+			b.Session.UserUID = one.UID
+			b.Profile = &session.Profile{Tenant: d.Default, UserUID: one.UID, IdPUID: "idp_1", Name: one.Name, GroupsState: "absent", SeenAt: time.Now()}
+			must(t, sessions.Start(t.Context(), b))
+		}
+		storetest.Apply(t, objects, storetest.Delete(alice.Stored))
+		gone(t, sessions, d.Default, "alice")
+		found(t, sessions, d.Default, "bob")
+		for uid, want := range map[string]bool{alice.UID: false, bob.UID: true} {
+			if _, there, err := sessions.Profile(t.Context(), d.Default, uid, "idp_1"); err != nil || there != want {
+				t.Errorf("profile of %s: %v %v", uid, there, err)
+			}
+		}
+	})
+}
+
+// A tenant that is suspended answers no IdP that signs people out: its sessions end with it, none begins meanwhile, whatever a
+// replica still knows, and none is there when it comes back. Others go on.
+func TestSuspensionEndsSessions(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, d *storetest.Database) {
+		objects, sessions := d.Objects(t), d.Store.Sessions(d.Ledger(t, d.Store))
+		acme := storetest.New(d.Default, object.KindTenant, "acme", spec)
+		uid, err := tenant.ParseUID(acme.UID)
+		must(t, err)
+		acme.Tenant = uid
+		apply(t, objects, acme)
+		must(t, sessions.Start(t.Context(), beginning(uid, "before")))
+		must(t, sessions.Start(t.Context(), beginning(d.Default, "elsewhere")))
+		put := func(revision int64, text string) {
+			acme.Revision, acme.Spec = revision, []byte(text)
+			apply(t, objects, acme)
+		}
+		put(2, `{"display_name": "Acme"}`)
+		found(t, sessions, uid, "before")
+		put(3, `{"status": "suspended"}`)
+		gone(t, sessions, uid, "before")
+		found(t, sessions, d.Default, "elsewhere")
+		if err := sessions.Start(t.Context(), beginning(uid, "meanwhile")); !errors.Is(err, session.ErrMarked) {
+			t.Errorf("began meanwhile: %v", err)
+		}
+		put(4, `{"status": "active"}`)
+		gone(t, sessions, uid, "before", "meanwhile")
+		must(t, sessions.Start(t.Context(), beginning(uid, "after")))
+	})
+}
+
 // strangers leave, so many that no test waits for each.
 func strangers(t *testing.T, d *storetest.Database, uid tenant.UID, many int, expires int64) {
 	t.Helper()
@@ -475,7 +564,7 @@ func TestSignInWithoutTenant(t *testing.T) {
 			"profile": func() error { _, _, err := sessions.Profile(t.Context(), tenant.UID{}, "u", "i"); return err }(),
 			"touch":   sessions.Touch(t.Context(), tenant.UID{}, handle("x"), time.Now()),
 			"start":   sessions.Start(t.Context(), session.Beginning{}),
-			"end":     sessions.End(t.Context(), session.Ending{}),
+			"end":     erring(sessions.End(t.Context(), session.Ending{})),
 			"keep":    departures.Keep(t.Context(), signin.Kept{}),
 			"take": func() error {
 				_, err := departures.Take(t.Context(), tenant.UID{}, signin.KindOpenID, handle("x"), handle("y"))

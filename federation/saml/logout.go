@@ -199,8 +199,9 @@ func (v *Verifier) RequestLogout(p *Provider, person NameID, sessionIndex, relay
 	return out, Departure{ID: request.ID, Provider: p.IdP.UID, At: now}, err
 }
 
-// AnswerLogout builds the signed answer to a LogoutRequest: done, or not.
-func (v *Verifier) AnswerLogout(l *LogoutRequest, done bool) (Outgoing, error) {
+// AnswerLogout builds the signed answer to a LogoutRequest that was followed. known: the principal is one whom we have or had
+// signed in; nobody else's session can have ended, and saying so would be untrue (SAML core §3.2.2.2, UnknownPrincipal).
+func (v *Verifier) AnswerLogout(l *LogoutRequest, known bool) (Outgoing, error) {
 	if v.Now == nil || l == nil || l.provider == nil {
 		return Outgoing{}, ErrIncomplete
 	}
@@ -212,14 +213,14 @@ func (v *Verifier) AnswerLogout(l *LogoutRequest, done bool) (Outgoing, error) {
 	if endpoint.ResponseLocation != "" {
 		location = endpoint.ResponseLocation
 	}
-	status := "urn:oasis:names:tc:SAML:2.0:status:Responder"
-	if done {
-		status = statusSuccess
+	status := saml.StatusCode{Value: statusSuccess}
+	if !known {
+		status = saml.StatusCode{Value: saml.StatusRequester, StatusCode: &saml.StatusCode{Value: saml.StatusUnknownPrincipal}}
 	}
 	response := saml.LogoutResponse{
 		ID: newID(), InResponseTo: l.id, Version: version, IssueInstant: v.Now().UTC(), Destination: location,
 		Issuer: &saml.Issuer{Value: l.provider.Self.EntityID},
-		Status: saml.Status{StatusCode: saml.StatusCode{Value: status}},
+		Status: saml.Status{StatusCode: status},
 	}
 	return l.provider.outgoing(response.Element(), "SAMLResponse", endpoint.Binding, location, l.relayState, true)
 }

@@ -22,11 +22,6 @@ const (
 // Modes lists what is served, for response_modes_supported (RFC 8414 §2).
 func Modes() []Mode { return []Mode{Query, FormPost} }
 
-// answerParameters are all that an answer adds.
-func answerParameters() []string {
-	return []string{"code", "error", "error_description", "error_uri", "state", "iss"}
-}
-
 // Return is where the answer to one request goes, and what goes with every answer.
 // Only Parse makes one, of a redirect URI that is the client's.
 type Return struct {

@@ -16,13 +16,12 @@ const (
 // compared byte for byte (RFC 9700 §2.1), the port of http on loopback aside
 // (RFC 8252 §7.3); what is here has one reading.
 func redirectProblem(uri string) string {
+	if expected := oauth.RedirectProblem(uri); expected != "" { // what no answer is ever sent to
+		return expected
+	}
 	switch {
-	case len(uri) > maxRedirectURI:
-		return "at most 1024 bytes"
 	case !plain(uri):
 		return "the characters of a URI (RFC 3986 §2)"
-	case strings.Contains(uri, "#"): // RFC 6749 §3.1.2
-		return "no fragment"
 	case strings.Contains(uri, "*"): // RFC 9700 §2.1: no patterns
 		return "no wildcard"
 	}

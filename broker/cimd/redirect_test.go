@@ -58,6 +58,8 @@ func TestRedirectURIsRefused(t *testing.T) {
 		"user":                    "https://app.example.com@evil.example/cb",
 		"backslash":               "https://evil.example\\app.example.com/cb",
 		"backslash slash":         "https:\\\\evil.example/cb",
+		"apostrophe":              "https://app.example.com/it's",
+		"parameter of the answer": "https://app.example.com/cb?state=1",
 		"fragment":                "https://app.example.com/cb#x",
 		"empty fragment":          "https://app.example.com/cb#",
 		"wildcard host":           "https://*.example.com/cb",

@@ -18,7 +18,7 @@ import (
 func FuzzRedirectURIs(f *testing.F) {
 	for _, uri := range []string{
 		"https://a.com/cb", "http://127.0.0.1:80/cb", "com.example.app:/cb", "com.example.app:cb", "https://a.com?x", "https://[::1]:1/", "http://[::1%25a]/",
-		"https://a.com/%2e%2e", "https://a.com/;..", "a.b:?", "a.b:///", "https://a.com:443?&;code", "https://A.com/", "https://a.com/\x00", "https://a.com/?%zz",
+		"https://a.com/%2e%2e", "https://a.com/;..", "a.b:?", "a.b:///", "https://a.com:443?&;code", "https://A.com/", "https://a.com/\x00", "https://a.com/?%zz", "https://a.com/it's", "https://a.com/?a='",
 	} {
 		f.Add(uri)
 	}

@@ -64,6 +64,8 @@ func TestRedirectURIs(t *testing.T) {
 		"https://claude.ai@evil.example/":                  malformed,
 		"https://evil.example\\@claude.ai/":                malformed,
 		"https://claude.ai\\.evil.example/":                malformed,
+		"https://claude.ai/it's":                           malformed, // no page can go on there
+		"https://claude.ai/cb?code=1":                      malformed,
 		"https://claude.ai/#":                              malformed,
 		"https://claude.ai/cb#x":                           malformed,
 		"https://*.claude.ai/":                             malformed,

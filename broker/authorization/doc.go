@@ -12,8 +12,8 @@
 // client lost meanwhile it does not get.
 //
 // What it does not check: who the person is, what he consents to, what policy says,
-// and how a client that pushes authenticates. An id_token_hint is passed on
-// unverified.
+// and how a client that pushes authenticates. Whom an
+// id_token_hint means its caller finds out (Ask.Hint); the token goes no further.
 //
 // It depends on the broker's vocabulary, clients and pictures; it knows no HTTP and
 // no SQL, and pushed requests rest behind an interface of its own.

@@ -33,7 +33,7 @@ type Party struct {
 	MustPush     bool // require_pushed_authorization_requests (RFC 9126 §6)
 }
 
-// Ask is a request and what it is judged by. All but Thumbprint is required.
+// Ask is a request and what it is judged by. All but Thumbprint and Hint is required.
 type Ask struct {
 	Form   oauth.Form
 	Via    Via
@@ -42,6 +42,9 @@ type Ask struct {
 	Now    time.Time
 	// Thumbprint of the key of a DPoP proof that came with what is being pushed (RFC 9449 §10.1).
 	Thumbprint string
+	// Hint tells whom an id_token_hint means: the user of an ID token of ours for this client. nil: it means nobody. What was
+	// found rests with the request, the token does not: it is a person's, and good at other places.
+	Hint func(token string) (userUID string, ok bool)
 }
 
 // Parse judges an authorization request. What it refuses is *Shown or *Returned;
@@ -95,7 +98,7 @@ func (a Ask) checkClient() error {
 
 func (r *Request) fill(a Ask) *oauth.Error {
 	for _, check := range []func(Ask) *oauth.Error{
-		checkForm, r.checkGrant, r.readChallenge, r.settleResources, r.settleScopes, r.readThumbprint, r.readWishes, r.readText,
+		checkForm, r.checkGrant, r.readChallenge, r.settleResources, r.settleScopes, r.readThumbprint, r.readWishes, r.readText, r.readHint,
 	} {
 		if wrong := check(a); wrong != nil {
 			return wrong
@@ -108,7 +111,7 @@ func (r *Request) fill(a Ask) *oauth.Error {
 func kept() []string {
 	return []string{
 		"response_type", "redirect_uri", "response_mode", "state", "scope", "code_challenge", "code_challenge_method",
-		"prompt", "max_age", "acr_values", "login_hint", "id_token_hint", "ui_locales", "nonce",
+		"prompt", "max_age", "acr_values", "login_hint", "ui_locales", "nonce",
 	}
 }
 
@@ -118,6 +121,9 @@ func (r *Request) encode(a Ask) string {
 		if v := a.Form.Get(name); v != "" {
 			values.Set(name, v)
 		}
+	}
+	if r.expected != "" {
+		values.Set(expectedUser, r.expected)
 	}
 	if r.thumbprint != "" {
 		values.Set("dpop_jkt", r.thumbprint)

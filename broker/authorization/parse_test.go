@@ -39,7 +39,7 @@ func TestParse(t *testing.T) {
 		"nonce":      r.Nonce() == "n1",
 		"dpop_jkt":   r.Thumbprint() == jkt,
 		"mode":       r.Return().Mode() == authorization.FormPost,
-		"hint":       r.IDTokenHint() == "a.b.c",
+		"hint":       expects(r, "usr_alice", true),
 	} {
 		if !ok {
 			t.Errorf("%s: %+v", what, r)
@@ -48,6 +48,46 @@ func TestParse(t *testing.T) {
 	r.Scopes()[0], r.Resources()[0] = "changed", nil
 	if r.Scopes()[0] == "changed" || r.Resources()[0] == nil {
 		t.Error("a request can be changed from outside")
+	}
+}
+
+func expects(r authorization.Request, user string, hinted bool) bool {
+	got, was := r.Expected()
+	return got == user && was == hinted
+}
+
+// TestHintRests: whom an ID token means rests with a request, the token does not; and what a request says of that itself, in the
+// words in which it rests, is not looked at.
+func TestHintRests(t *testing.T) {
+	tenant := picture(t)
+	for name, c := range map[string]struct {
+		change change
+		user   string
+		hinted bool
+	}{
+		"none":            {func(*asked) {}, "", false},
+		"of alice":        {param("id_token_hint", "a.b.c"), "usr_alice", true},
+		"of nobody":       {param("id_token_hint", "x.y.z"), "", true},
+		"in our words":    {param("expected_user", "usr_alice"), "", false},
+		"of both, forged": {both(param("id_token_hint", "x.y.z"), param("expected_user", "usr_alice")), "", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := valid(tenant)
+			c.change(a)
+			r := mustParse(t, a)
+			if !expects(r, c.user, c.hinted) || strings.Contains(r.Parameters(), "a.b.c") || strings.Contains(r.Parameters(), "x.y.z") {
+				t.Fatalf("rests as %s", r.Parameters())
+			}
+			var err error
+			a.form, err = url.ParseQuery(r.Parameters())
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.via = authorization.Pushed
+			if again := mustParse(t, a); !expects(again, c.user, c.hinted) || again.Parameters() != r.Parameters() {
+				t.Errorf("again: %s", again.Parameters())
+			}
+		})
 	}
 }
 

@@ -26,7 +26,7 @@ type Request struct {
 	hasMaxAge   bool
 	acrValues   []string
 	loginHint   string
-	idTokenHint string
+	expected    string
 	uiLocales   []string
 	nonce       string
 	thumbprint  string
@@ -82,8 +82,14 @@ func (r Request) ACRValues() []string { return slices.Clone(r.acrValues) }
 // LoginHint says who will probably sign in. It proves nothing.
 func (r Request) LoginHint() string { return r.loginHint }
 
-// IDTokenHint is an ID token of who is expected to sign in, unverified.
-func (r Request) IDTokenHint() string { return r.idTokenHint }
+// Expected is the user of whom the client has an ID token, and whom it means (id_token_hint); "" where the hint means nobody
+// here, or nobody to this client. hinted tells that there was one.
+func (r Request) Expected() (userUID string, hinted bool) {
+	if r.expected == unknownUser {
+		return "", true
+	}
+	return r.expected, r.expected != ""
+}
 
 // UILocales are language tags, the preferred first.
 func (r Request) UILocales() []string { return slices.Clone(r.uiLocales) }

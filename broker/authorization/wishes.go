@@ -103,7 +103,6 @@ func (r *Request) readText(a Ask) *oauth.Error {
 	}{
 		{"nonce", maxNonce, &r.nonce},
 		{"login_hint", maxHint, &r.loginHint},
-		{"id_token_hint", maxIDTokenHint, &r.idTokenHint},
 	} {
 		value := a.Form.Get(text.name)
 		if len(value) > text.most {
@@ -112,6 +111,35 @@ func (r *Request) readText(a Ask) *oauth.Error {
 		*text.into = value
 	}
 	return r.readLocales(a.Form.Get("ui_locales"))
+}
+
+// A hint as it rests: whom it means. What a request itself says under that name is not looked at.
+const (
+	expectedUser = "expected_user"
+	unknownUser  = "unknown" // a hint that means nobody; a user's uid it is not
+)
+
+// readHint keeps of an id_token_hint whom it means (OIDC Core §3.1.2.1).
+func (r *Request) readHint(a Ask) *oauth.Error {
+	if a.Via == Pushed {
+		r.expected = a.Form.Get(expectedUser)
+		return nil
+	}
+	hint := a.Form.Get("id_token_hint")
+	if len(hint) > maxIDTokenHint {
+		return oauth.Refuse(oauth.CodeParameterTooLarge, "id_token_hint", fmt.Sprintf("at most %d bytes", maxIDTokenHint))
+	}
+	if hint == "" {
+		return nil
+	}
+	r.expected = unknownUser
+	if a.Hint == nil {
+		return nil
+	}
+	if user, ok := a.Hint(hint); ok && user != "" {
+		r.expected = user
+	}
+	return nil
 }
 
 // readLocales leaves out what is no language tag: a language that we do not speak is no error (OIDC Core §3.1.2.1).

@@ -42,7 +42,7 @@ func (d *Desk) begin(ctx context.Context, v Visit) (Reply, error) {
 		}
 		via, form, provedBy = authorization.Pushed, taken.Form, taken.ProvedBy
 	}
-	request, err := authorization.Parse(authorization.Ask{Form: form, Via: via, Party: party, Tenant: v.Tenant, Now: d.Now()})
+	request, err := authorization.Parse(authorization.Ask{Form: form, Via: via, Party: party, Tenant: v.Tenant, Now: d.Now(), Hint: d.hintTo(ctx, v.Tenant, party.Client)})
 	if returned, ok := errors.AsType[*authorization.Returned](err); ok {
 		d.record(v, party.Client, returned.Refusal)
 		return d.send(v, returned.Return.Refused(returned, v.Trace), false)
@@ -95,6 +95,14 @@ func (d *Desk) party(ctx context.Context, t *snapshot.Tenant, clientID string) (
 		return authorization.Party{}, unavailable(err)
 	}
 	return partyOf(c), nil
+}
+
+// hintTo reads ID tokens that were issued to a client.
+func (d *Desk) hintTo(ctx context.Context, t *snapshot.Tenant, c *client.Client) func(string) (string, bool) {
+	return func(token string) (string, bool) {
+		subject, clientID, err := d.Hints.Hint(ctx, t, token)
+		return subject, err == nil && c != nil && clientID == c.ClientID
+	}
 }
 
 func partyOf(c *client.Client) authorization.Party {

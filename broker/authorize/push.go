@@ -54,6 +54,7 @@ func (d *Desk) push(ctx context.Context, v Visit) (Reply, error) {
 	if err == nil {
 		request, err = authorization.Parse(authorization.Ask{
 			Form: form, Via: authorization.Pushing, Party: partyOf(who.Client()), Tenant: v.Tenant, Now: d.Now(), Thumbprint: thumbprint,
+			Hint: d.hintTo(ctx, v.Tenant, who.Client()),
 		})
 	}
 	// 4. What proved the client is used up, whatever the answer.

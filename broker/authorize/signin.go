@@ -71,7 +71,7 @@ func (d *Desk) chosen(ctx context.Context, w *walk) (Reply, error) {
 	if w.session, err = d.Sessions.Current(ctx, w.Tenant, w.Request); err != nil {
 		return Reply{}, w.again(unavailable(err))
 	}
-	wished, err := d.wishOf(ctx, w)
+	wished, err := d.wishOf(w)
 	if err != nil {
 		return d.refuse(ctx, w, err)
 	}

@@ -138,7 +138,7 @@ func (d *Desk) next(ctx context.Context, w *walk) (Reply, error) {
 		return Reply{}, w.again(unavailable(err))
 	}
 	// 2. Is he signed in as the request wants it?
-	wish, err := d.wishOf(ctx, w)
+	wish, err := d.wishOf(w)
 	if err != nil {
 		return d.refuse(ctx, w, err)
 	}

@@ -156,6 +156,12 @@ func TestPromptNone(t *testing.T) {
 	refused("login_required", "sign_in_required", "id_token_hint", "usr_bob/agent")
 	refused("login_required", "sign_in_required", "id_token_hint", "usr_alice/other")
 	refused("login_required", "sign_in_required", "id_token_hint", "nonsense")
+	b.open(asks("id_token_hint", "usr_alice/agent"))
+	for _, waits := range h.requests.kept {
+		if strings.Contains(waits.Parameters, "hint") || strings.Contains(waits.Parameters, "usr_alice%2Fagent") {
+			t.Errorf("an ID token rests: %s", waits.Parameters)
+		}
+	}
 	if got := b.follow(b.open(asks("prompt", "none", "id_token_hint", "usr_alice/agent"))).answered(); got.Get("code") == "" {
 		t.Errorf("answered %v", got)
 	}

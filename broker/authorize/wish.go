@@ -1,7 +1,6 @@
 package authorize
 
 import (
-	"context"
 	"slices"
 	"time"
 
@@ -21,7 +20,7 @@ type wish struct {
 }
 
 // wishOf tells what sign-in is needed first; nil: none (OIDC Core §3.1.2.1 and .3). An error is the client's.
-func (d *Desk) wishOf(ctx context.Context, w *walk) (*wish, error) {
+func (d *Desk) wishOf(w *walk) (*wish, error) {
 	r, now := w.request, d.Now()
 	base := wish{ask: signin.Ask{LoginHint: r.LoginHint(), UILocales: r.UILocales(), Then: w.here()}}
 	maxAge, hasMaxAge := r.MaxAge()
@@ -41,9 +40,8 @@ func (d *Desk) wishOf(ctx context.Context, w *walk) (*wish, error) {
 	again.idp = s.IdPUID
 	proved := w.provedSince()
 	// id_token_hint: whom the client means.
-	if hint := r.IDTokenHint(); hint != "" {
-		expected, clientID, err := d.Hints.Hint(ctx, w.Tenant, hint)
-		known := err == nil && clientID == r.Client().ClientID
+	if expected, hinted := r.Expected(); hinted {
+		known := expected != ""
 		switch {
 		case known && expected == s.UserUID:
 		case r.Prompt().None: // a hint that proves nothing says that somebody is expected who cannot be told

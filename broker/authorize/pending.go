@@ -33,11 +33,11 @@ type Pending struct {
 
 // Progress is what was tried for a request already.
 type Progress struct {
-	Departures int       `json:"departures,omitempty"`
+	Departures int `json:"departures,omitempty"`
+	// DepartedAt is when the browser left last for what the client asks; Returned is the id of the session with which it came
+	// back from then on, for this request and nothing else.
 	DepartedAt time.Time `json:"departed_at,omitzero"`
-	// Returned is the id of the session with which the browser came back from the last departure, which was for this request
-	// and nothing else.
-	Returned string `json:"returned,omitempty"`
+	Returned   string    `json:"returned,omitempty"`
 	// Preferred: a stronger sign-in was asked for because the client would like it (acr_values).
 	Preferred bool `json:"preferred,omitempty"`
 	// Plain: the last departure asked for nothing that the client would merely like. Unmet: its IdP did not give what it asked.

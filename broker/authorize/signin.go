@@ -114,7 +114,9 @@ func (d *Desk) depart(ctx context.Context, w *walk, idp *federation.IdentityProv
 	}
 	err = d.move(ctx, w, func(p *Progress) {
 		p.Departures++
-		p.DepartedAt, p.Returned = d.Now(), ""
+		if !wish.further {
+			p.DepartedAt, p.Returned = d.Now(), ""
+		}
 		p.Plain, p.Unmet = !wish.preferred, false
 		p.Preferred = p.Preferred || wish.preferred
 	})

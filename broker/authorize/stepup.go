@@ -142,7 +142,7 @@ func (d *Desk) stepUp(ctx context.Context, w *walk, x demand) (Reply, error) {
 	}
 	ask := x.ask(w.request, w.session)
 	ask.Then = w.here()
-	reply, err := d.depart(ctx, w, idp, wish{ask: ask})
+	reply, err := d.depart(ctx, w, idp, wish{ask: ask, further: true})
 	if isCode(err, oauth.CodeIdPStepUpUnsupported) { // considered again: there is another way, or none
 		return Reply{Status: http.StatusSeeOther, Location: w.path(w.here())}, nil
 	}

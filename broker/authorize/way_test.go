@@ -340,6 +340,21 @@ func TestStepUp(t *testing.T) {
 			t.Errorf("answered %v", got)
 		}
 	})
+	// What the client asked for itself was met before: the failure is of what policy asks.
+	for asked, value := range map[string]string{"prompt": "login", "max_age": "0"} {
+		t.Run("refused by the IdP, after "+asked, func(t *testing.T) {
+			h, b, _ := start(t)
+			h.now = h.now.Add(time.Minute)
+			h.idp.proof.AuthTime = h.now
+			page := b.follow(b.open(asks(asked, value)))
+			h.now = h.now.Add(2 * time.Minute)
+			h.idp.arrives = oauth.Refuse(oauth.CodeAcrUnmet, "", "")
+			got := b.follow(b.press(page, "way", "idp")).answered()
+			if got.Get("error") != "unmet_authentication_requirements" || !strings.HasPrefix(got.Get("error_description"), "step_up_unmet:") {
+				t.Errorf("answered %v", got)
+			}
+		})
+	}
 	t.Run("cannot be asked for", func(t *testing.T) {
 		h, b, page := start(t)
 		h.idp.refuse = oauth.Refuse(oauth.CodeIdPStepUpUnsupported, "", "")

@@ -17,6 +17,7 @@ type wish struct {
 	idp       string // uid of the IdP to ask; "": whichever the person comes from
 	choose    bool   // the person is asked which
 	preferred bool   // what the client would like (acr_values); without it, it goes on all the same
+	further   bool   // policy's, after what the client asks was met: that stays so, whatever comes of this
 }
 
 // wishOf tells what sign-in is needed first; nil: none (OIDC Core §3.1.2.1 and .3). An error is the client's.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"slices"
-	"time"
 
 	"github.com/chancery-dev/chancery/policy"
 )
@@ -74,7 +73,7 @@ func compare(in *policy.Input, before, after policy.Decision) difference {
 		differs(ScopesWon, len(d.won) > 0)
 		differs(ScopesLost, len(d.lost) > 0)
 		differs(StepUp, !sameStepUp(before.StepUp, after.StepUp))
-		met, meets := met(in, before.StepUp), met(in, after.StepUp)
+		met, meets := in.Meets(before.StepUp), in.Meets(after.StepUp)
 		differs(Challenged, met && !meets)
 		differs(Unchallenged, !met && meets)
 		differs(Approval, !sameApproval(before.Approval, after.Approval))
@@ -93,22 +92,6 @@ func without(a, b []string) []string {
 		}
 	}
 	return rest
-}
-
-// met compares a demand with the sign-in that was recorded, at the time that was recorded.
-func met(in *policy.Input, s *policy.StepUp) bool {
-	if s == nil {
-		return true
-	}
-	var acr string
-	var at time.Time
-	if in.Assertion != nil {
-		acr = in.Assertion.ACR
-		if in.Assertion.AuthTime != 0 {
-			at = time.Unix(in.Assertion.AuthTime, 0)
-		}
-	}
-	return in.User != nil && s.Met(acr, at, time.Unix(in.Time.Unix, 0))
 }
 
 func sameStepUp(a, b *policy.StepUp) bool {

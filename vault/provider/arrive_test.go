@@ -3,6 +3,7 @@ package provider_test
 import (
 	"errors"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,19 +86,20 @@ func TestDeclined(t *testing.T) {
 
 // The verifier proves that who redeems is who departed (RFC 7636 §4.6).
 func TestExchangeNeedsItsOwnVerifier(t *testing.T) {
-	for name, change := range map[string]func(*provider.Departure){
-		"another verifier": func(d *provider.Departure) {
-			d.Verifier = provider.NewSecret("another-verifier-of-at-least-forty-three-chars")
-		},
-		"none":             func(d *provider.Departure) { d.Verifier = provider.Secret{} },
-		"another provider": func(d *provider.Departure) { d.Provider = "slack" },
+	for name, test := range map[string]struct {
+		change func(*provider.Departure)
+		asked  int
+	}{
+		"another verifier": {func(d *provider.Departure) { d.Verifier = provider.NewSecret(strings.Repeat("v", 43)) }, 1},
+		"none":             {func(d *provider.Departure) { d.Verifier = provider.Secret{} }, 0},
+		"another provider": {func(d *provider.Departure) { d.Provider = "slack" }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := meet(t, "oauth2")
 			code, d := w.arrive(t, provider.Ask{Scopes: []string{"a"}})
-			change(&d)
-			if _, _, err := w.Exchange(t.Context(), code, d); err == nil {
-				t.Fatal("it was redeemed")
+			test.change(&d)
+			if _, _, err := w.Exchange(t.Context(), code, d); err == nil || w.fake.Count("code") != test.asked {
+				t.Fatalf("got %v after %d requests", err, w.fake.Count("code"))
 			}
 		})
 	}

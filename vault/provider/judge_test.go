@@ -67,6 +67,11 @@ func TestAmbiguousRefusals(t *testing.T) {
 			t.Error("the second request holds the token")
 		}
 	}
+	// What RFC 6749 has for a client that may not is a dead token here.
+	w.fake.Break("refresh", status(403, said("unauthorized_client")))
+	if _, err := w.Refresh(t.Context(), c); outcome(t, err).Outcome != provider.Terminal {
+		t.Errorf("got %v, want terminal", err)
+	}
 	w.fake.Break("code", providertest.Fault{Kind: "status", Status: 503})
 	if _, err := w.Refresh(t.Context(), dead); outcome(t, err).Outcome != provider.Transient {
 		t.Fatalf("got %v, want transient: it is not known which", err)
@@ -145,6 +150,20 @@ func TestRefreshTokenThatEnded(t *testing.T) {
 	w.clock.add(15897600 * time.Second) // six months
 	if _, err := w.Refresh(t.Context(), c); outcome(t, err).Outcome != provider.Terminal || w.fake.Count("refresh") != 0 {
 		t.Fatalf("got %v after %d requests", err, w.fake.Count("refresh"))
+	}
+}
+
+// The provider has taken something back: what is left is what it says.
+func TestScopesThatWereTakenBack(t *testing.T) {
+	w := meet(t, "oauth2")
+	c, _ := w.connect(t, "a", "b")
+	w.fake.Break("refresh", status(200, map[string]any{"access_token": "x", "scope": "b"}))
+	next, err := w.Refresh(t.Context(), c)
+	if err != nil || len(next.Scopes) != 1 || next.Scopes[0] != "b" {
+		t.Fatalf("%v %v", next.Scopes, err)
+	}
+	if _, _, err := w.Narrow(t.Context(), next, provider.Wanted{Scopes: []string{"a"}}); err == nil {
+		t.Error("what was taken back was lent")
 	}
 }
 

@@ -3,8 +3,10 @@ package provider_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,6 +42,7 @@ func TestLostAnswers(t *testing.T) {
 		"hangs after it saved":           {Kind: "hang", AfterUse: true},
 		"drops the connection":           {Kind: "drop"},
 		"cut off in the middle":          {Kind: "cut", AfterUse: true},
+		"a form cut off":                 {Kind: "cut", AfterUse: true, Text: "access_token=access-ha", Header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}},
 		"HTML instead of JSON":           {Kind: "html"},
 		"502 from something in front":    {Kind: "status", Status: 502},
 		"500 after it saved":             {Kind: "status", Status: 500, AfterUse: true},
@@ -69,7 +72,7 @@ func TestLostAnswers(t *testing.T) {
 				if n := w.fake.Count("refresh"); n != 1 {
 					t.Errorf("it was asked %d times", n)
 				}
-				if fault.Header != nil && e.RetryAfter != 7*time.Second {
+				if fault.Header["Retry-After"] != "" && e.RetryAfter != 7*time.Second {
 					t.Errorf("retry after %v", e.RetryAfter)
 				}
 			})
@@ -204,6 +207,23 @@ func TestAnswersAreBounded(t *testing.T) {
 	}
 	w.fake.Break("refresh", providertest.Fault{Kind: "status", Status: 200, Body: map[string]any{"access_token": string(long)}})
 	if _, err := w.Refresh(t.Context(), c); outcome(t, err).Outcome != provider.Transient {
+		t.Fatalf("got %v", err)
+	}
+}
+
+// An answer that is complete, and followed by more than is read.
+func TestLongAnswers(t *testing.T) {
+	w := meet(t, "oauth2", rotate("none"))
+	c, _ := w.connect(t, "a")
+	endless := roundTripper(func(r *http.Request) (*http.Response, error) {
+		body := `{"access_token":"x"}` + strings.Repeat(" ", 300<<10)
+		return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+	})
+	p, err := provider.New(w.Manifest(), settings(func(s *provider.Settings) { s.Transport = endless }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Refresh(t.Context(), c); outcome(t, err).Outcome != provider.Transient {
 		t.Fatalf("got %v", err)
 	}
 }

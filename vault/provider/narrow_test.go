@@ -56,6 +56,39 @@ func TestNarrowedIsHonest(t *testing.T) {
 	}
 }
 
+// An authorization server that exchanges a token for all it can do, or for itself, has narrowed nothing.
+func TestExchangeThatIgnores(t *testing.T) {
+	w := meet(t, "token-exchange")
+	c, err := w.ExchangeToken(t.Context(), provider.Presented{Token: provider.NewSecret("subject-alice")}, provider.Wanted{Scopes: []string{"a", "b"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.fake.Set(func(s *providertest.Switches) { s.IgnoreNarrow = true })
+	lease, narrowed, err := w.Narrow(t.Context(), c, provider.Wanted{Scopes: []string{"a"}})
+	if err != nil || narrowed || !slices.Equal(lease.Scopes, []string{"a", "b"}) {
+		t.Errorf("narrowed %t: %+v %v", narrowed, lease, err)
+	}
+	w.fake.Break("exchange", status(200, map[string]any{"access_token": c.Access.Reveal()}))
+	if _, narrowed, err = w.Narrow(t.Context(), c, provider.Wanted{Scopes: []string{"a"}}); err != nil || narrowed {
+		t.Errorf("narrowed %t: %v", narrowed, err)
+	}
+}
+
+// So with an installation whose token can do more, or reaches more, than was wanted.
+func TestInstallationThatIgnores(t *testing.T) {
+	w, c := installed(t)
+	w.fake.Set(func(s *providertest.Switches) { s.IgnoreNarrow = true })
+	for name, wanted := range map[string]provider.Wanted{
+		"permissions":  {Scopes: []string{"contents:read"}},
+		"repositories": {Resources: []string{"hello"}},
+		"one of them":  {Scopes: []string{"contents:write", "issues:read"}, Resources: []string{"hello"}},
+	} {
+		if _, narrowed, err := w.Narrow(t.Context(), c, wanted); err != nil || narrowed {
+			t.Errorf("%s: narrowed %t: %v", name, narrowed, err)
+		}
+	}
+}
+
 func TestNarrowNamesWhatIsMissing(t *testing.T) {
 	w := meet(t, "oauth2")
 	c, _ := w.connect(t, "a", "b")

@@ -228,6 +228,10 @@ func TestInstallation(t *testing.T) {
 	if c.ExpiresAt.Sub(w.clock.now()) != time.Hour || !slices.Contains(c.Scopes, "contents:write") || !strings.HasPrefix(c.Access.Reveal(), "ghs_") {
 		t.Errorf("%+v", c)
 	}
+	_, claims := verifyRS256(t, &w.key.PublicKey, strings.TrimPrefix(w.fake.Seen()[0].Header.Get("Authorization"), "Bearer "))
+	if claims["iat"] != float64(w.clock.now().Add(-time.Minute).Unix()) || life(claims) != 600 || claims["iss"] != "12345" || claims["sub"] != nil {
+		t.Errorf("%v", claims)
+	}
 	lease, narrowed, err := w.Narrow(t.Context(), c, provider.Wanted{Scopes: []string{"contents:read"}, Resources: []string{"hello"}})
 	if err != nil || !narrowed || !slices.Equal(lease.Scopes, []string{"contents:read", "metadata:read"}) || !slices.Equal(lease.Resources, []string{"hello"}) {
 		t.Errorf("narrowed %t: %+v %v", narrowed, lease, err)

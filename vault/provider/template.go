@@ -66,7 +66,7 @@ func expand(raw string, values map[string]string) (string, error) {
 	put := func(part string, shape *regexp.Regexp, longest int) string {
 		return placeholder.ReplaceAllStringFunc(part, func(name string) string {
 			value := values[strings.Trim(name, "{}")]
-			if len(value) > longest || !shape.MatchString(value) || strings.Contains(value, "..") {
+			if len(value) > longest || !shape.MatchString(value) {
 				failed = invalid("connection_config: the value of %s does not fit into an address", name)
 			}
 			return value

@@ -1,12 +1,16 @@
 package provider_test
 
 import (
-	"errors"
+	"context"
+	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/chancery-dev/chancery/vault/provider"
+	"github.com/chancery-dev/chancery/vault/provider/providertest/tour"
 )
 
 // walk is what connect → refresh → narrow → revoke is for one manifest.
@@ -74,106 +78,53 @@ func TestEveryManifestIsWalked(t *testing.T) {
 }
 
 func TestWalk(t *testing.T) {
-	for name, want := range walks {
-		t.Run(name, func(t *testing.T) {
-			w := meet(t, name)
-
-			// 1. Connect.
-			c, account := w.connect(t, want.scopes...)
-			if account.ID == "" || account.Label != want.label {
-				t.Errorf("account %+v, want label %q", account, want.label)
-			}
-			for _, scope := range want.scopes {
-				if !slices.Contains(c.Scopes, scope) {
-					t.Errorf("scopes %v lack %q", c.Scopes, scope)
-				}
-			}
-			checkLife(t, w, c, want.life)
-			if c.Refresh.IsZero() == want.refreshes {
-				t.Errorf("refresh token there: %t", !c.Refresh.IsZero())
-			}
-
-			// 2. Refresh, as a store would: from what rests.
-			c = w.refreshed(t, c, want)
-
-			// 3. Narrow.
-			lease, narrowed, err := w.Narrow(t.Context(), c, want.less)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if wantWhole := want.less.Scopes != nil && len(want.less.Resources) == 0 && slices.Equal(c.Scopes, want.less.Scopes); narrowed != (want.narrowed || wantWhole) {
-				t.Errorf("narrowed %t of %v to %v", narrowed, c.Scopes, want.less)
-			}
-			if !w.fake.Works(lease.Access.Reveal()) {
-				t.Error("the lease does not work")
-			}
-			if !w.fake.Works(c.Access.Reveal()) {
-				t.Error("the credential does not work any more")
-			}
-
-			// 4. Revoke, twice: what is gone is gone.
-			if !want.revokes {
-				if err := w.Revoke(t.Context(), c); !errors.Is(err, provider.ErrNoRevocation) {
-					t.Fatalf("got %v, want ErrNoRevocation", err)
-				}
-				return
-			}
-			for range 2 {
-				if err := w.Revoke(t.Context(), c); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if w.fake.Works(c.Access.Reveal()) {
-				t.Error("it works after it was revoked")
-			}
-		})
+	for name, walk := range walks {
+		t.Run(name, func(t *testing.T) { meet(t, name).tour(walk).Run(t) })
 	}
 }
 
-func checkLife(t *testing.T, w *world, c provider.Credential, life time.Duration) {
-	t.Helper()
-	if life == 0 {
-		if !c.ExpiresAt.IsZero() || c.Stale(w.clock.now().AddDate(9, 0, 0)) {
-			t.Errorf("it ends at %v", c.ExpiresAt)
-		}
-		return
-	}
-	if got := c.ExpiresAt.Sub(w.clock.now()); got != life {
-		t.Errorf("it lives %v, want %v", got, life)
-	}
-	if lead := max(time.Minute, life/10); c.Stale(c.ExpiresAt.Add(-lead-time.Second)) || !c.Stale(c.ExpiresAt.Add(-lead)) {
-		t.Errorf("stale from %v on", c.RefreshAt())
+func (w *world) tour(walk walk) tour.Tour {
+	return tour.Tour{
+		Provider: w.Provider, Now: w.clock.now,
+		Visit:  func(_ context.Context, address string) (url.Values, error) { return w.fake.Visit(address) },
+		Works:  func(_ context.Context, access provider.Secret) bool { return w.fake.Works(access.Reveal()) },
+		Scopes: walk.scopes, Label: walk.label, Life: walk.life, Refreshes: walk.refreshes, Replaces: walk.replaces,
+		Less: walk.less, Narrowed: walk.narrowed, Revokes: walk.revokes,
 	}
 }
 
-func (w *world) refreshed(t *testing.T, c provider.Credential, want walk) provider.Credential {
-	t.Helper()
-	plaintext, err := c.Plaintext()
+// The same on a machine without a network: the provider is at an address of this machine, as in the demo.
+func TestWalkOnLoopback(t *testing.T) {
+	w := meet(t, "github-app")
+	m, err := catalogue(t).Decode([]byte(strings.ReplaceAll(`
+name: github-app
+extends: github-app
+authorization_url: BASE/github.com/login/oauth/authorize
+token_url: BASE/github.com/login/oauth/access_token
+revoke: {url: "BASE/api.github.com/applications/{client_id}/grant"}
+probe: {url: BASE/api.github.com/user}
+`, "BASE", w.fake.URL())))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c, err = provider.ParseCredential(plaintext); err != nil {
+	p, err := provider.New(m, settings(func(s *provider.Settings) { s.Transport, s.Now = http.DefaultTransport, w.clock.now }))
+	if err != nil {
 		t.Fatal(err)
 	}
-	next, err := w.Refresh(t.Context(), c)
-	if !want.refreshes {
-		if !errors.Is(err, provider.ErrNoRefresh) {
-			t.Fatalf("got %v, want ErrNoRefresh", err)
+	w.Provider = p
+	through := w.tour(walks["github-app"])
+	through.Visit = func(ctx context.Context, address string) (url.Values, error) {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+		if err != nil {
+			return nil, err
 		}
-		return c
+		response, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			return nil, err
+		}
+		response.Body.Close()
+		back, err := response.Location()
+		return back.Query(), err
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if next.Access.Reveal() == c.Access.Reveal() || !w.fake.Works(next.Access.Reveal()) {
-		t.Error("the access token is the old one, or does not work")
-	}
-	if replaced := next.Refresh.Reveal() != c.Refresh.Reveal(); replaced != want.replaces || next.Refresh.IsZero() {
-		t.Errorf("the refresh token was replaced: %t", replaced)
-	}
-	if !slices.Equal(next.Scopes, c.Scopes) {
-		t.Errorf("scopes %v became %v", c.Scopes, next.Scopes)
-	}
-	checkLife(t, w, next, want.life)
-	return next
+	through.Run(t)
 }

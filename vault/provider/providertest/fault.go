@@ -15,8 +15,9 @@ type Fault struct {
 	AfterUse bool
 	Status   int
 	Header   map[string]string
-	Body     any // of status; nil: HTML, as from something in front
-	Wait     time.Duration
+	Body     any           // of status; nil: HTML, as from something in front
+	Text     string        // of cut: what arrives
+	Wait     time.Duration // of slow
 	once     string
 }
 
@@ -59,7 +60,12 @@ func (s *Server) spoil(w http.ResponseWriter, r *http.Request, f Fault, a *Answe
 		if a != nil {
 			b, _ = json.Marshal(a.Body)
 		}
-		w.Header().Set("Content-Type", "application/json")
+		if len(f.Header) == 0 {
+			w.Header().Set("Content-Type", "application/json")
+		}
+		if f.Text != "" {
+			b = []byte(f.Text + f.Text)
+		}
 		w.Header().Set("Content-Length", strconv.Itoa(len(b)+1))
 		_, _ = w.Write(b[:len(b)/2])
 		panic(http.ErrAbortHandler)

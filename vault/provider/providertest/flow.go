@@ -14,7 +14,10 @@ import (
 func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	s.count("authorize")
 	q, p := r.URL.Query(), s.profile
-	wrong := q.Get("client_id") != ClientID || q.Get("redirect_uri") != Redirect || q.Get("response_type") != "code" || q.Get("state") == "" ||
+	if p.Redirect == "" {
+		p.Redirect = Redirect
+	}
+	wrong := q.Get("client_id") != ClientID || q.Get("redirect_uri") != p.Redirect || q.Get("response_type") != "code" || q.Get("state") == "" ||
 		p.Unknown == (q.Get("code_challenge") != "")
 	for name, want := range p.Require {
 		wrong = wrong || q.Get(name) != want
@@ -34,7 +37,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 		s.codes[made] = &code{g, q.Get("code_challenge"), q.Get("redirect_uri")}
 		back.Set("code", made)
 	}
-	http.Redirect(w, r, Redirect+"?"+back.Encode(), http.StatusFound)
+	http.Redirect(w, r, p.Redirect+"?"+back.Encode(), http.StatusFound)
 }
 
 func split(s, by string) []string {

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -46,6 +47,9 @@ func (s *Server) installation(w http.ResponseWriter, r *http.Request) {
 			break
 		}
 		status, body := a.token(r)
+		if s.switches.IgnoreNarrow {
+			status, body = a.token(&http.Request{Form: url.Values{"raw": {"{}"}}})
+		}
 		if status == http.StatusCreated {
 			made := "ghs_" + rand.Text()
 			s.access[made] = &grant{}

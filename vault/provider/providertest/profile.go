@@ -11,8 +11,9 @@ type Profile struct {
 	// Addresses, host and path. Absent: it has none.
 	Authorize, Token, Revoke, Probe, Sites, Narrow string
 
-	Basic          bool // client authentication by header, else in the body
-	JSON           bool // bodies are JSON
+	Redirect       string // where people come back to; absent: the constant
+	Basic          bool   // client authentication by header, else in the body
+	JSON           bool   // bodies are JSON
 	ScopeParameter string
 	ScopeSeparator string
 	Require        map[string]string // parameters without which the authorization request is refused

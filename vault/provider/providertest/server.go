@@ -163,7 +163,15 @@ func (s *Server) Visit(address string) (url.Values, error) {
 	return back.Query(), nil
 }
 
+// URL is where the provider is on this machine: the address https://github.com/login is URL()/github.com/login there.
+func (s *Server) URL() string { return s.http.URL }
+
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	if r.Host == s.http.Listener.Addr().String() {
+		var rest string
+		r.Host, rest, _ = strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+		r.URL.Path = "/" + rest
+	}
 	address := r.Host + r.URL.Path
 	if err := read(r); err != nil {
 		http.Error(w, "cannot be read", http.StatusBadRequest)

@@ -100,6 +100,13 @@ const orders = {
     }
     return { url: w.page.url() }
   },
+  either: async (w, { url, text }) => {
+    await Promise.any([
+      w.page.waitForURL(u => u.href.startsWith(url), { waitUntil: 'commit' }),
+      w.page.getByText(text, { exact: true }).first().waitFor(),
+    ])
+    return { url: w.page.url() }
+  },
   launched: async (w, { url }) => {
     const found = () => w.launched.find(l => l.startsWith(url))
     if (!found()) await w.page.waitForEvent('request', { predicate: found })

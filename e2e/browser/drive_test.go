@@ -223,6 +223,14 @@ func (w *window) arrive(prefix string) string {
 	return s.URL
 }
 
+// either waits until it has arrived, or shows a text instead.
+func (w *window) either(prefix, text string) (arrived bool) {
+	w.t.Helper()
+	var at struct{ URL string }
+	w.order("either", map[string]any{"url": prefix, "text": text}, &at)
+	return strings.HasPrefix(at.URL, prefix)
+}
+
 // launched waits until the browser tried to hand an address that begins so to a program.
 func (w *window) launched(prefix string) string {
 	w.t.Helper()

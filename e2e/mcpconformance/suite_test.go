@@ -114,16 +114,19 @@ func signIn(t *testing.T, request string) {
 		t.Errorf("alice was not sent back: %v %+v", err, page)
 		return
 	}
-	back, err := http.NewRequestWithContext(t.Context(), http.MethodGet, page.Outside.String(), http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	response, err := http.DefaultClient.Do(back)
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	_ = response.Body.Close()
+	// It says where to go a moment before it listens there.
+	harness.Eventually(t, 20*time.Second, "the suite takes the answer", func() bool {
+		back, err := http.NewRequestWithContext(t.Context(), http.MethodGet, page.Outside.String(), http.NoBody)
+		if err != nil {
+			return false
+		}
+		response, err := http.DefaultClient.Do(back)
+		if err != nil {
+			return false
+		}
+		_ = response.Body.Close()
+		return true
+	})
 }
 
 // checksIn reads what the suite found.

@@ -28,6 +28,6 @@ func TestWhatIsWrongWithADocument(t *testing.T) {
 		}
 		b.registry.err = fmt.Errorf("%w: %w", ErrUnknown, oauth.Refuse(oauth.CodeCIMDOff, "", ""))
 		_, err = b.Authenticate(t.Context(), r)
-		refusalOf(t, err, oauth.CodeClientAuthenticationFailed)
+		_ = refusalOf(t, err, oauth.CodeClientAuthenticationFailed)
 	}
 }

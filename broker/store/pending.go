@@ -40,7 +40,7 @@ func (p *PendingRequests) Keep(ctx context.Context, t tenant.UID, r authorize.Pe
 		return err
 	}
 	return p.store.changeOf(ctx, t, func(ctx context.Context, tx *sql.Tx) error {
-		done, err := tx.ExecContext(ctx, "insert into pending_requests (tenant_uid, handle, browser, parameters, progress, turn, created_at, expires_at, proved_by) "+
+		done, err := tx.ExecContext(ctx, "insert into pending_requests (tenant_uid, handle, browser, parameters, progress, turn, created_at, expires_at, proved_by) "+ //nolint:gosec // texts of this package
 			"select t.uid, $2, $3, $4, $5, 0, $6, $7, $8 from tenants t"+whileRequests("pending_requests", "$8", "$9")+" and t.uid = $1",
 			t.String(), r.Handle[:], r.Browser[:], r.Parameters, string(progress), r.CreatedAt.UnixMicro(), r.ExpiresAt.UnixMicro(), r.ProvedBy, MaxRequests)
 		if err != nil {

@@ -25,7 +25,7 @@ func (p *PushedRequests) Push(ctx context.Context, t tenant.UID, h authorization
 		return fmt.Errorf("%w: a pushed request of nobody, for nothing, or for ever", errIncomplete)
 	}
 	return p.store.changeOf(ctx, t, func(ctx context.Context, tx *sql.Tx) error {
-		done, err := tx.ExecContext(ctx, "insert into pushed_requests (tenant_uid, handle, client_uid, parameters, expires_at, proved_by) "+
+		done, err := tx.ExecContext(ctx, "insert into pushed_requests (tenant_uid, handle, client_uid, parameters, expires_at, proved_by) "+ //nolint:gosec // texts of this package
 			"select t.uid, $2, $3, $4, $5, $6 from tenants t"+whileRequests("pushed_requests", "$6", "$7")+" and t.uid = $1",
 			t.String(), h[:], r.ClientUID, r.Parameters, r.ExpiresAt.UnixMicro(), r.ProvedBy, MaxRequests)
 		if err != nil {

@@ -42,9 +42,10 @@ var rights = []struct{ table, may string }{
 	{"interactions", "select, insert, update, delete"},          // what has ended goes through chancery_sweep_interactions
 	{"passkeys", "select, insert, update (sign_count, used_at), delete"},
 	{"passkey_challenges", "select, insert, delete"},
+	{"connections", "select, insert, update, delete"},
 	{"sessions", "select, insert, update (seen_at, keep_until, ended_at, end_reason)"}, // what has ended goes through chancery_sweep_sign_in
 	{"departures", "select, insert, delete"},
-	{"profiles", "select, insert, update, delete"}, // with its user,
+	{"profiles", "select, insert, update, delete"}, // with its user
 	{"audit_writers", "select, insert, update (%heads%)"},
 	{"audit_events", "select, insert"},
 	{"audit_checkpoints", "select, insert"},
@@ -52,7 +53,7 @@ var rights = []struct{ table, may string }{
 	{table, "select"},
 }
 
-var functions = []string{"chancery_prepare_partitions(bigint)", "chancery_drop_expired(text, bigint)", "chancery_sweep_captures()", "chancery_sweep_sign_in(integer)", "chancery_sweep_devices(integer)", "chancery_sweep_families()", "chancery_sweep_interactions(integer)", "chancery_sweep_requests(integer)"}
+var functions = []string{"chancery_prepare_partitions(bigint)", "chancery_drop_expired(text, bigint)", "chancery_sweep_captures()", "chancery_sweep_sign_in(integer)", "chancery_sweep_devices(integer)", "chancery_sweep_families(integer)", "chancery_sweep_interactions(integer)", "chancery_sweep_requests(integer)"}
 
 // Grant gives the runtime role of a PostgreSQL database its rights, and takes
 // every other right on the schema's tables. It runs as the owner, after Up, as

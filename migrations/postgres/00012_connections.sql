@@ -1,0 +1,46 @@
+-- What people and clients connected at other services: whose it is, and the credential, sealed.
+
+-- +goose Up
+create table connections (
+  tenant_uid      text    not null references tenants (uid),
+  id              text    not null,
+  owner_kind      text    not null check (owner_kind in ('user', 'client')),
+  owner_uid       text    not null,
+  provider_uid    text    not null,
+  account_id      text    not null, -- the provider's; '' where it names none
+  account_label   text    not null,
+  scopes          text    not null, -- a JSON list
+  status          text    not null check (status in ('connected', 'reauthorization_required', 'suspended', 'revoked')),
+  reason          text    not null,
+  version         bigint  not null check (version > 0), -- of the credential; a part of its seal
+  credential      bytea   not null check (substr(credential, 1, 4) = '\x43485330'),
+  key_id          text    not null, -- what it is sealed with
+  sealed_at       bigint  not null,
+  expires_at      bigint, -- of the access token; null: the provider names no end
+  refresh_at      bigint,
+  refresh_state   text    not null check (refresh_state in ('idle', 'in_flight', 'saved', 'lost')),
+  refresh_attempt text    not null default '',
+  refresh_by      text    not null default '', -- the replica
+  refresh_since   bigint, -- by the database's clock, like retry_at
+  retry_at        bigint, -- the provider is left alone until then
+  repeat_until    bigint, -- an answer was lost: until then the refresh token may be sent again
+  failures        integer not null default 0,
+  failure         text    not null default '',
+  created_at      bigint  not null,
+  updated_at      bigint  not null,
+  used_at         bigint,
+  used_by         text    not null default '', -- the client
+  primary key (tenant_uid, id)
+);
+-- One an account, until it ends.
+create unique index connections_owner on connections (tenant_uid, owner_kind, owner_uid, provider_uid, account_id) where status <> 'revoked';
+create index connections_provider on connections (tenant_uid, provider_uid, id);
+create index connections_key on connections (tenant_uid, key_id, id);
+
+alter table connections enable row level security;
+alter table connections force row level security;
+create policy tenant on connections using (tenant_uid = current_setting('chancery.tenant', true))
+  with check (tenant_uid = current_setting('chancery.tenant', true));
+
+-- +goose Down
+drop table connections;

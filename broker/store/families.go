@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/ledger"
@@ -304,17 +303,7 @@ func familyHolder(k lifecycle.Kind) (string, error) {
 	return "", lifecycle.ErrHolder
 }
 
-// sweepFamilies removes what nobody can use any more, a day later: on PostgreSQL through the owner's function, for the
-// runtime role sees its tenant's alone.
+// sweepFamilies removes what nobody can use any more, a day later.
 func (s *Store) sweepFamilies(ctx context.Context, db execer) (int64, error) {
-	if s.dialect == Postgres {
-		var gone int64
-		err := db.QueryRowContext(ctx, "select chancery_sweep_families()").Scan(&gone)
-		return gone, err
-	}
-	done, err := db.ExecContext(ctx, "delete from refresh_families where idle_until < "+s.clock()+" - $1", (24 * time.Hour).Microseconds())
-	if err != nil {
-		return 0, err
-	}
-	return done.RowsAffected()
+	return s.sweepEnded(ctx, db, "chancery_sweep_families", map[string]string{"refresh_families": "idle_until < " + s.clock() + " - 86400000000"})
 }

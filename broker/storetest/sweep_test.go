@@ -159,12 +159,14 @@ func TestSweepsOfStrangersGoInBatches(t *testing.T) {
 			"select $2, %s, %[1]s, 'cli_1', 'claude', 'x', '', 'waiting', 5000000, 1, 2, '', '', 0, '' from c",
 		"chancery_sweep_interactions": "insert into interactions (tenant_uid, handle, user_uid, client_uid, client_id, resource_uid, sealed, acr_values, begun_at, ends_at) " +
 			"select $2, %s, 'usr_1', 'cli_1', 'claude', 'res_1', %[1]s, '', 1, 2 from c",
+		"chancery_sweep_families": "insert into refresh_families (tenant_uid, id, origin, user_uid, client_uid, idp_uid, issuer, session, offline, resources, identity, acr, amr, jkt, version, generation, began_at, rotated_at, idle_until, expires_at) " +
+			"select $2, cast(n as text), '', 'usr_1', 'cli_1', 'idp_1', '', %s, true, '[]', '[]', '', '[]', '', 1, 0, 1, 1, 1, 1 from c",
 	} {
 		t.Run(function, func(t *testing.T) {
 			storetest.Each(t, func(t *testing.T, d *storetest.Database) {
-				number := "cast(n as blob)"
+				number := "cast(printf('%032d', n) as blob)" // as long as a digest
 				if d.Role != "" {
-					number = "convert_to(n::text, 'UTF8')"
+					number = "convert_to(lpad(n::text, 32, '0'), 'UTF8')"
 				}
 				tx, err := d.Owner.BeginTx(t.Context(), nil)
 				mustBe(t, err)
@@ -183,7 +185,7 @@ func TestSweepsOfStrangersGoInBatches(t *testing.T) {
 					}
 				}
 				swept, err := d.Store.Sweep(t.Context(), store.Retention{})
-				if err != nil || swept.Requests+swept.Devices+swept.Interactions != want {
+				if err != nil || swept.Requests+swept.Devices+swept.Interactions+swept.Families != want {
 					t.Errorf("swept %+v %v, want %d", swept, err, want)
 				}
 			})

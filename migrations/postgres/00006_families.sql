@@ -47,13 +47,14 @@ create policy tenant on refresh_families using (coalesce(tenant_uid, '') = curre
 create policy ended_seen on refresh_families for select to current_user using (idle_until < (extract(epoch from clock_timestamp()) * 1000000)::bigint - 86400000000);
 create policy ended_goes on refresh_families for delete to current_user using (idle_until < (extract(epoch from clock_timestamp()) * 1000000)::bigint - 86400000000);
 
--- Removes what nobody can use any more, of every tenant, a day later: until then its end can be told.
+-- Removes what nobody can use any more, of every tenant, at most so many rows, a day later: until then its end can be told.
 -- +goose StatementBegin
-create function chancery_sweep_families() returns bigint
+create function chancery_sweep_families(most integer) returns bigint
 language plpgsql security definer set search_path from current as $$
 declare gone bigint;
 begin
-  delete from refresh_families where idle_until < (extract(epoch from clock_timestamp()) * 1000000)::bigint - 86400000000;
+  delete from refresh_families where ctid = any (array(
+    select f.ctid from refresh_families f where f.idle_until < (extract(epoch from clock_timestamp()) * 1000000)::bigint - 86400000000 limit most));
   get diagnostics gone = row_count;
   return gone;
 end $$;
@@ -63,13 +64,13 @@ end $$;
 -- +goose StatementBegin
 do $$
 begin
-  execute format('alter function chancery_sweep_families() set search_path = %I, pg_temp', current_schema());
-  revoke all on function chancery_sweep_families() from public;
+  execute format('alter function chancery_sweep_families(integer) set search_path = %I, pg_temp', current_schema());
+  revoke all on function chancery_sweep_families(integer) from public;
 end $$;
 -- +goose StatementEnd
 
 -- +goose Down
-drop function chancery_sweep_families();
+drop function chancery_sweep_families(integer);
 drop index issued_tokens_origin;
 alter table issued_tokens drop column origin;
 drop table refresh_families;

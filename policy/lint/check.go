@@ -38,7 +38,7 @@ func Check(ctx context.Context, modules, tests map[string]string, data any, o Op
 
 // pass is one check of one policy.
 type pass struct {
-	ctx     context.Context //nolint:containedctx // for the length of one call
+	ctx     context.Context // for the length of one call
 	options Options
 	rules   []Rule
 	data    any

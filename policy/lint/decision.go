@@ -72,6 +72,9 @@ func (a answer) allow() (yes, no bool) {
 	return ast.Boolean(true).Equal(v), ast.Boolean(false).Equal(v)
 }
 
+// chained reports whether the answer is an else of another.
+func (b *branch) chained() bool { return b.rule != b.whole }
+
 // may reports whether an answer can allow.
 func (a answer) may() bool {
 	_, no := a.allow()
@@ -100,7 +103,7 @@ func where(t *ast.Term, or *branch) *ast.Location {
 	return or.at()
 }
 
-// reasonsElsewhere reports whether reasons are a rule of their own: decision.reasons.
+// elsewhere reports whether a member is a rule of its own: decision.reasons.
 func (p *pass) elsewhere(member string, all []answer) bool {
 	return slices.ContainsFunc(all, func(a answer) bool { return !a.object && a.members[member] != nil })
 }
@@ -159,7 +162,7 @@ func allowByDefault() Rule {
 			for _, a := range p.answers() {
 				yes, _ := a.allow()
 				switch {
-				case !yes || !a.unconditional() || a.rule != a.branch.whole:
+				case !yes || !a.unconditional() || a.chained():
 				case p.options.Role == roleGuard && a.rule.Default:
 					p.sayAs(Warning, a.file, a.at(), "say so under a condition, and deny by default", "the guard lets through whatever it could not read")
 				case p.options.Role == roleGuard:

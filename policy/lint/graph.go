@@ -56,17 +56,18 @@ func (g *graph) variable(b *branch, v ast.Var, rest ast.Ref) []string {
 
 // path is a reference into data: a rule, or a package and all in it.
 func (g *graph) path(r ast.Ref) []string {
-	key := "data"
+	names := []string{"data"}
 	for _, t := range r[1:min(len(r), maxPath)] {
 		name, ok := t.Value.(ast.String)
 		if !ok {
 			break
 		}
-		key += "." + string(name)
-		if g.rules[key] != nil {
+		names = append(names, string(name))
+		if key := strings.Join(names, "."); g.rules[key] != nil {
 			return []string{key}
 		}
 	}
+	key := strings.Join(names, ".")
 	var all []string
 	for name := range g.rules {
 		if strings.HasPrefix(name, key+".") {

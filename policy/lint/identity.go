@@ -106,9 +106,9 @@ func issuerPrefix() Rule {
 	return Rule{
 		Name: "issuer-prefix", Severity: Error,
 		Title: "A part of an issuer, a URL or an identifier is compared",
-		Why: "`https://idp.example` is how `https://idp.example.attacker.com` begins, and `example.com` how `notexample.com` ends. Issuers and clients are compared as a whole, byte for byte; several are a list.",
-		Bad:  Example{Module: "decision := {\"allow\": true, \"reasons\": [{\"code\": \"ours\"}]} if startswith(input.issuer.id, \"https://idp.acme.com\")\n"},
-		Good: Example{Module: "decision := {\"allow\": true, \"reasons\": [{\"code\": \"ours\"}]} if input.issuer.id in {\"https://idp.acme.com\", \"https://idp.acme.eu\"}\n"},
+		Why:   "`https://idp.example` is how `https://idp.example.attacker.com` begins, and `example.com` how `notexample.com` ends. Issuers and clients are compared as a whole, byte for byte; several are a list.",
+		Bad:   Example{Module: "decision := {\"allow\": true, \"reasons\": [{\"code\": \"ours\"}]} if startswith(input.issuer.id, \"https://idp.acme.com\")\n"},
+		Good:  Example{Module: "decision := {\"allow\": true, \"reasons\": [{\"code\": \"ours\"}]} if input.issuer.id in {\"https://idp.acme.com\", \"https://idp.acme.eu\"}\n"},
 		check: func(p *pass) {
 			for _, b := range p.modules() {
 				p.calls(b, func(op string, args []*ast.Term, at *ast.Location) {
@@ -182,6 +182,7 @@ func anchored(tree *syntax.Regexp, op syntax.Op) bool {
 		return anchored(tree.Sub[len(tree.Sub)-1], op)
 	case syntax.OpAlternate:
 		return !slices.ContainsFunc(tree.Sub, func(sub *syntax.Regexp) bool { return !anchored(sub, op) })
+	default:
+		return false
 	}
-	return false
 }

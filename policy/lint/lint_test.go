@@ -108,7 +108,7 @@ func TestRules(t *testing.T) {
 		{"in a list of strings", "impossible-comparison", grants + `1 in input.user.groups`, []string{"string"}},
 		{"an action that is none", "impossible-comparison", grants + `input.action == "isue"`, []string{`did you mean "issue"?`}},
 		{"an action in a set", "impossible-comparison", grants + `input.action in {"issue", "refrsh"}`, []string{`"refresh"`}},
-		{"a state that is none", "impossible-comparison", grants + `input.user.groups_state != "compelte"`, []string{`"complete"`}},
+		{"a state that is none", "impossible-comparison", grants + `input.user.groups_state != "complet"`, []string{`"complete"`}},
 		{"a weekday in small letters", "impossible-comparison", grants + `input.time.weekday == "monday"`, []string{`"Monday"`}},
 		{"null", "impossible-comparison", grants + `input.user.email != null`, []string{"absent is undefined"}},
 		{"a list for a set", "impossible-comparison", grants + `input.user.groups == {"a"}`, []string{"set"}},

@@ -159,4 +159,3 @@ func partialAndComplete() Rule {
 		},
 	}
 }
-

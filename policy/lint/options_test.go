@@ -105,7 +105,7 @@ func TestData(t *testing.T) {
 func TestFixtures(t *testing.T) {
 	const module = grants + `input.client.name == "claude"` + "\n"
 	cases := []struct{ name, tests, want string }{
-		{"a literal", `test_a if not decision with input as {"client": {"nmae": "claude"}}`, "input.client.name?"},
+		{"a literal", `test_a if not decision with input as {"client": {"nam": "claude"}}`, "input.client.name?"},
 		{"a rule", "request := {\"cleint\": {}}\n\ntest_a if not decision with input as request", "input.client?"},
 		{"one member", `test_a if not decision with input.user.gropus as []`, "input.user.groups?"},
 		{"in a list", `test_a if not decision with input as {"actor": {"chain": [{"subb": "a"}]}}`, "input.actor.chain[_].sub?"},

@@ -25,11 +25,11 @@ func TestPages(t *testing.T) {
 		want[name] = page(r)
 	}
 	if *update {
-		if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // documentation is for everybody
+		if err := os.MkdirAll(folder, 0o755); err != nil {
 			t.Fatal(err)
 		}
 		for name, text := range want {
-			if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644); err != nil { //nolint:gosec // likewise
+			if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -163,15 +163,16 @@ type place struct {
 const each = "*"
 
 func (p place) String() string {
-	text := p.root
+	var text strings.Builder
+	text.WriteString(p.root)
 	for _, name := range p.path {
 		if name == each {
-			text += "[_]"
+			text.WriteString("[_]")
 			continue
 		}
-		text += "." + name
+		text.WriteString("." + name)
 	}
-	return text
+	return text.String()
 }
 
 // is reports whether the place is one of those named, such as user.email.

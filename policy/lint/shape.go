@@ -204,10 +204,8 @@ func (p *pass) loop(b *branch, list *ast.Term, at *ast.Location) (loop, bool) {
 		}
 		return loop{}, false
 	}
-	for _, name := range from.path {
-		if name == each {
-			return loop{}, false
-		}
+	if slices.Contains(from.path, each) {
+		return loop{}, false
 	}
 	return loop{text: from.String(), at: at}, true
 }

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -56,10 +57,8 @@ func testWithoutDenial() Rule {
 			if p.broken || len(tests) == 0 {
 				return
 			}
-			for _, b := range tests {
-				if p.denies(b) {
-					return
-				}
+			if slices.ContainsFunc(tests, p.denies) {
+				return
 			}
 			p.say(tests[0].file, tests[0].at(), "add a test with not decision.allow", "no test expects a denial")
 		},

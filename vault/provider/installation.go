@@ -15,11 +15,13 @@ const (
 	appSkew      = time.Minute
 )
 
+var installationID = regexp.MustCompile(`^[0-9]{1,20}$`)
+
 // Install gets a token of an app's installation, signed for with the app's key. Scopes are permission:level; absent, and
 // without resources, it can do what the installation can. It may be repeated.
 func (p *Provider) Install(ctx context.Context, w Wanted) (Credential, error) {
 	rules := p.manifest.Installation
-	if rules == nil || p.key == nil || !regexp.MustCompile(`^[0-9]{1,20}$`).MatchString(w.Subject) {
+	if rules == nil || p.key == nil || !installationID.MatchString(w.Subject) {
 		return Credential{}, ErrUnsupported
 	}
 	permissions, ok := permissionsOf(w.Scopes)

@@ -39,6 +39,11 @@ func TestClientCredentials(t *testing.T) {
 	if _, _, err := w.Authorize(provider.Ask{}); !errors.Is(err, provider.ErrUnsupported) {
 		t.Errorf("a person was sent there: %v", err)
 	}
+	// Nobody connects here: a word that nobody listed is the company's to look at, and no code is tried.
+	w.fake.Break("client", status(403, said("canary-word")))
+	if _, err := w.Obtain(t.Context(), provider.Wanted{}); outcome(t, err).Outcome != provider.Misconfigured || w.fake.Count("code") != 0 {
+		t.Errorf("got %v after %d codes", err, w.fake.Count("code"))
+	}
 	w.fake.Set(func(s *providertest.Switches) { s.WrongSecret = true })
 	if _, err := w.Obtain(t.Context(), provider.Wanted{}); outcome(t, err).Outcome != provider.Misconfigured {
 		t.Errorf("got %v", err)

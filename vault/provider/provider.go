@@ -22,7 +22,7 @@ type Settings struct {
 	AppID        string // who signs an installation's JWT; absent: ClientID
 	RedirectURL  string
 	Config       map[string]string // connection_config
-	Transport    http.RoundTripper // the one outbound door
+	Transport    http.RoundTripper // the one outbound door; its bounds of time and size must not be below ours
 	// Unsent tells of an error of Transport that nothing left the machine. Nil: never known from the error alone.
 	Unsent  func(error) bool
 	Timeout time.Duration // 0: DefaultTimeout

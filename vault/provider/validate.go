@@ -15,9 +15,13 @@ const (
 	maxConfig        = 253
 )
 
-func isName(s string) bool {
-	return len(s) <= 63 && regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`).MatchString(s)
-}
+var (
+	nameShape   = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
+	headerShape = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+	pathShape   = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){0,7}$`)
+)
+
+func isName(s string) bool { return len(s) <= 63 && nameShape.MatchString(s) }
 
 func contains[T comparable](list []T, one T) bool { return slices.Contains(list, one) }
 
@@ -141,7 +145,7 @@ func (m Manifest) checkParams() error {
 	return nil
 }
 
-func headerName(s string) bool { return regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`).MatchString(s) }
+func headerName(s string) bool { return headerShape.MatchString(s) }
 
 func printable(s string) bool {
 	return len(s) <= 1024 && strings.IndexFunc(s, func(r rune) bool { return r < 0x20 || r > 0x7e }) < 0
@@ -201,7 +205,7 @@ func (m Manifest) checkPaths() error {
 		paths = append(paths, m.Errors.Claims)
 	}
 	for _, p := range paths {
-		if !regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){0,7}$`).MatchString(p) {
+		if !pathShape.MatchString(p) {
 			return invalid("%q is no path: names joined by dots", p)
 		}
 	}
@@ -234,8 +238,16 @@ func (m Manifest) checkRevoke() error {
 
 func (m Manifest) checkProbes() error {
 	for key, p := range map[string]*ProbeRules{"probe": m.Probe, "sites": m.Sites} {
-		if p != nil && (p.ID == "" || p.InToken == (p.URL != "")) {
+		if p == nil {
+			continue
+		}
+		if p.ID == "" || p.InToken == (p.URL != "") {
 			return invalid("%s: an id, and either in_token or a url", key)
+		}
+		for _, path := range append([]string{p.ID}, p.Label...) {
+			if !pathShape.MatchString(path) {
+				return invalid("%s: %q is no path: names joined by dots", key, path)
+			}
 		}
 	}
 	return nil

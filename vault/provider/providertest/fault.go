@@ -68,6 +68,7 @@ func (s *Server) spoil(w http.ResponseWriter, r *http.Request, f Fault, a *Answe
 		}
 		w.Header().Set("Content-Length", strconv.Itoa(len(b)+1))
 		_, _ = w.Write(b[:len(b)/2])
+		_ = http.NewResponseController(w).Flush() // or nothing at all would arrive
 		panic(http.ErrAbortHandler)
 	case "html":
 		w.Header().Set("Content-Type", "text/html")

@@ -182,6 +182,7 @@ func (k *Sessions) insert(ctx context.Context, tx *sql.Tx, s sessions.Session) e
 	if !s.Proof.AuthTime.IsZero() {
 		authTime = s.Proof.AuthTime.UnixMicro()
 	}
+	//nolint:gosec // texts of this package
 	done, err := tx.ExecContext(ctx, `insert into sessions (tenant_uid, handle, id, user_uid, idp_uid, issuer, upstream_subject, upstream_session,
 upstream_tenant, hint, acr, amr, auth_time, started_at, seen_at, expires_at, keep_until, version)
 select t.uid, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16, $17 from tenants t where t.uid = $1

@@ -13,25 +13,25 @@ import (
 // inside what its client and the tenant allow. Only Parse makes one, and nothing
 // changes it.
 type Request struct {
-	client      *client.Client
-	answer      Return
-	named       bool
-	challenge   string
-	resources   []*snapshot.Resource
-	scopes      []string
-	identity    []string
-	offline     bool
-	prompt      Prompt
-	maxAge      time.Duration
-	hasMaxAge   bool
-	acrValues   []string
-	loginHint   string
-	expected    string
-	uiLocales   []string
-	nonce       string
-	thumbprint  string
-	parameters  string
-	device      bool
+	client     *client.Client
+	answer     Return
+	named      bool
+	challenge  string
+	resources  []*snapshot.Resource
+	scopes     []string
+	identity   []string
+	offline    bool
+	prompt     Prompt
+	maxAge     time.Duration
+	hasMaxAge  bool
+	acrValues  []string
+	loginHint  string
+	expected   string
+	uiLocales  []string
+	nonce      string
+	thumbprint string
+	parameters string
+	device     bool
 }
 
 // Prompt is what the client wants the person to be shown (OIDC Core §3.1.2.1).

@@ -124,6 +124,7 @@ func TestRefreshRefused(t *testing.T) {
 		"the user is disabled":    {nil, after(set(object.KindUser, "alice", "status", "suspended")), oauth.CodeUserInactive},
 		"the IdP is disabled":     {nil, after(set(object.KindIdentityProvider, "acme", "disabled", true)), oauth.CodeSignInIdPDisabled},
 		"the client is disabled":  {nil, after(set(object.KindClient, "agent", "disabled", true)), oauth.CodeClientAuthenticationFailed},
+		"the user is deleted":     {nil, after(buried), oauth.CodeUserInactive},
 		"the grant is gone":       {nil, after(set(object.KindClient, "agent", "grant_types", []string{"authorization_code"})), oauth.CodeClientGrantNotAllowed},
 		"the resource is gone":    {nil, after(set(object.KindResource, "notes", "disabled", true)), oauth.CodeResourceNotAllowed},
 		"policy says no":          {nil, after(decides(`{"allow": input.action != "refresh", "scopes": input.resource.scopes}`)), oauth.CodePolicyDenied},
@@ -166,6 +167,17 @@ func unlink(t *testing.T, p *people) {
 	stored.Keys = slices.DeleteFunc(slices.Clone(stored.Keys), func(k object.Key) bool { return k.Space == object.SpaceIdentity })
 	stored.Revision++
 	_, err = p.store.Apply(t.Context(), object.Write{Tenant: stored.Tenant, Changes: []object.Change{{Stored: stored, Narrows: true}}})
+	must(t, err)
+	p.refreshed(t)
+}
+
+// buried deletes alice.
+func buried(t *testing.T, p *people) {
+	t.Helper()
+	stored, err := p.store.Get(t.Context(), p.picture(t).UID, object.KindUser, "alice")
+	must(t, err)
+	stored.Keys, stored.Revision = nil, stored.Revision+1
+	_, err = p.store.Apply(t.Context(), object.Write{Tenant: stored.Tenant, Changes: []object.Change{{Stored: stored, Narrows: true, Deleted: true}}})
 	must(t, err)
 	p.refreshed(t)
 }

@@ -53,6 +53,7 @@ func (p *pass) leansOn(b *branch) []string {
 	var names []string
 	p.positive(b, func(t *ast.Term) {
 		for _, name := range p.graph().named(b, t) {
+			p.step()
 			if name != pkgRoot+".decision" {
 				names = append(names, name)
 			}

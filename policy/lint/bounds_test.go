@@ -79,6 +79,30 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// A policy of the largest size there is, of which every part reads every other.
+func TestLargest(t *testing.T) {
+	modules := map[string]string{}
+	for i := range policy.MaxModules {
+		var b strings.Builder
+		b.WriteString(head)
+		for n := 0; b.Len() < policy.MaxModuleSize-100; n++ {
+			fmt.Fprintf(&b, "r%d_%d if data.chancery == data.chancery.authz\n", i, n)
+		}
+		modules[fmt.Sprint(i, ".rego")] = b.String()
+	}
+	modules["0.rego"] = head + grants + "data.chancery.authz.x == 1\n"
+	begun := time.Now()
+	all := lint.Check(t.Context(), modules, nil, nil, lint.Options{})
+	if took := time.Since(begun); took > 20*time.Second { // a budget of two
+		t.Errorf("it took %s", took)
+	} else {
+		t.Logf("%s, %d findings", took, len(all))
+	}
+	if !lint.Failed(all) {
+		t.Error("what was not read was passed")
+	}
+}
+
 func clip(s string) string { return s[:min(len(s), 700)] }
 
 func TestBounds(t *testing.T) {

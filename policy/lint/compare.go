@@ -139,10 +139,21 @@ func (p *pass) impossible(b *branch, c comparison) {
 			continue
 		}
 		p.values(b, c, from, b.scope.literal(side[1]))
-		if c.op != "lt" && c.op != "lte" && c.op != "gt" && c.op != "gte" || side[0] == c.left || !isPlace(b.scope, c.left) {
+		if side[0] == c.left || !isPlace(b.scope, c.left) { // two places are said of once
 			p.kinds(b, c, from, b.scope.kind(side[1]))
 		}
 	}
+}
+
+// article is a kind as it stands in a sentence.
+func article(kind string) string {
+	switch kind {
+	case "array", "object":
+		return "an " + kind
+	case "null":
+		return kind
+	}
+	return "a " + kind
 }
 
 func isPlace(s *scope, t *ast.Term) bool { _, ok := s.place(t); return ok }
@@ -160,7 +171,7 @@ func (p *pass) impossibleIn(b *branch, c comparison, from place, list bool) {
 			p.kinds(b, c, from, b.scope.kind(item))
 		}
 	case from.node.kind == "string" || from.node.kind == "number" || from.node.kind == "boolean":
-		p.say(b.file, c.at, "compare with ==", "%s is a %s: nothing is in it", from, from.node.kind)
+		p.say(b.file, c.at, "compare with ==", "%s is %s: nothing is in it", from, article(from.node.kind))
 	case from.node.kind == "array" && from.node.items != nil:
 		p.kinds(b, c, from.any(), b.scope.kind(c.left))
 	}
@@ -174,7 +185,7 @@ func (p *pass) kinds(b *branch, c comparison, from place, kind string) {
 	if kind == "null" {
 		fix = "what is absent is undefined: ask for what must be there"
 	}
-	p.say(b.file, c.at, fix, "%s is a %s, and is compared with a %s", from, from.node.kind, kind)
+	p.say(b.file, c.at, fix, "%s is %s, and is compared with %s", from, article(from.node.kind), article(kind))
 }
 
 // values holds a written value against those that a place can have.

@@ -72,7 +72,8 @@ func (a answer) allow() (yes, no bool) {
 	return ast.Boolean(true).Equal(v), ast.Boolean(false).Equal(v)
 }
 
-// chained reports whether the answer is an else of another.
+// chained reports whether a branch is an else of another: without a condition it holds
+// for all that the others do not.
 func (b *branch) chained() bool { return b.rule != b.whole }
 
 // may reports whether an answer can allow.
@@ -162,18 +163,27 @@ func allowByDefault() Rule {
 			for _, a := range p.answers() {
 				yes, _ := a.allow()
 				switch {
-				case !yes || !a.unconditional() || a.chained():
-				case p.options.Role == roleGuard && a.rule.Default:
+				case !yes || !a.unconditional():
+				case p.options.Role == roleGuard && (a.rule.Default || a.chained()):
 					p.sayAs(Warning, a.file, a.at(), "say so under a condition, and deny by default", "the guard lets through whatever it could not read")
 				case p.options.Role == roleGuard:
-				case a.rule.Default:
+				case a.rule.Default || a.chained():
 					p.say(a.file, a.at(), fix, "decision allows by default")
 				case p.options.Role == roleGrant || a.members["scopes"] != nil && a.members["step_up"] == nil:
 					p.say(a.file, a.at(), fix, "decision allows whatever is asked")
 				}
 			}
+			allows := map[string]bool{} // the rules that allow is
+			for _, a := range p.answers() {
+				if t := a.members["allow"]; t != nil {
+					for _, name := range p.graph().named(a.branch, t) {
+						allows[name] = true
+					}
+				}
+			}
 			for _, b := range p.modules() {
-				if b.rule.Default && b.name != "decision" && strings.HasPrefix(b.name, "allow") && b.rule.Head.Value != nil && ast.Boolean(true).Equal(b.rule.Head.Value.Value) {
+				named := strings.HasPrefix(b.name, "allow") || allows[b.file.pkg+"."+b.name]
+				if b.rule.Default && b.name != "decision" && named && b.rule.Head.Value != nil && ast.Boolean(true).Equal(b.rule.Head.Value.Value) {
 					p.say(b.file, b.at(), "write default "+b.name+" := false", "%s is true by default", b.name)
 				}
 			}

@@ -69,7 +69,7 @@ func (p *pass) fitsNode(a answer, t *ast.Term, want *node, path string, depth in
 		kind = "array"
 	}
 	if kind != "" && want.kind != "" && kind != want.kind {
-		p.say(a.file, where(t, a.branch), "", "%s is a %s, where a decision has a %s: the answer would deny", path, kind, want.kind)
+		p.say(a.file, where(t, a.branch), "", "%s is %s, where a decision has %s: the answer would deny", path, article(kind), article(want.kind))
 		return
 	}
 	if list, ok := a.scope.list(t); ok && want.items != nil {

@@ -9,11 +9,12 @@ import (
 // graph is which rules read which, by name: data.chancery.authz.granted.
 type graph struct {
 	rules map[string][]*branch
+	step  func() // counts what is looked at
 }
 
 func (p *pass) graph() *graph {
 	if p.rulesRead == nil {
-		p.rulesRead = &graph{rules: map[string][]*branch{}}
+		p.rulesRead = &graph{rules: map[string][]*branch{}, step: p.step}
 		for _, b := range p.branches {
 			key := b.file.pkg + "." + b.name
 			p.rulesRead.rules[key] = append(p.rulesRead.rules[key], b)
@@ -70,6 +71,7 @@ func (g *graph) path(r ast.Ref) []string {
 	key := strings.Join(names, ".")
 	var all []string
 	for name := range g.rules {
+		g.step()
 		if strings.HasPrefix(name, key+".") {
 			all = append(all, name)
 		}
@@ -90,8 +92,8 @@ func (p *pass) reached(begin []string, reads func(b *branch, add func(*ast.Term)
 		seen[next] = true
 		for _, b := range g.rules[next] {
 			reads(b, func(t *ast.Term) {
-				p.step()
 				for _, name := range g.named(b, t) {
+					p.step()
 					if !seen[name] {
 						begin = append(begin, name)
 					}

@@ -117,7 +117,11 @@ func issuerPrefix() Rule {
 					}
 					for _, t := range args {
 						if from, ok := b.scope.place(t); ok && from.identifier() {
-							p.say(b.file, at, "compare the whole, or write "+from.String()+" in {…}", "%s compares a part of %s", op, from)
+							fix := "compare the whole, or write " + from.String() + " in {…}"
+							if from.is("network.ip") {
+								fix = "use net.cidr_contains"
+							}
+							p.say(b.file, at, fix, "%s compares a part of %s", op, from)
 						}
 					}
 				})

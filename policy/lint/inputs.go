@@ -114,7 +114,7 @@ func (p *pass) has(f *file, at *ast.Location, from place, name string) bool {
 	case from.node.kind == "array":
 		p.say(f, at, "write "+quoted(name)+" in "+from.String(), "%s is a list: nothing in it has the name %s", from, quoted(name))
 	case len(from.node.members) == 0:
-		p.say(f, at, "", "%s is a %s: it has no member %s", from, from.node.kind, quoted(name))
+		p.say(f, at, "", "%s is %s: it has no member %s", from, article(from.node.kind), quoted(name))
 	default:
 		severity, fix := p.rule.Severity, "its members are "+strings.Join(from.node.names(), ", ")
 		if near := nearest(name, from.node.names()); near != "" {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chancery-dev/chancery/policy"
 	"github.com/chancery-dev/chancery/policy/lint"
 )
 
@@ -54,6 +55,10 @@ func TestExamples(t *testing.T) {
 				if f.Severity != r.Severity || f.Row == 0 || f.Column == 0 || f.File == "" || f.Page != r.Page() || f.Text == "" {
 					t.Errorf("%+v", f)
 				}
+			}
+			src := policy.Source{Name: "good", Role: policy.RoleGrant, Modules: map[string]string{"policy.rego": head + r.Good.Module}}
+			if _, err := policy.Compile(t.Context(), src); err != nil {
+				t.Errorf("the good one does not compile: %s", err)
 			}
 			for _, f := range check(t, r.Good, lint.Options{}) {
 				if f.Rule != "test-missing" {
@@ -115,6 +120,7 @@ func TestRules(t *testing.T) {
 		{"in a string", "impossible-comparison", grants + `"a" in input.client.name`, []string{"nothing is in it"}},
 		{"a boolean as text", "impossible-comparison", grants + `input.user.guest == "false"`, []string{"boolean"}},
 		{"through count", "impossible-comparison", grants + `input.client.name == count(input.user.groups)`, []string{"string"}},
+		{"two of different kinds", "impossible-comparison", grants + `input.user.groups == input.user.id`, []string{"is an array, and is compared with a string"}},
 		{"of one kind", "impossible-comparison", grants + `input.time.hour == 9`, nil},
 		{"a changed value", "impossible-comparison", grants + `upper(input.action) == "ISSUE"`, nil},
 		{"a value with a default", "impossible-comparison", grants + `object.get(input.user, "email", null) == null`, nil},
@@ -160,6 +166,10 @@ func TestRules(t *testing.T) {
 		{"a member by default", "allow-by-default", "default decision.allow := true", []string{"by default"}},
 		{"with a step-up", "allow-by-default", `decision := {"allow": true, "step_up": {"max_age": 300}, "reasons": [{"code": "x"}]}`, nil},
 		{"under a condition", "allow-by-default", grants + `input.client.dpop`, nil},
+		{"whatever is left", "allow-by-default", "decision := {\"allow\": false, \"deny\": [\"x\"]} if input.user.guest\n\nelse := {\"allow\": true}", []string{"by default"}},
+		{"by default, by another name", "allow-by-default", "decision := {\"allow\": ok, \"reasons\": [{\"code\": \"x\"}]}\n\ndefault ok := true\n\nok := false if input.user.guest", []string{"ok is true by default"}},
+		{"a default that is false", "allow-by-default", "decision := {\"allow\": ok, \"reasons\": [{\"code\": \"x\"}]}\n\ndefault ok := false\n\nok if input.client.dpop", nil},
+		{"what is left, under a condition", "allow-by-default", "decision := {\"allow\": false, \"deny\": [\"x\"]} if input.user.guest\n\nelse := {\"allow\": true} if input.client.dpop", nil},
 		{"after an else", "allow-by-default", grants + "input.client.dpop\n\nelse := {\"allow\": false, \"deny\": [\"x\"]}", nil},
 
 		{"not guest", "absent-grants", grants + `not input.user.guest`, []string{"input.user.guest"}},

@@ -25,6 +25,7 @@ func testMissing() Rule {
 			for _, b := range p.tests() {
 				p.terms(b, func(t *ast.Term) {
 					for _, name := range p.graph().named(b, t) {
+						p.step()
 						read[name] = true
 					}
 				})

@@ -25,7 +25,7 @@ const maxModule = 1 << 20
 
 func (c *command) policyCommand() *cobra.Command {
 	parent := &cobra.Command{Use: "policy", Short: "Write and test policies; these commands ask no server"}
-	parent.AddCommand(c.policyFmtCommand(), c.policyCheckCommand(), c.policyTestCommand(), c.policyEvalCommand())
+	parent.AddCommand(c.policyFmtCommand(), c.policyCheckCommand(), c.policyTestCommand(), c.policyEvalCommand(), c.policyReplayCommand(), c.policyMatrixCommand())
 	return parent
 }
 

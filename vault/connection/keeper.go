@@ -149,9 +149,7 @@ func (k *Keeper) Fresh(ctx context.Context, ref Ref, want Want) (Live, error) {
 	}
 	live, err := k.renew(ctx, renewal{ref, s.Version})
 	if refusal, ok := errors.AsType[*Refusal](err); ok && refusal.passing() && k.lives(s.ExpiresAt, want) {
-		if old, failed := k.open(ctx, ref, s); failed == nil && k.lives(old.Credential.ExpiresAt, want) {
-			return old, nil
-		}
+		return k.makeDo(ctx, ref, want, refusal)
 	}
 	if err != nil {
 		return Live{}, err
@@ -160,6 +158,22 @@ func (k *Keeper) Fresh(ctx context.Context, ref Ref, want Want) (Live, error) {
 		return Live{}, errTooShort
 	}
 	return live, nil
+}
+
+// makeDo hands out what is there, if it still lives and is still its owner's to use.
+func (k *Keeper) makeDo(ctx context.Context, ref Ref, want Want, otherwise *Refusal) (Live, error) {
+	s, err := k.load(ctx, ref)
+	if err != nil {
+		return Live{}, err
+	}
+	old, err := k.open(ctx, ref, s)
+	if err != nil {
+		return Live{}, err
+	}
+	if !k.lives(old.Credential.ExpiresAt, want) {
+		return Live{}, otherwise
+	}
+	return old, nil
 }
 
 var errTooShort error = &Refusal{Code: CodeTooShort, Reason: "the provider's tokens do not last as long as was asked"}

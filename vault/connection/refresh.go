@@ -184,10 +184,12 @@ func (t *try) end(ctx context.Context, a Attempt, outcome provider.Outcome, deta
 	err := t.keeper.persist(ctx, func(ctx context.Context) error {
 		return t.keeper.config.Store.Fail(ctx, a, Failure{Code: code, Terminal: true, Lost: lost})
 	})
+	if err == nil || errors.Is(err, errUnsure) { // rather twice than never
+		t.keeper.alert(ctx, kind, t.ref, t.old.Version, a.Name, detail)
+	}
 	if err != nil {
 		return settled(err)
 	}
-	t.keeper.alert(ctx, kind, t.ref, t.old.Version, a.Name, detail)
 	return &Refusal{Code: CodeReauthorization, Reason: code}
 }
 

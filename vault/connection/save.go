@@ -3,6 +3,7 @@ package connection
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/chancery-dev/chancery/vault/provider"
@@ -37,10 +38,19 @@ func (t *try) save(ctx context.Context, started time.Time, next provider.Credent
 	if err := k.reach(AfterSave); err != nil {
 		return Live{}, err
 	}
-	c := t.old.Connection
-	c.Version, c.Scopes, c.ExpiresAt, c.RefreshAt, c.KeyID, c.SealedAt = t.attempt.Version+1, s.Scopes, s.ExpiresAt, s.RefreshAt, s.KeyID, s.SealedAt
-	c.Flight, c.Failures, c.Failure, c.RepeatUntil = Flight{State: Saved, Attempt: t.attempt.Name, By: t.attempt.By}, 0, "", time.Time{}
-	return Live{c, next}, nil
+	return t.handOut(ctx, next)
+}
+
+// handOut reads the row once more: a connection that was held or ended while the provider answered is refused.
+func (t *try) handOut(ctx context.Context, next provider.Credential) (Live, error) {
+	now, err := t.keeper.load(ctx, t.ref)
+	if err != nil {
+		return Live{}, err
+	}
+	if now.Version != t.attempt.Version+1 {
+		return Live{}, errAgain
+	}
+	return Live{now.Connection, next}, nil
 }
 
 // takeBack: the connection went while the provider answered. What it gave must not outlive it.
@@ -68,13 +78,24 @@ const (
 	firstWait = 25 * time.Millisecond
 )
 
+// errUnsure: a former try may have been the one that moved the row.
+var errUnsure = errors.New("the answer to a former try was lost")
+
 // persist tries until the store takes it, a bounded number of times within a bounded time.
 func (k *Keeper) persist(ctx context.Context, write func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.config.SaveFor/2) // sealing and saving together
 	defer cancel()
 	var err error
 	for n := range tries {
-		if err = write(ctx); err == nil || errors.Is(err, ErrMoved) || errors.Is(err, ErrGone) {
+		before := err
+		err = write(ctx)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, ErrMoved) || errors.Is(err, ErrGone):
+			if before != nil {
+				return fmt.Errorf("%w: %w", errUnsure, err)
+			}
 			return err
 		}
 		if n == tries-1 || k.config.Pause(ctx, firstWait<<n) != nil {

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,6 +40,8 @@ func Contract(t *testing.T, fixture func(t *testing.T) Fixture) {
 		"rewrapping":                        (*suite).rewrap,
 		"tenants":                           (*suite).tenants,
 		"fifty at the end of a token":       (*suite).fifty,
+		"fifty after a kill, single use":    func(s *suite, t *testing.T) { s.killed(t, provider.SingleUse, 1, 1) },
+		"fifty after a kill, no rotation":   func(s *suite, t *testing.T) { s.killed(t, provider.RotationNone, 2, 0) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			now := time.Now().UTC().Truncate(time.Microsecond)
@@ -367,7 +370,8 @@ func (s *suite) fifty(t *testing.T) {
 	made := New(t, s.sealer, Ref(s.Tenant, s.now), old, s.now)
 	made.Account.ID = "50"
 	must(t, s.Create(t.Context(), made))
-	keepers := []*connection.Keeper{s.keeper(t, s.Store, fake, "a"), s.keeper(t, s.Second, fake, "b")}
+	unheard := func(_ context.Context, a connection.Alert) { t.Errorf("alert: %+v", a) }
+	keepers := []*connection.Keeper{s.keeper(t, s.Store, fake, time.Minute, unheard, nil), s.keeper(t, s.Second, fake, time.Minute, unheard, nil)}
 	var wg sync.WaitGroup
 	for i := range 50 {
 		wg.Go(func() {
@@ -385,12 +389,59 @@ func (s *suite) fifty(t *testing.T) {
 	}
 }
 
-func (s *suite) keeper(t *testing.T, store connection.Store, fake *Provider, replica string) *connection.Keeper {
+// killed: a process ended before it saved the answer. Of fifty who come afterwards, over two keepers, one settles it.
+func (s *suite) killed(t *testing.T, rotation provider.Rotation, calls, alerts int) {
+	fake := NewProvider(rotation, time.Hour, time.Now)
+	old := fake.Connect()
+	old.ExpiresAt = time.Now().Add(time.Second).UTC().Truncate(time.Microsecond)
+	made := New(t, s.sealer, Ref(s.Tenant, s.now), old, s.now)
+	made.Account.ID = "killed"
+	must(t, s.Create(t.Context(), made))
+	var heard atomic.Int32
+	hear := func(context.Context, connection.Alert) { heard.Add(1) }
+	const stale = 2 * time.Second
+	want := connection.Want{MinTTL: time.Minute}
+	if _, err := s.keeper(t, s.Store, fake, stale, hear, killer{}).Fresh(t.Context(), made.Ref, want); !errors.Is(err, errKilled) {
+		t.Fatalf("it lives: %v", err)
+	}
+	keepers := []*connection.Keeper{s.keeper(t, s.Store, fake, stale, hear, nil), s.keeper(t, s.Second, fake, stale, hear, nil)}
+	var wg sync.WaitGroup
+	for i := range 50 {
+		wg.Go(func() {
+			live, err := keepers[i%2].Fresh(t.Context(), made.Ref, want)
+			refusal, refused := errors.AsType[*connection.Refusal](err)
+			switch {
+			case alerts > 0 && (!refused || refusal.Code != connection.CodeReauthorization):
+				t.Errorf("got %v, want a refusal", err)
+			case alerts == 0 && (err != nil || !fake.Works(live.Credential)):
+				t.Errorf("%v", err)
+			}
+		})
+	}
+	wg.Wait()
+	if got := fake.Calls(); got != calls || int(heard.Load()) != alerts {
+		t.Errorf("%d refreshes and %d alerts, want %d and %d", got, heard.Load(), calls, alerts)
+	}
+}
+
+var errKilled = errors.New("killed")
+
+type killer struct{}
+
+func (killer) Reach(p connection.Point) error {
+	if p == connection.AfterAnswer {
+		return errKilled
+	}
+	return nil
+}
+
+func (s *suite) keeper(t *testing.T, store connection.Store, fake *Provider, stale time.Duration, alert func(context.Context, connection.Alert), points connection.Failpoints) *connection.Keeper {
 	t.Helper()
-	k, err := connection.New(connection.Config{
-		Store: store, Sealer: s.sealer, Providers: fake, Shelf: &Shelf{}, Replica: replica, Now: time.Now, Log: Quiet(),
-		Alert: func(_ context.Context, a connection.Alert) { t.Errorf("alert: %+v", a) },
-	})
+	c := connection.Config{
+		Store: store, Sealer: s.sealer, Providers: fake, Shelf: &Shelf{}, Replica: "replica", Now: time.Now, Log: Quiet(), Alert: alert, Failpoints: points,
+		CallTimeout: stale / 3, SaveFor: stale / 3, StaleAfter: stale,
+	}
+	k, err := connection.New(c)
 	must(t, err)
 	return k
 }

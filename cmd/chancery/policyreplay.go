@@ -30,7 +30,7 @@ func (c *command) policyReplayCommand() *cobra.Command {
 		Use:   "replay --decisions FILE|- --draft FILE|DIR",
 		Short: "Compare recorded decisions with what a draft would have said",
 		Long: `Evaluate the inputs of recorded decisions under the Policy objects of a draft, all policies of the tenant, and say what differs:
-allow to deny and the reverse, scopes won and lost, step-up, approval, lifetime, claims; by client, user, resource and reason.
+allow to deny and the reverse, scopes won and lost, step-up, approval, lifetime, claims; by client, user, resource, rule (file and line) and reason.
 
 The decisions are JSON lines, each with id, at, policies, input and result as they were recorded. A flip is a decision whose answer
 turns: anything but a lifetime or claims alone. Decisions whose input is no longer kept are counted and not compared. What a scope
@@ -67,7 +67,7 @@ func (c *command) replay(ctx context.Context, r replaying) error {
 	if r.decisions == objectfile.Stdin && slices.Contains(r.drafts, objectfile.Stdin) {
 		return errors.New("standard input can be read once")
 	}
-	set, written, err := c.draft(ctx, r.drafts, r.tenant)
+	set, compiled, written, err := c.draft(ctx, r.drafts, r.tenant)
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (c *command) replay(ctx context.Context, r replaying) error {
 	}
 	progress, done := c.replayed()
 	report, err := replay.Replay(ctx, replay.Lines(decisions), set, replay.Options{
-		MaxFlips: r.maxFlips, Implies: impliedBy(written.Objects, r.tenant), Progress: progress,
+		MaxFlips: r.maxFlips, Implies: impliedBy(written.Objects, r.tenant), Progress: progress, Rules: replay.Rules(set, compiled),
 	})
 	done()
 	_, exceeded := errors.AsType[*replay.ExceededError](err)
@@ -97,20 +97,20 @@ func (c *command) replay(ctx context.Context, r replaying) error {
 }
 
 // draft compiles the policies of files that bind a tenant.
-func (c *command) draft(ctx context.Context, files []string, of string) (*policy.Set, objectfile.Written, error) {
+func (c *command) draft(ctx context.Context, files []string, of string) (*policy.Set, []*policy.Compiled, objectfile.Written, error) {
 	written, policies, err := c.readPolicies(files)
 	if err != nil {
-		return nil, written, err
+		return nil, nil, written, err
 	}
 	own, inherited, err := compileFor(ctx, of, policies)
 	if err != nil {
-		return nil, written, err
+		return nil, nil, written, err
 	}
 	if len(own)+len(inherited) == 0 {
-		return nil, written, fmt.Errorf("no policy in these files binds tenant %s", of)
+		return nil, nil, written, fmt.Errorf("no policy in these files binds tenant %s", of)
 	}
 	set, err := policy.NewSet(own, inherited)
-	return set, written, err
+	return set, slices.Concat(own, inherited), written, err
 }
 
 // impliedBy tells what scopes imply, of the resources that the files hold.

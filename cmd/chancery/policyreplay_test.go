@@ -35,7 +35,7 @@ func TestPolicyReplay(t *testing.T) {
 	// 2. With a guard more, both would be challenged.
 	guarded := s.file("guarded.yaml", resourceText+"---\n"+groupsText+"---\n"+guardText)
 	got = s.run(exitDiffers, "policy", "replay", "--decisions", decisions, "--draft", guarded, "--max-flips", "1")
-	has(t, got.stdout, "2 decisions compared, 2 flips", "step_up 2, challenged 2", "claude", "usr_1", "dec_1")
+	has(t, got.stdout, "2 decisions compared, 2 flips", "step_up 2, challenged 2", "claude", "usr_1", "dec_1", "no-guests guard.rego:3")
 	has(t, got.stderr, "2 flips; at most 1 are tolerated")
 	s.run(exitDone, "policy", "replay", "--decisions", decisions, "--draft", guarded, "--max-flips", "2")
 	s.run(exitDone, "policy", "replay", "--decisions", decisions, "--draft", guarded)

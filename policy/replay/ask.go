@@ -26,6 +26,8 @@ type asker struct {
 	stop  context.CancelCauseFunc
 	quiet sync.RWMutex
 	late  atomic.Int64
+	// unexplained decisions so far.
+	unexplained atomic.Int64
 }
 
 func (a *asker) evaluate(ctx context.Context, b *batch) {
@@ -69,7 +71,7 @@ func (a *asker) record(ctx context.Context, r Recorded, err error) (o *outcome) 
 	after := a.ask(ctx, in)
 	o.fate, o.diff = fateCompared, compare(in, before, after)
 	if len(o.diff.kinds) > 0 {
-		o.labels, o.before, o.after = labels(in, before, after), summary(before), summary(after)
+		o.labels, o.before, o.after = labels(in, a.rule(ctx, in, after), cause(before, after)), summary(before), summary(after)
 	}
 	return o
 }

@@ -27,6 +27,8 @@ type Options struct {
 	// Implies tells what the scopes of a resource imply, by its name, and whether that is known: it is not recorded.
 	// Nil knows of none.
 	Implies func(resource string) (map[string][]string, bool)
+	// Rules names the rule that decides a changed decision; see Rules. Nil groups by no rule.
+	Rules func(context.Context, *policy.Input) (string, error)
 	// Evaluator decides; by default one in this process with five times the budget of a decision, since the machine may
 	// be busy. The policies of the draft must be compiled for the replay: one that is slow is held up wherever it is asked.
 	Evaluator policy.Evaluator
@@ -100,7 +102,7 @@ type pipe struct {
 }
 
 func newPipe(ctx context.Context, a *asker) *pipe {
-	p := &pipe{work: make(chan *batch), order: make(chan *batch, 2*a.o.Workers), tally: newTally(a.o.Tenant)}
+	p := &pipe{work: make(chan *batch), order: make(chan *batch, 2*a.o.Workers), tally: newTally(a.o.Tenant, a.o.Rules != nil)}
 	for range a.o.Workers {
 		p.workers.Go(func() {
 			for b := range p.work {

@@ -108,6 +108,10 @@ func TestAnotherRevisionFlipsWhatPlainEvaluationFinds(t *testing.T) {
 	if report.Flips != flips || flips == 0 || report.Same+report.Changed != 2000 {
 		t.Errorf("%d flips, want %d; same %d, changed %d", report.Flips, flips, report.Same, report.Changed)
 	}
+	if len(report.Groups[replay.ByRule]) != 0 {
+		t.Errorf("grouped by rules that nobody told: %+v", report.Groups[replay.ByRule])
+	}
+	delete(report.Groups, replay.ByRule)
 	for dimension, groups := range report.Groups {
 		n := 0
 		for _, g := range groups {

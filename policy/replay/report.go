@@ -11,15 +11,16 @@ import (
 // Dimension is what changes are grouped by.
 type Dimension string
 
-// The dimensions of a report. Reason is the reason that the draft gives and the record did not, or the reverse.
+// The dimensions of a report. Rule is what decides under the draft, where Options.Rules tells it; Reason is the reason that the draft gives and the record did not, or the reverse.
 const (
 	ByClient   Dimension = "client"
 	ByUser     Dimension = "user"
 	ByResource Dimension = "resource"
+	ByRule     Dimension = "rule"
 	ByReason   Dimension = "reason"
 )
 
-var dimensions = [...]Dimension{ByClient, ByUser, ByResource, ByReason}
+var dimensions = [...]Dimension{ByClient, ByUser, ByResource, ByRule, ByReason}
 
 // Bounds on what a report keeps; everything is counted.
 const (
@@ -75,7 +76,7 @@ type Revision struct {
 	Decisions int `json:"decisions"`
 }
 
-// Group is the changed decisions of one client, user, resource or reason.
+// Group is the changed decisions of one client, user, resource, rule or reason.
 type Group struct {
 	Value    string    `json:"value"`
 	Changed  int       `json:"changed"`

@@ -39,13 +39,14 @@ type outcome struct {
 type tally struct {
 	report Report
 	tenant string
+	rules  bool // group by rule
 	// groups by dimension and value.
 	groups   [len(dimensions)]map[string]*Group
 	policies map[policy.Ref]int
 }
 
-func newTally(tenant string) *tally {
-	t := &tally{tenant: tenant, policies: map[policy.Ref]int{}, report: Report{Changes: Counts{}, Policies: []Revision{}, Groups: map[Dimension][]Group{}, Ungrouped: map[Dimension]int{}}}
+func newTally(tenant string, rules bool) *tally {
+	t := &tally{tenant: tenant, rules: rules, policies: map[policy.Ref]int{}, report: Report{Changes: Counts{}, Policies: []Revision{}, Groups: map[Dimension][]Group{}, Ungrouped: map[Dimension]int{}}}
 	for i := range t.groups {
 		t.groups[i] = map[string]*Group{}
 	}
@@ -133,6 +134,9 @@ func (t *tally) changed(r Recorded, o *outcome) {
 		ID: clip(r.ID), At: r.At, Changes: o.diff.kinds, Before: o.before, After: o.after, ScopesWon: clipAll(o.diff.won), ScopesLost: clipAll(o.diff.lost),
 	}
 	for i, label := range o.labels {
+		if dimensions[i] == ByRule && !t.rules {
+			continue
+		}
 		g, ok := t.groups[i][label]
 		if !ok {
 			if len(t.groups[i]) >= maxGroups {
@@ -187,7 +191,7 @@ func (t *tally) finish() Report {
 }
 
 // labels are the groups of a changed decision.
-func labels(in *policy.Input, before, after policy.Decision) [len(dimensions)]string {
+func labels(in *policy.Input, rule, reason string) [len(dimensions)]string {
 	client, user, resource := "", "", ""
 	if in.Client != nil {
 		client = cmp.Or(in.Client.Name, in.Client.ID)
@@ -198,7 +202,7 @@ func labels(in *policy.Input, before, after policy.Decision) [len(dimensions)]st
 	if in.Resource != nil {
 		resource = in.Resource.Name
 	}
-	return [...]string{clip(client), clip(user), clip(resource), clip(cause(before, after))}
+	return [...]string{clip(client), clip(user), clip(resource), clip(rule), clip(reason)}
 }
 
 // cause names the reason that made the difference: the first that the draft gives and the record does not; else the first

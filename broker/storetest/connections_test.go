@@ -32,9 +32,13 @@ func TestConnections(t *testing.T) {
 			n++
 			mine := d.Tenant(t, "mine-"+string(rune('a'+n)))
 			return connectiontest.Fixture{
-				Store: first, Second: second, Tenant: mine.String(), Other: d.Default.String(),
-				Create: func(ctx context.Context, s connection.Stored) error { return first.Create(ctx, s, storetest.Event(mine)) },
-				Remove: func(ctx context.Context, _, id string) error { return first.Remove(ctx, mine, id, storetest.Event(mine)) },
+				Store: first, Second: second, Tenant: mine.String(), Other: d.Default.String(), Now: time.Now,
+				Create: func(ctx context.Context, s connection.Stored) error {
+					return first.Create(ctx, s, storetest.Event(mine))
+				},
+				Remove: func(ctx context.Context, _, id string) error {
+					return first.Remove(ctx, mine, id, storetest.Event(mine))
+				},
 				SetStatus: func(ctx context.Context, _, id string, to connection.Status, reason string) error {
 					now, err := first.Load(ctx, mine.String(), id)
 					if err != nil {
@@ -79,10 +83,9 @@ func TestConnectionsBeginAndEnd(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, d *storetest.Database) {
 		c := d.Store.Connections(d.Ledger(t, d.Store))
 		s := keepConnection(t, d, d.Default)
-		event := func() (e tenant.UID) { return d.Default }
 		twin := s
 		twin.ID = connection.NewID(time.Now())
-		if err := c.Create(t.Context(), twin, storetest.Event(event())); !errors.Is(err, connection.ErrTaken) {
+		if err := c.Create(t.Context(), twin, storetest.Event(d.Default)); !errors.Is(err, connection.ErrTaken) {
 			t.Errorf("one account twice: %v", err)
 		}
 		listed, err := c.List(t.Context(), d.Default, "", 10)
@@ -95,26 +98,26 @@ func TestConnectionsBeginAndEnd(t *testing.T) {
 		must(t, c.Begin(t.Context(), a))
 		must(t, c.Fail(t.Context(), a, connection.Failure{Code: "terminal", Terminal: true}))
 		next := connection.Successor{Blob: s.Blob, KeyID: "new", SealedAt: time.Now()}
-		must(t, c.Replace(t.Context(), s.Ref, 1, "bob", next, storetest.Event(event())))
+		must(t, c.Replace(t.Context(), s.Ref, 1, "bob", next, storetest.Event(d.Default)))
 		got, err := c.Load(t.Context(), s.Tenant, s.ID)
 		if err != nil || got.Status != connection.Connected || got.Version != 2 || got.Flight.Attempt != "" || got.Account.Label != "bob" || got.Failure != "" {
 			t.Errorf("%+v, %v", got, err)
 		}
-		if err := c.Replace(t.Context(), s.Ref, 1, "bob", next, storetest.Event(event())); !errors.Is(err, connection.ErrMoved) {
+		if err := c.Replace(t.Context(), s.Ref, 1, "bob", next, storetest.Event(d.Default)); !errors.Is(err, connection.ErrMoved) {
 			t.Errorf("an older version: %v", err)
 		}
 
-		must(t, c.Move(t.Context(), d.Default, s.ID, connection.Connected, connection.Suspended, "held", storetest.Event(event())))
-		if err := c.Replace(t.Context(), s.Ref, 2, "bob", next, storetest.Event(event())); !errors.Is(err, connection.ErrMoved) {
+		must(t, c.Move(t.Context(), d.Default, s.ID, connection.Connected, connection.Suspended, "held", storetest.Event(d.Default)))
+		if err := c.Replace(t.Context(), s.Ref, 2, "bob", next, storetest.Event(d.Default)); !errors.Is(err, connection.ErrMoved) {
 			t.Errorf("a consent ended a suspension: %v", err)
 		}
-		if err := c.Move(t.Context(), d.Default, s.ID, connection.Connected, connection.Revoked, "", storetest.Event(event())); !errors.Is(err, connection.ErrMoved) {
+		if err := c.Move(t.Context(), d.Default, s.ID, connection.Connected, connection.Revoked, "", storetest.Event(d.Default)); !errors.Is(err, connection.ErrMoved) {
 			t.Errorf("from where it does not stand: %v", err)
 		}
-		must(t, c.Move(t.Context(), d.Default, s.ID, connection.Suspended, connection.Revoked, "", storetest.Event(event())))
-		must(t, c.Create(t.Context(), twin, storetest.Event(event())))
-		must(t, c.Remove(t.Context(), d.Default, s.ID, storetest.Event(event())))
-		if err := c.Remove(t.Context(), d.Default, s.ID, storetest.Event(event())); !errors.Is(err, connection.ErrGone) {
+		must(t, c.Move(t.Context(), d.Default, s.ID, connection.Suspended, connection.Revoked, "", storetest.Event(d.Default)))
+		must(t, c.Create(t.Context(), twin, storetest.Event(d.Default)))
+		must(t, c.Remove(t.Context(), d.Default, s.ID, storetest.Event(d.Default)))
+		if err := c.Remove(t.Context(), d.Default, s.ID, storetest.Event(d.Default)); !errors.Is(err, connection.ErrGone) {
 			t.Errorf("removed twice: %v", err)
 		}
 	})

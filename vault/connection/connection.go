@@ -20,7 +20,7 @@ func NewID(now time.Time) string {
 	var entropy [10]byte
 	_, _ = rand.Read(entropy[:]) // never fails: crypto/rand crashes the program first
 	var u ulid.ULID
-	_ = u.SetTime(uint64(now.UnixMilli())) //nolint:gosec // a clock before 1970 makes an id that sorts oddly, nothing worse
+	_ = u.SetTime(uint64(now.UnixMilli())) // a clock before 1970 makes an id that sorts oddly, nothing worse
 	_ = u.SetEntropy(entropy[:])
 	return Prefix + u.String()
 }

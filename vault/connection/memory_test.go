@@ -11,7 +11,7 @@ func TestMemory(t *testing.T) {
 	connectiontest.Contract(t, func(*testing.T) connectiontest.Fixture {
 		m := connectiontest.NewMemory(time.Now)
 		return connectiontest.Fixture{
-			Store: m, Second: m, Tenant: "ten_1", Other: "ten_2", Create: m.Create, Remove: m.Remove, SetStatus: m.SetStatus,
+			Store: m, Second: m, Tenant: "ten_1", Other: "ten_2", Now: time.Now, Create: m.Create, Remove: m.Remove, SetStatus: m.SetStatus,
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"sync"
@@ -20,6 +21,7 @@ import (
 type Fixture struct {
 	Store, Second connection.Store
 	Tenant, Other string // uids
+	Now           func() time.Time
 	Create        func(context.Context, connection.Stored) error
 	Remove        func(ctx context.Context, tenant, id string) error
 	SetStatus     func(ctx context.Context, tenant, id string, to connection.Status, reason string) error
@@ -44,8 +46,9 @@ func Contract(t *testing.T, fixture func(t *testing.T) Fixture) {
 		"fifty after a kill, no rotation":   func(s *suite, t *testing.T) { s.killed(t, provider.RotationNone, 2, 0) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			now := time.Now().UTC().Truncate(time.Microsecond)
-			s := &suite{Fixture: fixture(t), sealer: Keyring(t, now), now: now}
+			s := &suite{Fixture: fixture(t)}
+			s.now = s.Now().UTC().Truncate(time.Microsecond)
+			s.sealer = Keyring(t, s.now)
 			s.stored = s.create(t)
 			test(s, t)
 		})
@@ -140,7 +143,7 @@ func (s *suite) race(t *testing.T) {
 	errs := make([]error, 16)
 	for i := range errs {
 		from := []connection.Store{s.Store, s.Second}[i%2]
-		wg.Go(func() { errs[i] = from.Begin(t.Context(), s.attempt("try_"+string(rune('a'+i)))) })
+		wg.Go(func() { errs[i] = from.Begin(t.Context(), s.attempt(name(i))) })
 	}
 	wg.Wait()
 	won := -1
@@ -158,10 +161,12 @@ func (s *suite) race(t *testing.T) {
 		t.Fatal("nobody has begun")
 	}
 	got := s.load(t).Flight
-	if got.State != connection.InFlight || got.Attempt != "try_"+string(rune('a'+won)) || got.By != "replica-1" || got.Since.IsZero() || got.Age < 0 {
+	if got.State != connection.InFlight || got.Attempt != name(won) || got.By != "replica-1" || got.Since.IsZero() || got.Age < 0 {
 		t.Errorf("%+v", got)
 	}
 }
+
+func name(i int) string { return fmt.Sprint("try_", i) }
 
 func (s *suite) beginRefuses(t *testing.T) {
 	for name, breaks := range map[string]func(*connection.Attempt){
@@ -364,9 +369,9 @@ func (s *suite) tenants(t *testing.T) {
 
 // fifty ask over two keepers when the token is at its end: the provider is asked once, and all get a token that works.
 func (s *suite) fifty(t *testing.T) {
-	fake := NewProvider(provider.SingleUse, time.Hour, time.Now)
+	fake := NewProvider(provider.SingleUse, time.Hour, s.Now)
 	old := fake.Connect()
-	old.ExpiresAt = time.Now().Add(time.Second).UTC().Truncate(time.Microsecond)
+	old.ExpiresAt = s.Now().Add(time.Second).UTC().Truncate(time.Microsecond)
 	made := New(t, s.sealer, Ref(s.Tenant, s.now), old, s.now)
 	made.Account.ID = "50"
 	must(t, s.Create(t.Context(), made))
@@ -391,9 +396,9 @@ func (s *suite) fifty(t *testing.T) {
 
 // killed: a process ended before it saved the answer. Of fifty who come afterwards, over two keepers, one settles it.
 func (s *suite) killed(t *testing.T, rotation provider.Rotation, calls, alerts int) {
-	fake := NewProvider(rotation, time.Hour, time.Now)
+	fake := NewProvider(rotation, time.Hour, s.Now)
 	old := fake.Connect()
-	old.ExpiresAt = time.Now().Add(time.Second).UTC().Truncate(time.Microsecond)
+	old.ExpiresAt = s.Now().Add(time.Second).UTC().Truncate(time.Microsecond)
 	made := New(t, s.sealer, Ref(s.Tenant, s.now), old, s.now)
 	made.Account.ID = "killed"
 	must(t, s.Create(t.Context(), made))
@@ -438,7 +443,7 @@ func (killer) Reach(p connection.Point) error {
 func (s *suite) keeper(t *testing.T, store connection.Store, fake *Provider, stale time.Duration, alert func(context.Context, connection.Alert), points connection.Failpoints) *connection.Keeper {
 	t.Helper()
 	c := connection.Config{
-		Store: store, Sealer: s.sealer, Providers: fake, Shelf: &Shelf{}, Replica: "replica", Now: time.Now, Log: Quiet(), Alert: alert, Failpoints: points,
+		Store: store, Sealer: s.sealer, Providers: fake, Shelf: &Shelf{}, Replica: "replica", Now: s.Now, Log: Quiet(), Alert: alert, Failpoints: points,
 		CallTimeout: stale / 3, SaveFor: stale / 3, StaleAfter: stale,
 	}
 	k, err := connection.New(c)

@@ -1,6 +1,7 @@
 package replay_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -55,4 +56,28 @@ func TestLines(t *testing.T) {
 	if !errors.Is(err, broken) || report.Same != 1 || report.Complete {
 		t.Errorf("%v: %+v", err, report)
 	}
+}
+
+// Whatever a file holds, each of its lines is counted once, and nothing breaks.
+func FuzzLines(f *testing.F) {
+	granted := set(f, source("notes", grantsAll))
+	good := record(f, patient(f), granted, "dec_1", alice())
+	f.Add([]byte(`{"id":"dec_1","input":` + string(good.Input) + `,"result":` + string(good.Result) + `}`))
+	f.Add([]byte("{}\n\n[]\nnull\n{\"input\":{\"version\":1},\"result\":{\"allow\":false}}"))
+	o := anything(f)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		lines := 0
+		for line := range bytes.SplitSeq(text, []byte("\n")) {
+			if len(bytes.TrimSpace(line)) > 0 {
+				lines++
+			}
+		}
+		report, err := replay.Replay(t.Context(), replay.Lines(bytes.NewReader(text)), granted, o)
+		if err != nil || report.Read != lines || report.Read != report.Compared+report.Purged+report.Unanswered+report.Unreadable+report.Foreign {
+			t.Errorf("%v: %d lines, %+v", err, lines, report)
+		}
+		if err := report.WriteTable(io.Discard); err != nil {
+			t.Error(err)
+		}
+	})
 }

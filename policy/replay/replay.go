@@ -30,7 +30,7 @@ type Options struct {
 	// Rules names the rule that decides a changed decision; see Rules. Nil groups by no rule.
 	Rules func(context.Context, *policy.Input) (string, error)
 	// Evaluator decides; by default one in this process with five times the budget of a decision, since the machine may
-	// be busy. The policies of the draft must be compiled for the replay: one that is slow is held up wherever it is asked.
+	// be busy. Where approvals are served it must say so (policy.WithApprovals), as the one that was recorded did. The policies of the draft must be compiled for the replay: one that is slow is held up wherever it is asked.
 	Evaluator policy.Evaluator
 }
 

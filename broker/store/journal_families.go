@@ -25,9 +25,11 @@ const (
 from unnest($1::text[], $2::text[]) with ordinality as w (t, i, n)
 join refresh_families f on f.tenant_uid = w.t and f.id = w.i order by w.n for update of f`
 
+	// That a family has not ended is said in a way that no index is made for: a table whose statistics are still those of an
+	// empty one would be searched by another index of the tenant's living families, all of them, rather than by its key.
 	guardFamiliesPostgres = `with held as (select 1 from unnest($1::text[], $2::text[], $3::bigint[]) with ordinality as w (t, i, g, n)
 join refresh_families f on f.tenant_uid = w.t and f.id = w.i
-where f.generation = w.g and f.ended_at is null order by w.n for update of f)
+where f.generation = w.g and coalesce(f.ended_at, 0) = 0 order by w.n for update of f)
 select 1 / (case when count(*) = $4::bigint then 1 else 0 end) from held`
 
 	beginFamiliesPostgres = `insert into refresh_families
@@ -42,12 +44,12 @@ as w (t, i, o, u, cl, idp, iss, s, off, res, idn, acr, amr, at, jkt, v, idle, ab
 
 	moveFamiliesPostgres = `update refresh_families f set generation = w.g + 1, rotated_at = c.now, idle_until = least(c.now + w.idle, f.expires_at)
 from unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) as w (t, i, g, idle), (select ` + clockPostgres + ` as now) c
-where f.tenant_uid = w.t and f.id = w.i and f.generation = w.g and f.ended_at is null`
+where f.tenant_uid = w.t and f.id = w.i and f.generation = w.g and coalesce(f.ended_at, 0) = 0`
 
 	endFamiliesPostgres = `with held as (select f.tenant_uid, f.id, w.why from unnest($1::text[], $2::text[], $3::text[]) as w (t, o, why)
-join refresh_families f on f.tenant_uid = w.t and f.origin = w.o where f.ended_at is null order by f.tenant_uid, f.id for update of f)
+join refresh_families f on f.tenant_uid = w.t and f.origin = w.o where coalesce(f.ended_at, 0) = 0 order by f.tenant_uid, f.id for update of f)
 update refresh_families f set ended_at = ` + clockPostgres + `, ended_why = held.why from held
-where f.tenant_uid = held.tenant_uid and f.id = held.id and f.ended_at is null`
+where f.tenant_uid = held.tenant_uid and f.id = held.id and coalesce(f.ended_at, 0) = 0`
 
 	// After the families: a rotation that was under way in another replica has committed its token then, or never will. The time is
 	// the transaction's, so that the index leads to what is alive.

@@ -281,3 +281,23 @@ func TestMakeDoHearsOfASuspension(t *testing.T) {
 	b.clock.add(55 * time.Minute)
 	b.refused(t, connection.CodeSuspended)
 }
+
+// After a pause one tries, and while it does nobody else.
+func TestBreakerLetsOneTry(t *testing.T) {
+	b := newBench(t, provider.SingleUse)
+	bob := connectionOf(t, b, "usr_bob")
+	b.answers(false, says(provider.Misconfigured))
+	b.clock.add(time.Hour)
+	b.refused(t, connection.CodeMisconfigured)
+	b.clock.add(time.Minute)
+	asked := 0
+	b.fake.During = func() {
+		asked++
+		_, err := b.keeper.Fresh(t.Context(), bob, connection.Want{})
+		isRefusal(t, err, connection.CodeMisconfigured)
+	}
+	b.works(t, 2)
+	if asked != 1 {
+		t.Errorf("%d asked", asked)
+	}
+}

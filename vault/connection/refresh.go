@@ -81,8 +81,9 @@ func (t *try) refresh(ctx context.Context) (Live, error) {
 	return t.save(ctx, started, next)
 }
 
+// call has its time whole, however long was waited before it: one that is cut off is an answer lost.
 func (t *try) call(ctx context.Context) (provider.Credential, error) {
-	ctx, cancel := context.WithTimeout(ctx, t.keeper.config.CallTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.keeper.config.CallTimeout)
 	defer cancel()
 	return t.down.Provider.Refresh(ctx, t.old.Credential)
 }

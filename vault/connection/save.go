@@ -55,6 +55,8 @@ func (t *try) handOut(ctx context.Context, next provider.Credential) (Live, erro
 
 // takeBack: the connection went while the provider answered. What it gave must not outlive it.
 func (t *try) takeBack(ctx context.Context, next provider.Credential) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.keeper.config.CallTimeout)
+	defer cancel()
 	if err := t.down.Provider.Revoke(ctx, next); err != nil {
 		t.keeper.alert(ctx, AlertUnrevoked, t.ref, t.attempt.Version, t.attempt.Name, "the connection went during its refresh")
 	}

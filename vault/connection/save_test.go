@@ -265,3 +265,28 @@ func TestReplacedMeanwhile(t *testing.T) {
 	}
 	b.alerted(t, connection.AlertSuperseded)
 }
+
+// What somebody else's file on the shelf says is not saved.
+func TestTheShelfIsCompared(t *testing.T) {
+	for name, breaks := range map[string]func(*connection.Orphan){
+		"another owner":   func(o *connection.Orphan) { o.Ref.Owner.UID = "usr_eve" },
+		"another version": func(o *connection.Orphan) { o.Attempt.Version++ },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, provider.SingleUse)
+			quick(t, b)
+			b.memory.Break("Save", 8)
+			b.clock.add(time.Hour)
+			_, _ = b.fresh(t)
+			all, err := b.shelf.List()
+			if err != nil || len(all) != 1 {
+				t.Fatalf("%v, %v", all, err)
+			}
+			breaks(&all[0])
+			must(t, b.shelf.Keep(all[0]))
+			b.clock.add(31 * time.Second)
+			b.refused(t, connection.CodeReauthorization)
+			b.alerted(t, connection.AlertOrphan, connection.AlertLost)
+		})
+	}
+}

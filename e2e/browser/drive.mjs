@@ -90,7 +90,10 @@ const orders = {
   twice: async (w, { name }) => {
     await Promise.all([committed(w.page), w.page.getByRole('button', { name }).dblclick({ noWaitAfter: true })])
   },
-  back: async w => { await w.page.goBack({ waitUntil: 'commit' }) },
+  back: async w => {
+    await w.page.waitForLoadState() // there is no way back from a page that is not there yet
+    await w.page.goBack({ waitUntil: 'commit' })
+  },
   arrive: async (w, { url }) => {
     try {
       await w.page.waitForURL(u => u.href.startsWith(url), { waitUntil: 'commit' })

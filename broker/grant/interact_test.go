@@ -9,6 +9,7 @@ import (
 
 	"github.com/chancery-dev/chancery/broker/grant"
 	"github.com/chancery-dev/chancery/broker/interaction"
+	"github.com/chancery-dev/chancery/broker/interaction/interactiontest"
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/broker/session"
 	"github.com/chancery-dev/chancery/broker/token"
@@ -20,7 +21,7 @@ import (
 // circle is a world in which people can sign in and open links.
 type circle struct {
 	*world
-	links *links
+	links *interactiontest.Memory
 	desk  *interaction.Desk
 }
 
@@ -40,7 +41,7 @@ func newCircle(t *testing.T, demand string) *circle {
 	t.Helper()
 	text := policyOf(`{"allow": true, "scopes": input.resource.scopes, ` + demand + `}`)
 	w := newWorld(t, text, change{"clients: [agent]", "clients: [agent, second]"}, change{"\n---\napiVersion: chancery/v1\nkind: Resource\nmetadata: {name: notes}", secondAgent + "---\napiVersion: chancery/v1\nkind: Resource\nmetadata: {name: notes}"})
-	c := &circle{world: w, links: &links{}}
+	c := &circle{world: w, links: &interactiontest.Memory{}}
 	ring, err := keyring.Create(filepath.Join(t.TempDir(), "keyring"), now)
 	must(t, err)
 	c.desk, err = interaction.New(interaction.Desk{Store: c.links, Sealer: ring, Lane: w.lane, Now: func() time.Time { return w.now }})
@@ -108,7 +109,7 @@ func jti(name string) idptest.Option { return idptest.WithClaim("jti", name) }
 func TestStepUpInABrowser(t *testing.T) {
 	c := newCircle(t, `"step_up": {"acr_values": ["phr"], "max_age": 300}`)
 	link := c.challenged(t, c.ask(t, jti("1")))
-	if again := c.challenged(t, c.ask(t, jti("2"))); again != link || len(c.links.all) != 1 {
+	if again := c.challenged(t, c.ask(t, jti("2"))); again != link || len(c.links.All) != 1 {
 		t.Error("a retry made another link")
 	}
 	proved := c.now.Add(-10 * time.Second)
@@ -157,7 +158,7 @@ func TestStepUpForTheAssertionInHand(t *testing.T) {
 func TestProofThatIsNotEnough(t *testing.T) {
 	c := newCircle(t, `"step_up": {"max_age": 300}`)
 	c.finish(t, c.challenged(t, c.ask(t)), session.Proof{ACR: "pwd", AuthTime: c.now})
-	c.links.all[0].Proof.AuthTime = time.Time{} // and a store that says nothing of the time
+	c.links.All[0].Proof.AuthTime = time.Time{} // and a store that says nothing of the time
 	c.challenged(t, c.ask(t, jti("2")))
 }
 
@@ -174,7 +175,7 @@ func TestIdPsDoNotSpeakForUs(t *testing.T) {
 // TestNoLink: where nobody could sign in there is no link, and the challenge stands.
 func TestNoLink(t *testing.T) {
 	c := newCircle(t, `"step_up": {"max_age": 60}`)
-	if refusal := c.refused(t, c.ask(t), oauth.CodeStepUpRequired); refusal.wire.Members["interaction_uri"] != nil || len(c.links.all) != 0 {
+	if refusal := c.refused(t, c.ask(t), oauth.CodeStepUpRequired); refusal.wire.Members["interaction_uri"] != nil || len(c.links.All) != 0 {
 		t.Errorf("members %v", refusal.wire.Members)
 	}
 }
@@ -182,7 +183,7 @@ func TestNoLink(t *testing.T) {
 // TestLinksThatCannotBeRead are no challenge: the person may have done it already.
 func TestLinksThatCannotBeRead(t *testing.T) {
 	c := newCircle(t, `"step_up": {"max_age": 60}`)
-	c.links.fail = errors.New("away")
+	c.links.Fail = errors.New("away")
 	_, err := c.try(t, c.ask(t))
 	if refusal := oauth.AsError(err); refusal.Code != oauth.CodeTenantUnavailable || refusal.RetryAfter == 0 {
 		t.Error(err)

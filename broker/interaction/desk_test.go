@@ -10,6 +10,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/id"
 	"github.com/chancery-dev/chancery/broker/interaction"
+	"github.com/chancery-dev/chancery/broker/interaction/interactiontest"
 	"github.com/chancery-dev/chancery/broker/session"
 	"github.com/chancery-dev/chancery/broker/tenant"
 	"github.com/chancery-dev/chancery/policy"
@@ -24,7 +25,7 @@ func (l *lane) Add(e audit.Event, _ string) { l.events = append(l.events, e) }
 
 type world struct {
 	*interaction.Desk
-	memory *memory
+	memory *interactiontest.Memory
 	lane   *lane
 	now    time.Time
 	order  interaction.Order
@@ -35,7 +36,7 @@ var from = interaction.Visit{Trace: "trc_1", Remote: "192.0.2.1"}
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{memory: &memory{}, lane: &lane{}, now: start}
+	w := &world{memory: &interactiontest.Memory{}, lane: &lane{}, now: start}
 	ring, err := keyring.Create(filepath.Join(t.TempDir(), "keyring"), start)
 	must(t, err)
 	w.Desk, err = interaction.New(interaction.Desk{Store: w.memory, Sealer: ring, Lane: w.lane, Now: func() time.Time { return w.now }})
@@ -103,7 +104,7 @@ func TestCircle(t *testing.T) {
 		t.Errorf("when its time is over: %+v %v", proofs, err)
 	}
 	kinds := []audit.Type{}
-	for _, e := range w.memory.events {
+	for _, e := range w.memory.Events {
 		kinds = append(kinds, e.Type)
 		if e.OnBehalf != "usr_alice" || e.Detail["interaction"] == link || e.Detail["interaction"] == "" {
 			t.Errorf("event %+v", e)
@@ -183,7 +184,7 @@ func TestHowLongProofsCount(t *testing.T) {
 		w := newWorld(t)
 		w.order.Demand = c.demand
 		must(t, w.Finish(t.Context(), w.open(t, w.begin(t)), w.alice, 1, from))
-		if got := w.memory.all[0].ExpiresAt.Sub(start); got != c.want {
+		if got := w.memory.All[0].ExpiresAt.Sub(start); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}
@@ -199,7 +200,7 @@ func TestLinksAreReused(t *testing.T) {
 	w := newWorld(t)
 	first := w.begin(t)
 	w.now = start.Add(4 * time.Minute)
-	if again := w.begin(t); again != first || len(w.memory.all) != 1 {
+	if again := w.begin(t); again != first || len(w.memory.All) != 1 {
 		t.Error("another link for the same")
 	}
 	w.now = start.Add(6 * time.Minute)
@@ -217,8 +218,8 @@ func TestLinksAreReused(t *testing.T) {
 		w.order.ResourceUID = string(rune('a' + n))
 		w.begin(t)
 	}
-	if len(w.memory.all) != 8 {
-		t.Errorf("%d links wait", len(w.memory.all))
+	if len(w.memory.All) != 8 {
+		t.Errorf("%d links wait", len(w.memory.All))
 	}
 }
 
@@ -287,7 +288,7 @@ func TestWays(t *testing.T) {
 // TestUnreadableStore is no answer.
 func TestUnreadableStore(t *testing.T) {
 	w := newWorld(t)
-	w.memory.fail = errors.New("away")
+	w.memory.Fail = errors.New("away")
 	if _, err := w.Begin(t.Context(), w.order); err == nil {
 		t.Error("a link")
 	}

@@ -135,8 +135,12 @@ func killed(t *testing.T, p *harness.Process, volley int, atOnce bool) func(answ
 		after = 0
 	}
 	return func(answered func() int) {
-		for answered() < after {
-			time.Sleep(100 * time.Microsecond)
+		for end := time.Now().Add(time.Minute); answered() < after; {
+			if time.Now().After(end) { // it is killed all the same: what was not answered shows
+				t.Errorf("%d answers in a minute, of %d", answered(), after)
+				break
+			}
+			time.Sleep(100 * time.Microsecond) // the volley is a matter of milliseconds, and this must fall into it
 		}
 		p.Kill()
 		p.Restart()

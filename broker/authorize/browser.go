@@ -29,7 +29,10 @@ func browserOf(t *snapshot.Tenant, r *http.Request) (browser, bool) {
 		return browser{}, false
 	}
 	digest, ok := readSecret(kept.Value)
-	return browser{secret: kept.Value, digest: digest}, ok
+	if !ok { // no secret of ours: nothing can be checked against it
+		return browser{}, false
+	}
+	return browser{secret: kept.Value, digest: digest}, true
 }
 
 // greet is browserOf for a browser that may be new.

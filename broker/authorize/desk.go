@@ -133,6 +133,15 @@ type Config struct {
 	Devices  Devices // nil: no device is served
 	// Beside are routes of other rooms, mounted with the desk's own.
 	Beside []Route
+	// Errands are what links that agents were given may lead to besides a stronger proof.
+	Errands []Errand
+}
+
+// Errand is one of them: the handler shows and takes what is at the link of an id that begins with Prefix. It asks itself
+// who is signed in.
+type Errand struct {
+	Prefix string
+	Handle Handler
 }
 
 // Desk answers browsers.

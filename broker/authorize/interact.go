@@ -56,11 +56,21 @@ func NewStepping(s Stepping) (*Stepping, error) {
 func (p *Stepping) routes() []Route {
 	d := p.Desk
 	return []Route{
-		{Path: interactPath + ":id", Name: "id", Get: d.shown(p.interact), Post: d.shown(p.interact)},
+		{Path: interactPath + ":id", Name: "id", Get: d.shown(p.lead), Post: d.shown(p.lead)},
 		{Path: passkeysPath, Get: d.shown(p.list), Post: d.shown(p.remove)},
 		{Path: newPasskeyPath, Get: d.shown(p.askNew), Post: d.shown(p.enrol), MaxBody: maxCeremony},
 		{Path: provePath, Get: d.shown(p.ask), Post: d.shown(p.prove), MaxBody: maxCeremony},
 	}
+}
+
+// lead goes where a link leads: to the errand that its id names, else to a stronger proof.
+func (p *Stepping) lead(ctx context.Context, v Visit) (Reply, error) {
+	for _, e := range p.Desk.Errands {
+		if strings.HasPrefix(v.Named, e.Prefix) {
+			return e.Handle(ctx, v)
+		}
+	}
+	return p.interact(ctx, v)
 }
 
 // interact is the page of a link that an agent was given: it says who wants what, and lets the person prove it.

@@ -49,6 +49,9 @@ type Tenant struct {
 	byName     map[string]*Resource
 	byURI      map[string]*Resource // by canonical URI
 	inNameForm []*Resource          // sorted by name
+	// providers are the downstream services by uid, and by name.
+	providers       map[string]*Provider
+	providersByName map[string]*Provider
 }
 
 // Resource is a protected resource.

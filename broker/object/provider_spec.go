@@ -6,7 +6,7 @@ type ProviderSpec struct {
 	DisplayName  string              `json:"display_name,omitempty"`
 	Manifest     string              `json:"manifest,omitempty"` // the name of an embedded one
 	ClientID     string              `json:"client_id,omitempty"`
-	ClientSecret SecretRef            `json:"client_secret,omitzero"`
+	ClientSecret SecretRef           `json:"client_secret,omitzero"`
 	ScopeMap     map[string][]string `json:"scope_map,omitzero"`
 	Allow        ProviderAllow       `json:"allow,omitzero"`
 }

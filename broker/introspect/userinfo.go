@@ -61,7 +61,7 @@ func (e *Endpoints) userInfo(ctx context.Context, c *call, r Bearer) ([]byte, er
 		return nil, e.turnAway(c, oauth.Refuse(oauth.CodeAccessTokenInvalid, "no access token of ours", "a live one"))
 	}
 	// 3. Of the key that it is bound to, if it is bound: it is no bearer token then (T42).
-	proof, err := e.proved(c, r, scheme, compact)
+	proof, err := e.proved(c, r, c.Tenant.Issuer+"/userinfo", scheme, compact)
 	if err != nil {
 		return nil, e.turnAway(c, err)
 	}
@@ -88,7 +88,7 @@ func (e *Endpoints) userInfo(ctx context.Context, c *call, r Bearer) ([]byte, er
 		return nil, err2
 	}
 	// 6. The proof is used up (RFC 9449 §11.1).
-	return body, e.spendProof(ctx, c, proof)
+	return body, e.spendProof(ctx, c, proof, "userinfo")
 }
 
 // bearer reads the Authorization header. The token in a form or in the address is not looked at (RFC 6750 §2.2, §2.3 are
@@ -112,7 +112,7 @@ func bearer(headers []string) (scheme, compact string, refusal *oauth.Error) {
 }
 
 // proved verifies the proof of a token that is bound, and refuses one that comes as what it is not.
-func (e *Endpoints) proved(c *call, r Bearer, scheme, compact string) (dpop.Proof, *oauth.Error) {
+func (e *Endpoints) proved(c *call, r Bearer, url, scheme, compact string) (dpop.Proof, *oauth.Error) {
 	bound := c.token.Claims().Thumbprint
 	if (bound != "") != (scheme == oauth.TokenTypeDPoP) {
 		return dpop.Proof{}, oauth.Refuse(oauth.CodeAccessTokenInvalid, "scheme "+scheme, "the token_type with which the token came")
@@ -121,7 +121,7 @@ func (e *Endpoints) proved(c *call, r Bearer, scheme, compact string) (dpop.Proo
 		return dpop.Proof{}, nil
 	}
 	proof, err := dpop.Verify(r.Proofs, dpop.Expectation{
-		Tenant: c.Tenant.UID, Method: r.Method, URL: c.Tenant.Issuer + "/userinfo", Now: c.now, AccessToken: compact, Nonce: r.Nonce,
+		Tenant: c.Tenant.UID, Method: r.Method, URL: url, Now: c.now, AccessToken: compact, Nonce: r.Nonce,
 	})
 	switch {
 	case err != nil:
@@ -162,13 +162,13 @@ func (e *Endpoints) account(ctx context.Context, c *call) (federation.Account, e
 }
 
 // spendProof records the use of a proof. Without one there is nothing to record, and nothing is written.
-func (e *Endpoints) spendProof(ctx context.Context, c *call, proof dpop.Proof) error {
+func (e *Endpoints) spendProof(ctx context.Context, c *call, proof dpop.Proof, endpoint string) error {
 	if proof.IsZero() {
 		return nil
 	}
 	claims := c.token.Claims()
 	event := c.event(audit.TypeProofUsed, audit.Allowed)
 	event.Principal, event.Client = audit.Principal{Kind: "client", ID: c.known.ClientUID}, claims.ClientID
-	event.TokenID, event.OnBehalf, event.Detail = claims.ID, claims.Subject, map[string]string{"endpoint": "userinfo"}
+	event.TokenID, event.OnBehalf, event.Detail = claims.ID, claims.Subject, map[string]string{"endpoint": endpoint}
 	return e.commit(ctx, c, ledger.Entry{Redemptions: []ledger.Redemption{proof.Redemption()}, Event: event})
 }

@@ -24,6 +24,7 @@ var (
 // times. It does not change and may be used by many goroutines.
 type Compiled struct {
 	src    Source
+	hash   string                 // of src as written
 	data   ast.Object             // the whole of data: policy, and an index if there is one
 	tests  map[string]*ast.Module // parsed tests member
 	plain  map[string]*ast.Module // modules as parsed, for tests
@@ -36,7 +37,7 @@ type Compiled struct {
 
 // Ref names the revision that was compiled.
 func (c *Compiled) Ref() Ref {
-	return Ref{UID: c.src.UID, Name: c.src.Name, Revision: c.src.Revision, Role: c.src.Role}
+	return Ref{UID: c.src.UID, Name: c.src.Name, Revision: c.src.Revision, Role: c.src.Role, Hash: c.hash}
 }
 
 // Source is what was compiled. Its maps must not be changed.
@@ -45,6 +46,7 @@ func (c *Compiled) Source() Source { return c.src }
 // Compile checks a policy and prepares it. Every error is a CompileErrors, whose
 // members are *CompileError. It does not run the tests member; RunTests does.
 func Compile(ctx context.Context, src Source) (*Compiled, error) {
+	hash := src.Hash()
 	src, err := resolve(src)
 	if err != nil {
 		return nil, err
@@ -67,7 +69,7 @@ func Compile(ctx context.Context, src Source) (*Compiled, error) {
 	if err := checkTests(modules, tests); err != nil {
 		return nil, err
 	}
-	c := &Compiled{src: src, tests: tests, plain: modules, flight: newFlight()}
+	c := &Compiled{src: src, hash: hash, tests: tests, plain: modules, flight: newFlight()}
 	c.data = ast.NewObject([2]*ast.Term{ast.StringTerm("policy"), data})
 	if err := c.prepare(ctx); err != nil {
 		return nil, err

@@ -118,7 +118,9 @@ func TestTemplateIndexAgreesWithItsRego(t *testing.T) {
 				if r.IntN(3) == 0 {
 					in.User, in.Actor = nil, &policy.Actor{Kind: []string{"client", "workload", "agent"}[r.IntN(3)]}
 				}
-				got, want := show(t, e.Decide(t.Context(), fastSet, in)), show(t, e.Decide(t.Context(), slowSet, in))
+				fastly, slowly := e.Decide(t.Context(), fastSet, in), e.Decide(t.Context(), slowSet, in)
+				fastly.Policies, slowly.Policies = nil, nil // a template's hash is not that of its modules
+				got, want := show(t, fastly), show(t, slowly)
 				if got != want {
 					t.Fatalf("%s with %v and %v, %v:\n Go   %s\n Rego %s", name, data, in.User, in.Client, got, want)
 				}

@@ -76,4 +76,6 @@ type Ref struct {
 	Name     string `json:"name"`
 	Revision int64  `json:"revision"`
 	Role     Role   `json:"role"`
+	// Hash is Source.Hash of what was compiled; decisions recorded before there was one have none.
+	Hash string `json:"hash,omitempty"`
 }

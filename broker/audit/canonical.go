@@ -154,6 +154,7 @@ func (w *canonical) policies(policies []PolicyRef) {
 			w.out = append(w.out, ',')
 		}
 		w.open()
+		w.text("hash", p.Hash)
 		w.text("name", p.Name)
 		w.name("revision")
 		w.out = strconv.AppendInt(w.out, p.Revision, 10)

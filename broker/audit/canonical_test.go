@@ -157,7 +157,7 @@ func randomEvent(r *rand.Rand) audit.Event {
 	}
 	for range r.IntN(4) {
 		e.Checks = append(e.Checks, audit.Check{Name: text(), OK: r.IntN(2) == 0, Received: text(), Expected: text()})
-		e.Policies = append(e.Policies, audit.PolicyRef{Name: text(), Revision: r.Int64N(1 << 53), Role: text(), UID: text()})
+		e.Policies = append(e.Policies, audit.PolicyRef{Name: text(), Revision: r.Int64N(1 << 53), Role: text(), UID: text(), Hash: text()})
 	}
 	if n := r.IntN(8); n > 0 {
 		e.Detail = map[string]string{}

@@ -47,6 +47,7 @@ type PolicyRef struct {
 	Revision int64  `json:"revision"`
 	Role     string `json:"role"`
 	UID      string `json:"uid"`
+	Hash     string `json:"hash,omitempty"` // of its content (policy.Source.Hash)
 }
 
 // Event is one thing that happened.

@@ -64,7 +64,7 @@ func (c *call) keep(in *policy.Input, d policy.Decision) error {
 	}
 	refs := make([]audit.PolicyRef, 0, len(d.Policies))
 	for _, p := range d.Policies {
-		refs = append(refs, audit.PolicyRef{Name: p.Name, Revision: p.Revision, Role: string(p.Role), UID: p.UID})
+		refs = append(refs, audit.PolicyRef{Name: p.Name, Revision: p.Revision, Role: string(p.Role), UID: p.UID, Hash: p.Hash})
 	}
 	c.decision = &ledger.Decision{
 		ID: id.New(id.Decision, c.now), At: c.now, Tenant: c.Tenant.UID, Trace: c.Trace, Action: string(in.Action), Allow: d.Allow, Code: d.Code,

@@ -40,6 +40,9 @@ type Config struct {
 	Cache     Cache         // of data keys; the zero value keeps none
 	Log       *slog.Logger
 	Now       func() time.Time
+	// Observe hears of each call: what was asked (Operation…), how it ended (OutcomeDone, a Kind, …) and how long it took; nil:
+	// nobody does.
+	Observe func(operation, outcome string, took time.Duration)
 }
 
 func (c Config) validate() error {
@@ -146,7 +149,7 @@ func (t *Client) Close() {
 // write asks once, and once more where a connection broke or the token was not good any more: encryption and decryption
 // change nothing at Vault, so that asking twice is safe.
 func (t *Client) write(ctx context.Context, path string, body map[string]any) (*api.Secret, error) {
-	answer, err := t.ask(ctx, func(ctx context.Context) (*api.Secret, error) {
+	answer, err := t.ask(ctx, path, func(ctx context.Context) (*api.Secret, error) {
 		return t.api.Logical().WriteWithContext(ctx, path, body)
 	})
 	if errors.Is(err, errNothing) {
@@ -159,13 +162,15 @@ func (t *Client) write(ctx context.Context, path string, body map[string]any) (*
 var errNothing = errors.New("an empty answer")
 
 func (t *Client) read(ctx context.Context, path string) (*api.Secret, error) {
-	return t.ask(ctx, func(ctx context.Context) (*api.Secret, error) { return t.api.Logical().ReadWithContext(ctx, path) })
+	return t.ask(ctx, path, func(ctx context.Context) (*api.Secret, error) { return t.api.Logical().ReadWithContext(ctx, path) })
 }
 
-func (t *Client) ask(ctx context.Context, call func(context.Context) (*api.Secret, error)) (*api.Secret, error) {
+func (t *Client) ask(ctx context.Context, path string, call func(context.Context) (*api.Secret, error)) (answer *api.Secret, err error) {
+	began := t.config.Now()
+	defer func() { t.observe(path, err, t.config.Now().Sub(began)) }()
 	ctx, cancel := context.WithTimeout(ctx, t.config.Timeout)
 	defer cancel()
-	answer, err := t.breaker.Execute(func() (*api.Secret, error) {
+	answer, err = t.breaker.Execute(func() (*api.Secret, error) {
 		before, err := t.token(ctx)
 		if err != nil {
 			return nil, err

@@ -182,7 +182,7 @@ func rotatesAndRewraps(t *testing.T, e engine) {
 	}
 	elsewhere := place
 	elsewhere.UID = "con_other"
-	done, err := c.Rewrap(t.Context(), []transit.Stood{{Blob: old, Place: place}, {Blob: fresh, Place: place}})
+	done, err := c.Rewrap(t.Context(), []vault.Stood{{Blob: old, Place: place}, {Blob: fresh, Place: place}})
 	if err != nil || done[0].Err != nil || done[1].Err != nil {
 		t.Fatal(done, err)
 	}
@@ -194,7 +194,7 @@ func rotatesAndRewraps(t *testing.T, e engine) {
 		t.Errorf("rewrapped: %q %v", got, err)
 	}
 	// One that does not belong where it stands must not keep the others from being rewrapped.
-	done, err = c.Rewrap(t.Context(), []transit.Stood{{Blob: fresh, Place: elsewhere}, {Blob: fresh, Place: place}})
+	done, err = c.Rewrap(t.Context(), []vault.Stood{{Blob: fresh, Place: elsewhere}, {Blob: fresh, Place: place}})
 	if err != nil || done[0].Err == nil || done[1].Err != nil {
 		t.Errorf("%+v %v", done, err)
 	}

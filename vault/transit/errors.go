@@ -42,6 +42,9 @@ func (o *Outage) Error() string { return "vault is " + string(o.Kind) + ": " + o
 // Unwrap gives the cause.
 func (o *Outage) Unwrap() error { return o.Cause }
 
+// Is tells every outage for vault.ErrUnavailable, so that whoever needs a secret can fail closed without knowing of Vault.
+func (o *Outage) Is(target error) bool { return target == vault.ErrUnavailable }
+
 // RetryAfter is when it may be worth asking again.
 func (o *Outage) RetryAfter() time.Duration {
 	if o.Kind == Denied || o.Kind == Sealed {

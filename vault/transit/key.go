@@ -63,36 +63,10 @@ func number(value any) (int, error) {
 	return int(i), err
 }
 
-// Probe seals and opens something, as a grant would.
-func (t *Client) Probe(ctx context.Context) error {
-	place := vault.AAD{Tenant: vault.Installation, Table: "probe", UID: "probe", Column: "probe"}
-	blob, err := t.Seal(ctx, []byte("probe"), place)
-	if err != nil {
-		return err
-	}
-	opened, err := t.Open(ctx, blob, place)
-	if err == nil && string(opened) != "probe" {
-		err = vault.ErrUnopened
-	}
-	return err
-}
-
-// Stood is a blob and where it stands.
-type Stood struct {
-	Blob  []byte
-	Place vault.AAD
-}
-
-// Rewrapped is what became of one.
-type Rewrapped struct {
-	Blob []byte // the same content under the newest version; nil where Err says why not
-	Err  error
-}
-
 // Rewrap has Vault wrap the data keys of many blobs anew, under the newest version, in one call. No data key and no secret
 // leaves Vault or is seen here.
-func (t *Client) Rewrap(ctx context.Context, all []Stood) ([]Rewrapped, error) {
-	out, sealed := make([]Rewrapped, len(all)), make([][]byte, len(all))
+func (t *Client) Rewrap(ctx context.Context, all []vault.Stood) ([]vault.Rewrapped, error) {
+	out, sealed := make([]vault.Rewrapped, len(all)), make([][]byte, len(all))
 	batch := make([]map[string]any, len(all))
 	for i, s := range all {
 		wrapped, rest, err := take(s.Blob)
@@ -130,10 +104,10 @@ func (t *Client) Rewrap(ctx context.Context, all []Stood) ([]Rewrapped, error) {
 	return out, nil
 }
 
-func (t *Client) rewrapEach(ctx context.Context, all []Stood) ([]Rewrapped, error) {
-	out := make([]Rewrapped, len(all))
+func (t *Client) rewrapEach(ctx context.Context, all []vault.Stood) ([]vault.Rewrapped, error) {
+	out := make([]vault.Rewrapped, len(all))
 	for i, s := range all {
-		one, err := t.Rewrap(ctx, []Stood{s})
+		one, err := t.Rewrap(ctx, []vault.Stood{s})
 		if outage, down := errors.AsType[*Outage](err); down && outage.Kind != Refused {
 			return nil, err
 		}

@@ -11,7 +11,10 @@ import (
 	"github.com/chancery-dev/chancery/vault"
 )
 
-var _ vault.Sealer = (*Client)(nil)
+var (
+	_ vault.Sealer = (*Client)(nil)
+	_ vault.Batch  = (*Client)(nil)
+)
 
 // Seal makes a data key, seals with it here, and has Vault wrap it: one call, which sees the key and not the secret.
 func (t *Client) Seal(ctx context.Context, plaintext []byte, place vault.AAD) ([]byte, error) {

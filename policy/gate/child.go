@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/chancery-dev/chancery/policy"
+	"github.com/chancery-dev/chancery/policy/confine"
 )
 
 // Exit statuses of the child.
@@ -59,8 +60,14 @@ func enter(l limits) error {
 	time.AfterFunc(l.Time, func() { os.Exit(exitLate) }) // should the parent be gone
 	debug.SetMaxStack(maxStack)
 	debug.SetMemoryLimit(l.Memory / 4 * 3)
-	return confine(l)
+	// Processor time is counted of all cores together.
+	_, err := confine.Process(confine.Limits{Memory: l.Memory, CPU: l.Time*cores + time.Second})
+	return err
 }
+
+// cores bounds how many cores a check can use, and with it how fast it may spend its
+// processor time.
+const cores = 4
 
 // examine compiles, tests and tries a policy.
 func examine(ctx context.Context, src policy.Source) report {

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/chancery-dev/chancery/policy"
+	"github.com/chancery-dev/chancery/policy/confine"
 )
 
 // Argument is the hidden argument that makes the binary the child.
@@ -122,14 +123,8 @@ func (r report) err() error {
 
 // death says why a child gave no report. Whatever it was, the policy is not published.
 func death(ctx context.Context, err error, stderr string) error {
-	// The collector follows a nil pointer where the kernel refused it memory for its own books: nothing else of a pure
-	// Go program ends so.
-	for _, sign := range []string{
-		"out of memory", "cannot allocate memory", "stack exceeds", "stack overflow", "failed to create new OS thread", "SIGSEGV: segmentation violation",
-	} {
-		if strings.Contains(stderr, sign) {
-			return fmt.Errorf("policy check: %w", policy.ErrMemory)
-		}
+	if confine.OutOfMemory(stderr) {
+		return fmt.Errorf("policy check: %w", policy.ErrMemory)
 	}
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && (ctx.Err() != nil || exit.ExitCode() == exitLate || exit.ExitCode() < 0) {
 		return ErrTime

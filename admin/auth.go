@@ -134,6 +134,8 @@ func writePermission(kind object.Kind) Permission {
 		return "policy.write"
 	case object.KindWorkload:
 		return "workload.write"
+	case object.KindProvider:
+		return "provider.write"
 	default:
 		return ""
 	}

@@ -12,7 +12,7 @@ type Permission string
 func permissions() []Permission {
 	return []Permission{
 		"tenant.read", "tenant.write", "idp.read", "idp.write", "client.read", "client.write", "resource.read", "resource.write",
-		"user.read", "user.write", "policy.read", "policy.write", "policy.approve", "idp.test", "idp.capture", "workload.read", "workload.write", "secret.read", "secret.write", "token.read", "token.revoke", "registration.read", "registration.write",
+		"user.read", "user.write", "policy.read", "policy.write", "policy.approve", "idp.test", "idp.capture", "workload.read", "workload.write", "provider.read", "provider.write", "secret.read", "secret.write", "token.read", "token.revoke", "registration.read", "registration.write",
 		"audit.read", "decision.read", "key.read", "key.write", "object.apply", "object.export", "metrics.read", "api.read",
 	}
 }
@@ -35,7 +35,7 @@ const (
 // reading is what everyone may do who sees objects at all.
 func reading() []Permission {
 	return []Permission{
-		"tenant.read", "idp.read", "client.read", "resource.read", "user.read", "policy.read", "workload.read", "object.export", "api.read",
+		"tenant.read", "idp.read", "client.read", "resource.read", "user.read", "policy.read", "workload.read", "provider.read", "object.export", "api.read",
 	}
 }
 

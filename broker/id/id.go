@@ -23,6 +23,7 @@ const (
 	User             Kind = "usr"
 	Policy           Kind = "pol"
 	Workload         Kind = "wkl"
+	Provider         Kind = "prv"
 	Secret           Kind = "sec"
 	Decision         Kind = "dec"
 	Event            Kind = "evt"

@@ -60,7 +60,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"a wrong apiVersion":        {clientDoc, "chancery/v1", "chancery/v2", `apiVersion: received "chancery/v2", expected chancery/v1`},
 		"no apiVersion":             {clientDoc, "apiVersion: chancery/v1\n", "", "apiVersion: received nothing"},
 		"a wrong kind":              {clientDoc, "kind: Client", "kind: Klient", `kind: received "Klient", expected Tenant`},
-		"a kind of later":           {clientDoc, "kind: Client", "kind: Provider", "Provider is not served yet"},
+		"a kind of later":           {clientDoc, "kind: Client", "kind: EventStream", "EventStream is not served yet"},
 		"an unknown member":         {clientDoc, "display_name", "displayname", `unknown field "displayname" (nearest known: "display_name") (line 5)`},
 		"an unknown inner member":   {clientDoc, "audience: issuer", "audiance: issuer", `(nearest known: "audience")`},
 		"an unknown outer member":   {clientDoc, "spec:", "sepc:", `unknown field "sepc" (nearest known: "spec")`},

@@ -24,13 +24,14 @@ func sorts() []sort {
 		{KindIdentityProvider, "identity-providers", id.IdentityProvider, func() Spec { return &IdentityProviderSpec{} }},
 		{KindUser, "users", id.User, func() Spec { return &UserSpec{} }},
 		{KindWorkload, "workloads", id.Workload, func() Spec { return &WorkloadSpec{} }},
+		{KindProvider, "providers", id.Provider, func() Spec { return &ProviderSpec{} }},
 		{KindPolicy, "policies", id.Policy, func() Spec { return &PolicySpec{} }},
 	}
 }
 
 // laterKinds are named by the contract and not served yet: a better text than "unknown".
 func laterKinds() []Kind {
-	return []Kind{"Provider", "Group", "RoleBinding", "EventStream", "DownstreamServer", "AuditSink"}
+	return []Kind{"Group", "RoleBinding", "EventStream", "DownstreamServer", "AuditSink"}
 }
 
 // Kinds lists the kinds that are served, in the order in which they are applied.

@@ -19,7 +19,7 @@ var errEnough = errors.New("enough was found")
 // naming are the kinds whose objects hold such lists. What a User names is bound
 // to one IdP (see link), so its name alone counts for nothing.
 func naming() []Kind {
-	return []Kind{KindIdentityProvider, KindClient, KindResource, KindWorkload, KindPolicy}
+	return []Kind{KindIdentityProvider, KindClient, KindResource, KindWorkload, KindProvider, KindPolicy}
 }
 
 // stillNamed warns of what keeps naming an object that is deleted.

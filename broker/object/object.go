@@ -30,6 +30,7 @@ const (
 	KindUser             Kind = "User"
 	KindPolicy           Kind = "Policy"
 	KindWorkload         Kind = "Workload"
+	KindProvider         Kind = "Provider"
 )
 
 // Metadata says which object it is. UID, Revision, ManagedBy and the times are the server's.

@@ -69,6 +69,9 @@ func referencesOf(spec Spec) []reference {
 		list("spec.idp", KindIdentityProvider, []string{s.IdP})
 		list("spec.client", KindClient, []string{s.Client})
 		list("spec.resources", KindResource, s.Resources)
+	case *ProviderSpec:
+		list("spec.allow.clients", KindClient, s.Allow.Clients)
+		list("spec.allow.resources", KindResource, s.Allow.Resources)
 	case *PolicySpec:
 		list("spec.applies_to.resources", KindResource, s.AppliesTo.Resources)
 	}

@@ -34,6 +34,7 @@ func (d *draft) together(ctx context.Context) error {
 		return err
 	}
 	d.signInWithin()
+	d.providers()
 	if err := d.references(ctx); err != nil {
 		return err
 	}

@@ -182,6 +182,9 @@ func (s *Source) fill(ctx context.Context, t *Tenant, inherited []*policy.Compil
 	if err := s.fillWorkloads(ctx, t); err != nil {
 		return err
 	}
+	if err := s.fillProviders(ctx, t, before); err != nil {
+		return err
+	}
 	return s.fillPolicies(ctx, t, inherited, before)
 }
 

@@ -16,15 +16,22 @@ type Provider struct {
 	Name     string
 	Revision int64 // of the object: what is made of it is made anew when it moves
 	Disabled bool
-	Title    string // for people
-	Manifest provider.Manifest
+	// Unusable says why the manifest cannot be used: it is disabled then, whatever the object says. For administrators.
+	Unusable  string
+	ManagedBy string // whose references to secrets are resolved
+	Title     string // for people
+	Manifest  provider.Manifest
 	// ScopeMap leads from the keys that clients ask for to the provider's scopes.
 	ScopeMap map[string][]string
+	// DefaultScopes are the keys of a request that names none. Absent: such a request is for nothing.
+	DefaultScopes []string
 	// Clients are the names of the clients for whom it is lent, Resources those of the resources at which.
 	Clients   []string
 	Resources []string
 	// MinTTL is how long what is lent lives at least.
 	MinTTL time.Duration
+	// RequireNarrowed: what cannot be narrowed to what was granted is not lent.
+	RequireNarrowed bool
 	// Object is what the tenant applied; the secrets in it are references still.
 	Object *object.ProviderSpec
 }

@@ -101,6 +101,8 @@ func bodyFor(r route) string {
 		return strings.Replace(clientBody, `"claude"`, `"notes"`, 1)
 	case strings.Contains(r.path, "/identity-providers/"):
 		return `{"apiVersion":"chancery/v1","kind":"IdentityProvider","metadata":{"name":"notes"},"spec":{"issuer":"https://a.com"}}`
+	case strings.Contains(r.path, "/providers/"):
+		return `{"apiVersion":"chancery/v1","kind":"Provider","metadata":{"name":"notes"},"spec":{"manifest":"static"}}`
 	case strings.Contains(r.path, "/workloads/"):
 		return `{"apiVersion":"chancery/v1","kind":"Workload","metadata":{"name":"notes"},"spec":{"idp":"github","match":{"sub":"repo:acme/app:ref:refs/heads/main"},"client":"build"}}`
 	case strings.Contains(r.path, "/users/"):

@@ -61,6 +61,7 @@ const (
 	TypeIdentityLinked         Type = "identity.linked"     // a person added an IdP's identity to his user
 	TypeUserProvisioned        Type = "user.provisioned"    // at his first sign-in
 	TypeLogoutRefused          Type = "logout.refused"
+	TypeTokenVended            Type = "token.vended" // a provider's credential was lent
 	TypeStarted                Type = "process.started"
 	TypeStopped                Type = "process.stopped"
 )
@@ -76,6 +77,7 @@ func Types() []Type {
 		TypeConsentGiven, TypeConsentWithdrawn, TypeAuthorizeRefused, TypeConsidered, TypeCodeIssued, TypeFamilyEnded, TypeFamiliesEnded, TypeMetadataAccepted, TypeMetadataPending, TypeMetadataChanged, TypeDeviceApproved, TypeDeviceDenied, TypeInteractionBegun, TypeInteractionFinished, TypeInteractionRefused,
 		TypeClientRegistered, TypeRegistrationChanged, TypeRegistrationRemoved, TypeRegistrationsExpired, TypeRegistrationTokenMade, TypeRegistrationTokenEnded,
 		TypePasskeyEnrolled, TypePasskeyRemoved, TypePasskeyUsed, TypePasskeyRefused, TypeSessionStarted, TypeSessionEnded, TypeSignInRefused, TypeSignInWaits, TypeSignInVerified, TypeIdentityLinked, TypeUserProvisioned, TypeLogoutRefused,
+		TypeTokenVended,
 		TypeStarted, TypeStopped,
 	}
 }
@@ -91,6 +93,7 @@ func (t Type) Registered() bool {
 		TypeConsentGiven, TypeConsentWithdrawn, TypeAuthorizeRefused, TypeConsidered, TypeCodeIssued, TypeFamilyEnded, TypeFamiliesEnded, TypeMetadataAccepted, TypeMetadataPending, TypeMetadataChanged, TypeDeviceApproved, TypeDeviceDenied, TypeInteractionBegun, TypeInteractionFinished, TypeInteractionRefused,
 		TypeClientRegistered, TypeRegistrationChanged, TypeRegistrationRemoved, TypeRegistrationsExpired, TypeRegistrationTokenMade, TypeRegistrationTokenEnded,
 		TypePasskeyEnrolled, TypePasskeyRemoved, TypePasskeyUsed, TypePasskeyRefused, TypeSessionStarted, TypeSessionEnded, TypeSignInRefused, TypeSignInWaits, TypeSignInVerified, TypeIdentityLinked, TypeUserProvisioned, TypeLogoutRefused,
+		TypeTokenVended,
 		TypeStarted, TypeStopped:
 		return true
 	default:

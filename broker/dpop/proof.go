@@ -46,6 +46,7 @@ type Expectation struct {
 type Proof struct {
 	thumbprint string
 	id         string
+	ath        string
 	redemption ledger.Redemption
 }
 
@@ -54,6 +55,10 @@ func (p Proof) Thumbprint() string { return p.thumbprint }
 
 // ID is the proof's jti.
 func (p Proof) ID() string { return p.id }
+
+// Token is the hash of a token that the proof names (ath), "" if it names none. Where no token was expected it is not compared
+// with anything.
+func (p Proof) Token() string { return p.ath }
 
 // Redemption makes the proof good for one use (RFC 9449 §11.1).
 func (p Proof) Redemption() ledger.Redemption { return p.redemption }
@@ -174,7 +179,11 @@ func verifyClaims(claims jws.Claims, thumbprint string, want Expectation) (Proof
 	if err := verifyToken(claims, want.AccessToken); err != nil {
 		return Proof{}, err
 	}
-	return Proof{thumbprint: thumbprint, id: id, redemption: ledger.Redemption{
+	ath, _, err := claims.String("ath")
+	if err != nil {
+		return Proof{}, fail("ath", err)
+	}
+	return Proof{thumbprint: thumbprint, id: id, ath: ath, redemption: ledger.Redemption{
 		Tenant: want.Tenant,
 		Space:  ledger.SpaceProof,
 		// Single use per key and URL, so that nobody can use up another's jti.
@@ -231,12 +240,17 @@ func verifyToken(claims jws.Claims, token string) error {
 	if err != nil {
 		return fail("ath", err)
 	}
-	digest := sha256.Sum256([]byte(token))
-	expected := base64.RawURLEncoding.EncodeToString(digest[:])
+	expected := Hash(token)
 	if subtle.ConstantTimeCompare([]byte(ath), []byte(expected)) != 1 {
 		return refuse("ath", ath, expected)
 	}
 	return nil
+}
+
+// Hash is what ath says of a token (RFC 9449 §4.2).
+func Hash(token string) string {
+	digest := sha256.Sum256([]byte(token))
+	return base64.RawURLEncoding.EncodeToString(digest[:])
 }
 
 // refuse names the check in both values: the code is one for all of them.

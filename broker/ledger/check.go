@@ -55,6 +55,9 @@ func (e Entry) check() error {
 		return err
 	}
 	t := e.Token
+	if e.Event.Type == audit.TypeTokenVended && !pictured { // as with a token
+		return fmt.Errorf("%w: a lease that was decided on no picture of its tenant", ErrUnfit)
+	}
 	if t == nil {
 		return nil
 	}

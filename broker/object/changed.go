@@ -12,6 +12,8 @@ const (
 	ChangedRevocation = "Revocation"
 	// ChangedConsent is a person's word for a client that he took back. Its uid is ConsentUID.
 	ChangedConsent = "Consent"
+	// ChangedConnection ended, or was held. Pictures do not hold it, but a lease that was decided before must not leave.
+	ChangedConnection = "Connection"
 	// ChangedHolder did not change itself, but shares a natural key with an object that did.
 	ChangedHolder = "Holder"
 )

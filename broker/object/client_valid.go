@@ -16,8 +16,8 @@ func grantTypes() []string {
 	}
 }
 
-// servedGrants are those that have an effect in this version.
-func servedGrants() []string {
+// minting are the grants that give tokens of ours: token exchange lends what others gave.
+func minting() []string {
 	return slices.DeleteFunc(grantTypes(), func(g string) bool { return g == GrantTokenExchange })
 }
 
@@ -127,6 +127,9 @@ func (s *ClientSpec) checkPublic(f *findings) {
 	if slices.Contains(s.GrantTypes, GrantClientCredentials) {
 		f.addCode("unauthorized_client", "spec.grant_types", "client_credentials is for a confidential client (RFC 6749 §4.4)")
 	}
+	if slices.Contains(s.GrantTypes, GrantTokenExchange) {
+		f.addCode("unauthorized_client", "spec.grant_types", "token-exchange is for a confidential client: what is lent is a provider's, and bound to no key of ours")
+	}
 }
 
 // checkWorkload: a client without a credential has no member that looks like one,
@@ -154,16 +157,11 @@ func (s *ClientSpec) Warnings() []Problem {
 		f.notServed("spec.auth.method", "tls_client_auth (the client cannot authenticate)")
 	}
 	s.codeWarnings(&f)
-	for _, g := range s.GrantTypes {
-		if !slices.Contains(servedGrants(), g) {
-			f.notServed("spec.grant_types", "the grant type "+g)
-		}
-	}
 	if len(s.Exchange.SubjectClients) > 0 || s.Exchange.MaxDepth != nil {
 		f.notServed("spec.exchange", "token exchange")
 	}
 	f.denies("spec.grant_types", s.GrantTypes, "the client can use no grant")
-	if slices.ContainsFunc(s.GrantTypes, func(g string) bool { return slices.Contains(servedGrants(), g) }) {
+	if slices.ContainsFunc(s.GrantTypes, func(g string) bool { return slices.Contains(minting(), g) }) {
 		f.denies("spec.resources", s.Resources, "the client gets tokens for no resource")
 		f.denies("spec.scopes", s.Scopes, "the client gets no scope")
 	}

@@ -146,7 +146,6 @@ func TestSpecsWarn(t *testing.T) {
 		"no clients":             {idpDoc, "clients: [claude]", "clients: []", "absent_denies", "spec.assertions.clients"},
 		"no resources":           {idpDoc, "resources: [notes]", "resources: []", "absent_denies", "spec.assertions.resources"},
 		"fetching groups":        {idpDoc, "groups_overage: deny", "groups_overage: fetch", "not_served", "spec.claims.groups_overage"},
-		"token exchange":         {clientDoc, `["urn:ietf:params:oauth:grant-type:jwt-bearer"]`, `["urn:ietf:params:oauth:grant-type:token-exchange"]`, "not_served", "spec.grant_types"},
 		"TLS authentication":     {clientDoc, "client_secret_basic", "tls_client_auth", "not_served", "spec.auth.method"},
 		"a client of no scope":   {clientDoc, "scopes: [notes:read, notes:write]", "scopes: []", "absent_denies", "spec.scopes"},
 	} {

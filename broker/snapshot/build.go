@@ -120,7 +120,8 @@ func (s *Source) drop(ctx context.Context, e *entry, version int64) (aside bool,
 // isAside tells which kinds of change leave the picture as it is. What is not listed is part of it.
 func isAside(kind string) bool {
 	switch kind {
-	case string(object.KindClient), string(object.KindUser), object.ChangedSigningKey, object.ChangedHolder, object.ChangedRevocation, object.ChangedConsent:
+	case string(object.KindClient), string(object.KindUser), object.ChangedSigningKey, object.ChangedHolder, object.ChangedRevocation, object.ChangedConsent,
+		object.ChangedConnection:
 		return true
 	default:
 		return false

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/audit"
+	"github.com/chancery-dev/chancery/broker/ledger"
+	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/tenant"
 	"github.com/chancery-dev/chancery/vault/connection"
 )
@@ -174,12 +176,37 @@ func (c *Connections) Replace(ctx context.Context, ref connection.Ref, from int6
 
 // Move changes what may be done with a connection; ErrMoved where it does not stand as from says.
 func (c *Connections) Move(ctx context.Context, t tenant.UID, id string, from, to connection.Status, reason string, e audit.Event) error {
-	return c.change(ctx, t, e, connection.ErrMoved, moveConnection, t.String(), id, string(from), string(to), reason)
+	return c.end(ctx, t, id, e, connection.ErrMoved, moveConnection, t.String(), id, string(from), string(to), reason)
 }
 
 // Remove takes a connection away with its credential; ErrGone where there is none.
 func (c *Connections) Remove(ctx context.Context, t tenant.UID, id string, e audit.Event) error {
-	return c.change(ctx, t, e, connection.ErrGone, removeConnection, t.String(), id)
+	return c.end(ctx, t, id, e, connection.ErrGone, removeConnection, t.String(), id)
+}
+
+// end is change for what may take something away: the tenant's version is raised with it, so that no lease that was decided
+// before is committed after.
+func (c *Connections) end(ctx context.Context, t tenant.UID, id string, e audit.Event, otherwise error, statement string, args ...any) error {
+	if err := t.Check(); err != nil {
+		return err
+	}
+	raise := []ledger.ChangedObject{{Kind: object.ChangedConnection, UID: id}}
+	_, err := c.ledger.Apply(ctx, ledger.Change{Tenant: t, Raise: raise, Events: []audit.Event{e}, Write: func(ctx context.Context, tx ledger.Tx) error {
+		conn, err := SQLTx(tx)
+		if err != nil {
+			return err
+		}
+		done, err := conn.ExecContext(ctx, c.store.withClock(statement), args...)
+		if err != nil {
+			return err
+		}
+		if err := onlyOne(done, otherwise); err != nil || c.store.dialect != Postgres {
+			return err
+		}
+		_, err = conn.ExecContext(ctx, "select pg_notify('"+channel+"', $1)", t.String()) // heard when the transaction commits
+		return err
+	}})
+	return withoutURL(err)
 }
 
 // change runs one statement that must touch one row, together with its event.

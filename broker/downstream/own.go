@@ -1,0 +1,74 @@
+package downstream
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/chancery-dev/chancery/broker/id"
+	"github.com/chancery-dev/chancery/broker/object"
+	"github.com/chancery-dev/chancery/broker/snapshot"
+	"github.com/chancery-dev/chancery/vault/connection"
+	"github.com/chancery-dev/chancery/vault/provider"
+)
+
+// tokenTypeJWT is what we present to a company's own authorization server (RFC 8693 §3).
+const tokenTypeJWT = "urn:ietf:params:oauth:token-type:jwt" //nolint:gosec // a name
+
+// presentedLife is how long what we present can be used: it is made for one request.
+const presentedLife = time.Minute
+
+// lendOwn obtains a token for the moment: of the company's own account, of an app's installation, or, from a company's own
+// authorization server, for the token's person. Nothing of it rests.
+func (l *Lender) lendOwn(ctx context.Context, t *snapshot.Tenant, p *snapshot.Provider, engine *provider.Provider, w Want) (provider.Lease, bool, error) {
+	var credential provider.Credential
+	var err error
+	wanted := provider.Wanted{Scopes: w.Scopes}
+	switch {
+	case installed(p):
+		wanted.Subject = p.Object.InstallationID
+		credential, err = engine.Install(ctx, wanted)
+	case p.Manifest.Kind == provider.TokenExchange:
+		credential, err = l.exchange(ctx, t, p, engine, w)
+	default:
+		if p.Object != nil && p.Object.ActAs == object.ActAsEmail {
+			if w.Email == "" { // never the service account's own power instead of a person's
+				return provider.Lease{}, false, &connection.Refusal{Code: connection.CodeMisconfigured, Reason: "act_as: email, and no address is known for whom it is"}
+			}
+			wanted.Subject = w.Email
+		}
+		credential, err = engine.Obtain(ctx, wanted)
+	}
+	if err != nil {
+		return provider.Lease{}, false, err
+	}
+	return engine.Lend(credential), engine.Within(credential, w.Scopes), nil
+}
+
+// exchange presents a token that was made for that server and nobody else. What the agent brought stays here (T45).
+func (l *Lender) exchange(ctx context.Context, t *snapshot.Tenant, p *snapshot.Provider, engine *provider.Provider, w Want) (provider.Credential, error) {
+	signer, err := l.Signers.Signer(ctx, t.UID, l.Algorithm)
+	if err != nil {
+		return provider.Credential{}, err
+	}
+	now := l.Now().Truncate(time.Second)
+	claims := map[string]any{
+		"iss": t.Issuer, "sub": w.Subject, "aud": p.Manifest.TokenURL, "client_id": w.ClientID,
+		"iat": now.Unix(), "exp": now.Add(presentedLife).Unix(), "jti": id.New(id.Token, l.Now()),
+	}
+	if p.Manifest.Issuer != "" {
+		claims["aud"] = p.Manifest.Issuer
+	}
+	if w.Email != "" {
+		claims["email"] = w.Email
+	}
+	text, err := json.Marshal(claims)
+	if err != nil {
+		return provider.Credential{}, err
+	}
+	signed, err := signer.Sign("JWT", text) // never at+jwt: it is no access token of ours
+	if err != nil {
+		return provider.Credential{}, err
+	}
+	return engine.ExchangeToken(ctx, provider.Presented{Token: provider.NewSecret(signed), TokenType: tokenTypeJWT}, provider.Wanted{Scopes: w.Scopes})
+}

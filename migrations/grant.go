@@ -43,17 +43,20 @@ var rights = []struct{ table, may string }{
 	{"passkeys", "select, insert, update (sign_count, used_at), delete"},
 	{"passkey_challenges", "select, insert, delete"},
 	{"connections", "select, insert, update, delete"},
+	{"connect_links", "select, insert, delete"}, // what has ended goes through chancery_sweep_connect
+	{"connect_trips", "select, insert, update (ends_at), delete"},
 	{"sessions", "select, insert, update (seen_at, keep_until, ended_at, end_reason)"}, // what has ended goes through chancery_sweep_sign_in
 	{"departures", "select, insert, delete"},
 	{"profiles", "select, insert, update, delete"}, // with its user
 	{"audit_writers", "select, insert, update (%heads%)"},
 	{"audit_events", "select, insert"},
 	{"audit_checkpoints", "select, insert"},
-	{"checkpoint_keys", "select, insert, update (retired_at)"},
+	{"checkpoint_keys", "select, insert, update (retired_at, sealed)"},
+	{"installation_secrets", "select, insert, update (sealed)"},
 	{table, "select"},
 }
 
-var functions = []string{"chancery_prepare_partitions(bigint)", "chancery_drop_expired(text, bigint)", "chancery_sweep_captures()", "chancery_sweep_sign_in(integer)", "chancery_sweep_devices(integer)", "chancery_sweep_families(integer)", "chancery_sweep_interactions(integer)", "chancery_sweep_requests(integer)"}
+var functions = []string{"chancery_prepare_partitions(bigint)", "chancery_drop_expired(text, bigint)", "chancery_sweep_captures()", "chancery_sweep_sign_in(integer)", "chancery_sweep_devices(integer)", "chancery_sweep_families(integer)", "chancery_sweep_interactions(integer)", "chancery_sweep_connect(integer)", "chancery_sweep_requests(integer)"}
 
 // Grant gives the runtime role of a PostgreSQL database its rights, and takes
 // every other right on the schema's tables. It runs as the owner, after Up, as

@@ -21,6 +21,10 @@ const (
 	TypeKeyRetired             Type = "key.retired"
 	TypeKeyRevoked             Type = "key.revoked"
 	TypeCheckpointKeyMade      Type = "checkpoint_key.created"
+	TypeInstallationSecretMade Type = "installation_secret.created"
+	TypeRootKeyRotated         Type = "root_key.rotated"
+	TypeRootKeyRetired         Type = "root_key.retired"
+	TypeSecretsRewrapped       Type = "secrets.rewrapped"
 	TypeAdminRefused           Type = "admin.refused"
 	TypeAuditExported          Type = "audit.exported"
 	TypeIdPTested              Type = "idp.tested"       // somebody had us connect to an IdP, or an assertion rehearsed
@@ -61,7 +65,9 @@ const (
 	TypeIdentityLinked         Type = "identity.linked"     // a person added an IdP's identity to his user
 	TypeUserProvisioned        Type = "user.provisioned"    // at his first sign-in
 	TypeLogoutRefused          Type = "logout.refused"
-	TypeTokenVended            Type = "token.vended" // a provider's credential was lent
+	TypeTokenVended            Type = "token.vended"       // a provider's credential was lent
+	TypeConnectionCreated      Type = "connection.created" // a person connected an account of his, or did so again
+	TypeConnectRefused         Type = "connect.refused"    // by its person, by policy, or at the provider
 	TypeStarted                Type = "process.started"
 	TypeStopped                Type = "process.stopped"
 )
@@ -72,12 +78,13 @@ func Types() []Type {
 		TypeTokenIssued, TypeTokenRefused, TypeTokenRevoked, TypeTokensRevoked, TypeTokensCounted, TypeAssertionUsed, TypeProofUsed,
 		TypeRequestRefused, TypeRefusalsCounted,
 		TypeObjectCreated, TypeObjectChanged, TypeObjectDeleted, TypeSecretCreated, TypeSecretRevoked,
-		TypeKeyPrepared, TypeKeyActivated, TypeKeyRetired, TypeKeyRevoked, TypeCheckpointKeyMade,
+		TypeKeyPrepared, TypeKeyActivated, TypeKeyRetired, TypeKeyRevoked, TypeCheckpointKeyMade, TypeInstallationSecretMade, TypeRootKeyRotated, TypeRootKeyRetired, TypeSecretsRewrapped,
 		TypeAdminRefused, TypeAuditExported, TypeIdPTested, TypeCaptureArmed, TypeCaptureRecorded, TypeCaptureRead, TypeCaptureEnded,
 		TypeConsentGiven, TypeConsentWithdrawn, TypeAuthorizeRefused, TypeConsidered, TypeCodeIssued, TypeFamilyEnded, TypeFamiliesEnded, TypeMetadataAccepted, TypeMetadataPending, TypeMetadataChanged, TypeDeviceApproved, TypeDeviceDenied, TypeInteractionBegun, TypeInteractionFinished, TypeInteractionRefused,
 		TypeClientRegistered, TypeRegistrationChanged, TypeRegistrationRemoved, TypeRegistrationsExpired, TypeRegistrationTokenMade, TypeRegistrationTokenEnded,
 		TypePasskeyEnrolled, TypePasskeyRemoved, TypePasskeyUsed, TypePasskeyRefused, TypeSessionStarted, TypeSessionEnded, TypeSignInRefused, TypeSignInWaits, TypeSignInVerified, TypeIdentityLinked, TypeUserProvisioned, TypeLogoutRefused,
 		TypeTokenVended,
+		TypeConnectionCreated, TypeConnectRefused,
 		TypeStarted, TypeStopped,
 	}
 }
@@ -88,12 +95,13 @@ func (t Type) Registered() bool {
 	case TypeTokenIssued, TypeTokenRefused, TypeTokenRevoked, TypeTokensRevoked, TypeTokensCounted, TypeAssertionUsed, TypeProofUsed,
 		TypeRequestRefused, TypeRefusalsCounted,
 		TypeObjectCreated, TypeObjectChanged, TypeObjectDeleted, TypeSecretCreated, TypeSecretRevoked,
-		TypeKeyPrepared, TypeKeyActivated, TypeKeyRetired, TypeKeyRevoked, TypeCheckpointKeyMade,
+		TypeKeyPrepared, TypeKeyActivated, TypeKeyRetired, TypeKeyRevoked, TypeCheckpointKeyMade, TypeInstallationSecretMade, TypeRootKeyRotated, TypeRootKeyRetired, TypeSecretsRewrapped,
 		TypeAdminRefused, TypeAuditExported, TypeIdPTested, TypeCaptureArmed, TypeCaptureRecorded, TypeCaptureRead, TypeCaptureEnded,
 		TypeConsentGiven, TypeConsentWithdrawn, TypeAuthorizeRefused, TypeConsidered, TypeCodeIssued, TypeFamilyEnded, TypeFamiliesEnded, TypeMetadataAccepted, TypeMetadataPending, TypeMetadataChanged, TypeDeviceApproved, TypeDeviceDenied, TypeInteractionBegun, TypeInteractionFinished, TypeInteractionRefused,
 		TypeClientRegistered, TypeRegistrationChanged, TypeRegistrationRemoved, TypeRegistrationsExpired, TypeRegistrationTokenMade, TypeRegistrationTokenEnded,
 		TypePasskeyEnrolled, TypePasskeyRemoved, TypePasskeyUsed, TypePasskeyRefused, TypeSessionStarted, TypeSessionEnded, TypeSignInRefused, TypeSignInWaits, TypeSignInVerified, TypeIdentityLinked, TypeUserProvisioned, TypeLogoutRefused,
 		TypeTokenVended,
+		TypeConnectionCreated, TypeConnectRefused,
 		TypeStarted, TypeStopped:
 		return true
 	default:

@@ -28,6 +28,7 @@ type Swept struct {
 	Devices      int64 // requests that ended
 	Requests     int64 // for authorization, whose time is over
 	Interactions int64 // and challenges for passkeys, that ended
+	Connects     int64 // links to connect an account, and ways there, that ended for long
 	Changes      int64 // what versions changed that every replica has long seen
 	Partitions   int64 // made for the months to come
 	Busy         bool  // another replica sweeps
@@ -114,6 +115,9 @@ func (s *Store) sweep(ctx context.Context, db execer, keep Retention) (Swept, er
 	}
 	if swept.Interactions, err = s.sweepInteractions(ctx, db); err != nil {
 		return swept, fmt.Errorf("sweep interactions: %w", withoutURL(err))
+	}
+	if swept.Connects, err = s.sweepConnects(ctx, db); err != nil {
+		return swept, fmt.Errorf("sweep ways to connect: %w", withoutURL(err))
 	}
 	if swept.Families, err = s.sweepFamilies(ctx, db); err != nil {
 		return swept, fmt.Errorf("sweep families: %w", withoutURL(err))

@@ -1,5 +1,7 @@
 package policy
 
+import "strings"
+
 // Reads lists what those who are asked about a resource and action can read of input, as "client.name" or, where it is not
 // plain which part, "client"; in order. everything says that it is not plain from their text: they may read all of it.
 func (s *Set) Reads(resource string, action Action) (members []string, everything bool) {
@@ -19,4 +21,26 @@ func (s *Set) Reads(resource string, action Action) (members []string, everythin
 		}
 	}
 	return members, false
+}
+
+// MayRead reports whether any of those who are asked about a resource and action can read a member of input, such as
+// user.email or user, or a part of it. Where it is not plain from their text, they can. Nobody reads where nobody is asked.
+func (s *Set) MayRead(resource string, action Action, member string) bool {
+	p := s.lookup(resource, action)
+	return p.grant != nil && p.wants.reads(member)
+}
+
+// reads reports whether the member, a part of it or all around it is wanted. Members are compared down to the second name:
+// further down it is not known what is read.
+func (w wanted) reads(member string) bool {
+	first, rest, nested := strings.Cut(member, ".")
+	if w == nil {
+		return true
+	}
+	inner, ok := w[first]
+	if !ok || inner == nil || !nested {
+		return ok
+	}
+	second, _, _ := strings.Cut(rest, ".")
+	return inner[second]
 }

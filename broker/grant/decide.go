@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"slices"
 	"strings"
 
@@ -27,7 +26,7 @@ func (g *Grants) decide(ctx context.Context, c *call, s scopes) (policy.Decision
 	decision := g.Policy.Decide(within, c.Tenant.Policies, in)
 	step.End(decision.Code)
 	g.Observer.Decided(g.Now().Sub(start), decision.Code)
-	if err := c.keep(in, decision); err != nil {
+	if err := g.keep(c, in, decision); err != nil {
 		return policy.Decision{}, err
 	}
 	if !decision.Allow {
@@ -52,13 +51,9 @@ func (g *Grants) decide(ctx context.Context, c *call, s scopes) (policy.Decision
 	return decision, nil
 }
 
-// keep puts the decision into the record.
-func (c *call) keep(in *policy.Input, d policy.Decision) error {
-	input, err := in.JSON()
-	if err != nil {
-		return err
-	}
-	result, err := json.Marshal(d)
+// keep puts the decision into the record, as it is written down: the hash is that of what is stored.
+func (g *Grants) keep(c *call, in *policy.Input, d policy.Decision) error {
+	input, result, err := g.Records.Record(c.Tenant.UID, c.Tenant.Policies, in, d)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/client"
+	"github.com/chancery-dev/chancery/broker/decision"
 	"github.com/chancery-dev/chancery/broker/grant"
 	"github.com/chancery-dev/chancery/broker/keys"
 	"github.com/chancery-dev/chancery/broker/keys/keystest"
@@ -150,12 +151,24 @@ func newWorld(t *testing.T, changes ...change) *world {
 	w.rings = keystest.Rings(t, clock)
 	w.Grants, err = grant.New(grant.Config{
 		Clients: clients, Assertions: &assertion.Verifier{Keys: cache, Now: clock}, Directories: w.source.Users(),
-		Policy: policy.NewInProcess(5 * time.Second), Signers: w.rings, Journal: w.journal, Lane: w.lane,
+		Policy: policy.NewInProcess(5 * time.Second), Records: masks(t), Signers: w.rings, Journal: w.journal, Lane: w.lane,
 		Pictures: w.source, Observer: w.seen, Now: clock,
 	})
 	must(t, err)
 	return w
 }
+
+// masks write decisions down in the clear, so that tests see what policy saw.
+func masks(t *testing.T) *decision.Masks {
+	t.Helper()
+	m, err := decision.NewMasks(pseudonymKey{}, []string{"!assertion.claims", "!user.sub", "!user.email", "!user.attributes", "!requested.authorization_details", "!network.ip"})
+	must(t, err)
+	return m
+}
+
+type pseudonymKey struct{}
+
+func (pseudonymKey) Derive(string) ([][]byte, error) { return [][]byte{make([]byte, 32)}, nil }
 
 // issuerIn is the issuer of the one IdP in a configuration.
 func issuerIn(text string) string {

@@ -108,12 +108,18 @@ type Provisioner interface {
 	Provision(ctx context.Context, t *snapshot.Tenant, idp *federation.IdentityProvider, r federation.Resolution) (federation.Account, error)
 }
 
+// Records write a decision's input and result as they are stored; *decision.Masks do.
+type Records interface {
+	Record(t tenant.UID, set *policy.Set, in *policy.Input, d policy.Decision) (input, result []byte, err error)
+}
+
 // Config is what the grants need; every part up to Now is required.
 type Config struct {
 	Clients     Clients
 	Assertions  *assertion.Verifier
 	Directories Directories
 	Policy      policy.Evaluator
+	Records     Records
 	Signers     Signers
 	Journal     Journal
 	Lane        Lane
@@ -140,7 +146,7 @@ type Grants struct{ Config }
 
 // New refuses a configuration in which a part is missing.
 func New(c Config) (*Grants, error) {
-	if c.Clients == nil || c.Assertions == nil || c.Directories == nil || c.Policy == nil || c.Signers == nil ||
+	if c.Clients == nil || c.Assertions == nil || c.Directories == nil || c.Policy == nil || c.Records == nil || c.Signers == nil ||
 		c.Journal == nil || c.Lane == nil || c.Pictures == nil || c.Observer == nil || c.Now == nil {
 		return nil, errors.New("grant: a part is missing")
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/rehearsal"
 	"github.com/chancery-dev/chancery/broker/snapshot"
 	"github.com/chancery-dev/chancery/broker/snapshot/snapshottest"
+	"github.com/chancery-dev/chancery/broker/tenant"
 	"github.com/chancery-dev/chancery/federation"
 	"github.com/chancery-dev/chancery/federation/assertion"
 	"github.com/chancery-dev/chancery/federation/diagnose"
@@ -118,7 +119,7 @@ func newScene(t *testing.T, method string) *scene {
 	return &scene{t: t, idp: idp, source: source, ledger: u, stage: rehearsal.Stage{
 		Clients: source.Clients(), Fetch: getter, Now: time.Now,
 		Grant: grant.Config{
-			Clients: clients, Assertions: &assertion.Verifier{Keys: cache, Now: time.Now}, Directories: source.Users(), Policy: evaluator,
+			Clients: clients, Assertions: &assertion.Verifier{Keys: cache, Now: time.Now}, Directories: source.Users(), Policy: evaluator, Records: records{},
 			Signers: keystest.Rings(t, time.Now), Journal: u, Lane: u, Pictures: source, Observer: u, Now: time.Now,
 		},
 	}}
@@ -225,4 +226,14 @@ func TestIncomplete(t *testing.T) {
 	if text := (rehearsal.Ask{Assertion: "secret"}).String(); strings.Contains(text, "secret") {
 		t.Error(text)
 	}
+}
+
+// records write a decision down as it is.
+type records struct{}
+
+func (records) Record(_ tenant.UID, _ *policy.Set, in *policy.Input, d policy.Decision) (input, result []byte, err error) {
+	if input, err = in.JSON(); err == nil {
+		result, err = json.Marshal(d)
+	}
+	return input, result, err
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/chancery-dev/chancery/admin"
 	"github.com/chancery-dev/chancery/broker"
 	"github.com/chancery-dev/chancery/broker/client"
+	"github.com/chancery-dev/chancery/broker/decision"
 	"github.com/chancery-dev/chancery/broker/grant"
 	"github.com/chancery-dev/chancery/broker/keys"
 	"github.com/chancery-dev/chancery/broker/snapshot"
@@ -48,11 +49,16 @@ func (s *Server) openGrants(context.Context) error {
 	}
 	evaluator := policy.NewInProcess(s.Config.Policy.TimeBudget)
 	s.onClose(func(context.Context) error { evaluator.Close(); return nil })
+	masks, err := decision.NewMasks(s.keyring, s.Config.Decisions.Redact)
+	if err != nil {
+		return fmt.Errorf("decisions.redact: %w", err)
+	}
 	s.grants, err = grant.New(grant.Config{
 		Clients:      s.clients,
 		Assertions:   &assertion.Verifier{Keys: s.keySets, Now: s.Now},
 		Directories:  s.source.Users(),
 		Policy:       evaluator,
+		Records:      masks,
 		Signers:      s.rings,
 		Journal:      s.ledger,
 		Lane:         s.refusals,

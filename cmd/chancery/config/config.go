@@ -154,7 +154,7 @@ type Audit struct {
 // Decisions are recorded policy evaluations.
 type Decisions struct {
 	Retain time.Duration `key:"retain" doc:"how long recorded inputs and results are kept"`
-	Redact []string      `key:"redact" doc:"paths of input that are not recorded"`
+	Redact []string      `key:"redact" doc:"paths of input that are masked even where a policy reads them; with ! before it, one that is recorded in the clear"`
 }
 
 // Log is the process's log.

@@ -362,7 +362,7 @@ func TestRefused(t *testing.T) {
 		{"client certificates", "server: {tls: {cert: a, key: b, client_ca: c}}", "server.tls.client_ca: not served"},
 		{"retention", "audit: {retain: 720h}", "audit.retain: not served"},
 		{"sinks", "audit: {sinks: [siem]}", "audit.sinks: not served"},
-		{"redaction", "decisions: {redact: [user.email]}", "decisions.redact: not served"},
+		{"redaction of what is no member", "decisions: {redact: [user.mail]}", "decisions.redact: \"user.mail\" cannot be masked"},
 		{"Transit's address", "vault: {transit: {address: 'https://vault'}}", "vault.transit.address: not served"},
 
 		{"a collector that may not be reached", "egress: {mode: deny}\ntelemetry: {otlp_endpoint: 'https://otlp.acme.com:4318'}", "telemetry.otlp_endpoint: otlp.acme.com refused by the egress rules: egress.mode is deny"},

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chancery-dev/chancery/broker/decision"
 	"github.com/chancery-dev/chancery/broker/limit"
 )
 
@@ -36,11 +37,18 @@ func (c *Config) Validate() error {
 		unserved("audit.retain", c.Audit.Retain),
 		unserved("audit.sinks", strings.Join(c.Audit.Sinks, ",")),
 		atLeast("decisions.retain", c.Decisions.Retain, time.Hour),
-		unserved("decisions.redact", strings.Join(c.Decisions.Redact, ",")),
+		c.Decisions.validate(),
 		oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error"),
 		oneOf("log.format", c.Log.Format, "json", "text"),
 		c.Telemetry.validate(c.Egress),
 	)
+}
+
+func (d Decisions) validate() error {
+	if err := decision.CheckPaths(d.Redact); err != nil {
+		return fmt.Errorf("decisions.redact: %w", err)
+	}
+	return nil
 }
 
 func (s Server) validate() error {

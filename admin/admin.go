@@ -81,7 +81,7 @@ type Credential struct {
 	Role  Role
 }
 
-// Config is what the API needs. Every member but the two Open… is required.
+// Config is what the API needs. Every member but People and the two Open… is required.
 type Config struct {
 	Objects       *object.Path
 	Audit         Audit
@@ -97,8 +97,10 @@ type Config struct {
 	Metrics       http.Handler
 	Ready         func(context.Context) error
 	Credentials   []Credential
-	Now           func() time.Time
-	Log           *slog.Logger
+	// People lets persons in by an access token of ours; nil lets none in.
+	People People
+	Now    func() time.Time
+	Log    *slog.Logger
 	// OpenMetrics and OpenDescription serve /metrics and the API's description without a credential.
 	OpenMetrics     bool
 	OpenDescription bool

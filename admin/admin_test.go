@@ -105,6 +105,8 @@ func bodyFor(r route) string {
 		return `{"apiVersion":"chancery/v1","kind":"Provider","metadata":{"name":"notes"},"spec":{"manifest":"static"}}`
 	case strings.Contains(r.path, "/workloads/"):
 		return `{"apiVersion":"chancery/v1","kind":"Workload","metadata":{"name":"notes"},"spec":{"idp":"github","match":{"sub":"repo:acme/app:ref:refs/heads/main"},"client":"build"}}`
+	case strings.Contains(r.path, "/role-bindings/"):
+		return `{"apiVersion":"chancery/v1","kind":"RoleBinding","metadata":{"name":"notes"},"spec":{"role":"viewer"}}`
 	case strings.Contains(r.path, "/users/"):
 		return `{"apiVersion":"chancery/v1","kind":"User","metadata":{"name":"notes"},"spec":{}}`
 	case strings.Contains(r.path, "/policies/"):

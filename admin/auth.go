@@ -3,21 +3,25 @@ package admin
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/chancery-dev/chancery/broker/audit"
+	"github.com/chancery-dev/chancery/broker/dpop"
 	"github.com/chancery-dev/chancery/broker/object"
 )
 
 const callerKey = "chancery.caller"
 
-// caller is who was let in.
+// caller is who was let in, with what he may do where this request leads.
 type caller struct {
-	name string
-	role Role
+	name   string
+	role   held
+	person *Person // nil: a program
 }
 
 // digest is a credential as it is compared.
@@ -29,50 +33,61 @@ type digest struct {
 func digests(credentials []Credential) []digest {
 	all := make([]digest, 0, len(credentials))
 	for _, c := range credentials {
-		all = append(all, digest{sum: sha256.Sum256([]byte(c.Token.Reveal())), caller: caller{name: c.Name, role: c.Role}})
+		all = append(all, digest{sum: sha256.Sum256([]byte(c.Token.Reveal())), caller: caller{name: c.Name, role: held{roles: []Role{c.Role}}}})
 	}
 	return all
 }
 
-// identify finds the caller by the bearer credential (RFC 6750 §2.1). Digests are
-// compared, in constant time, all of them.
-func (s *Server) identify(r *http.Request) (caller, bool) {
-	values := r.Header.Values("Authorization")
+// identify finds the caller by the bearer credential (RFC 6750 §2.1) of a program, else by the access token of a person. Digests
+// are compared, in constant time, all of them.
+func (s *Server) identify(c *gin.Context, o operation) (caller, error) {
+	values := c.Request.Header.Values("Authorization")
 	if len(values) != 1 {
-		return caller{}, false
+		return caller{}, errNobody
 	}
 	scheme, token, found := strings.Cut(values[0], " ")
-	if !found || !strings.EqualFold(scheme, "Bearer") || token == "" {
-		return caller{}, false
+	if !found || token == "" {
+		return caller{}, errNobody
 	}
-	sum := sha256.Sum256([]byte(token))
-	var who caller
-	known := false
-	for _, d := range s.digests {
-		if subtle.ConstantTimeCompare(sum[:], d.sum[:]) == 1 {
-			who, known = d.caller, true
+	if strings.EqualFold(scheme, "Bearer") {
+		sum := sha256.Sum256([]byte(token))
+		var who caller
+		known := false
+		for _, d := range s.digests {
+			if subtle.ConstantTimeCompare(sum[:], d.sum[:]) == 1 {
+				who, known = d.caller, true
+			}
+		}
+		if known {
+			return who, nil
 		}
 	}
-	return who, known
+	return s.person(c, o)
 }
 
 // authenticate lets nobody pass who shows no credential of ours.
 func (s *Server) authenticate(c *gin.Context) {
-	who, known := s.identify(c.Request)
-	if !known {
-		s.unknown(c, "")
+	who, err := s.identify(c, operation{})
+	if err != nil {
+		s.unknown(c, "", err)
 		return
 	}
 	c.Set(callerKey, who)
 	c.Next()
 }
 
-// unknown refuses who shows no credential of ours; p is what it would have needed, "" where there is nothing.
-func (s *Server) unknown(c *gin.Context, p Permission) {
+// unknown refuses who shows no credential of ours; p is what it would have needed, "" where there is nothing. What cannot be
+// known is no refusal.
+func (s *Server) unknown(c *gin.Context, p Permission, err error) {
+	if r, ok := errors.AsType[*refusal](err); !ok || r.status != http.StatusUnauthorized {
+		s.fail(c, err)
+		return
+	}
 	c.Header("WWW-Authenticate", `Bearer realm="chancery admin"`)
-	s.fail(c, &refusal{
-		status: http.StatusUnauthorized, code: "credential_required", detail: "show the bearer credential of the admin section", needs: p,
-	})
+	if s.People != nil {
+		c.Writer.Header().Add("WWW-Authenticate", `DPoP realm="chancery admin", algs="`+strings.Join(dpop.Algorithms(), " ")+`"`)
+	}
+	s.fail(c, withNeed(err, p))
 }
 
 // guard stands before every operation: who comes, and may they?
@@ -83,9 +98,9 @@ func (s *Server) guard(o operation) gin.HandlerFunc {
 			c.Next()
 			return
 		}
-		who, known := s.identify(c.Request)
-		if !known {
-			s.unknown(c, o.Permission)
+		who, err := s.identify(c, o)
+		if err != nil {
+			s.unknown(c, o.Permission, err)
 			return
 		}
 		c.Set(callerKey, who)
@@ -98,10 +113,14 @@ func (s *Server) guard(o operation) gin.HandlerFunc {
 }
 
 func forbidden(who caller, p Permission) error {
-	return &refusal{
-		status: http.StatusForbidden, code: "permission_denied", needs: p,
-		detail: "the role " + string(who.role) + " does not hold the permission " + string(p),
+	detail := "the role " + who.role.names() + " does not hold the permission " + string(p)
+	switch {
+	case len(who.role.roles) == 0:
+		detail = "no RoleBinding gives you a role here; the permission " + string(p) + " is needed"
+	case slices.Contains(who.role.without, p):
+		detail = "the Tenant is changed by those who rule all tenants"
 	}
+	return &refusal{status: http.StatusForbidden, code: "permission_denied", needs: p, detail: detail}
 }
 
 func callerOf(c *gin.Context) caller {
@@ -114,7 +133,7 @@ func callerOf(c *gin.Context) caller {
 }
 
 func principal(c *gin.Context) audit.Principal {
-	return audit.Principal{Kind: "token", Name: callerOf(c).name}
+	return callerOf(c).principal()
 }
 
 // writePermission is what changing an object of a kind needs.
@@ -134,6 +153,8 @@ func writePermission(kind object.Kind) Permission {
 		return "policy.write"
 	case object.KindWorkload:
 		return "workload.write"
+	case object.KindRoleBinding:
+		return "rolebinding.write"
 	case object.KindProvider:
 		return "provider.write"
 	default:

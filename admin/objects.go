@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/gin-gonic/gin"
 
@@ -180,6 +181,9 @@ func (s *Server) remove(kind object.Kind) endpoint {
 		if before == nil {
 			return object.ErrNotFound
 		}
+		if err := s.mayBind(c, kind, nameOf(c, kind), nil); err != nil {
+			return err
+		}
 		r, err := s.request(c, object.ManagerAPI)
 		if err != nil {
 			return err
@@ -265,13 +269,16 @@ func (s *Server) mayWrite(c *gin.Context, objects []object.Object, prune bool) e
 			return forbidden(who, p)
 		}
 	}
-	return nil
+	return s.mayPrune(c)
 }
 
 // mayLead: a Workload makes whoever has a fitting token its client. A client that says auth.method: workload was made for
 // that by those who keep clients; to lead to any other, or to one that is not there yet, is to give a client a credential,
 // and takes the permission to write clients.
 func (s *Server) mayLead(c *gin.Context, o object.Object) error {
+	if err := s.mayBind(c, o.Kind, o.Metadata.Name, o.Spec); err != nil {
+		return err
+	}
 	who := callerOf(c)
 	rule, isRule := o.Spec.(*object.WorkloadSpec)
 	needed := writePermission(object.KindClient)
@@ -293,6 +300,10 @@ func (s *Server) export(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	who := callerOf(c)
+	objects = slices.DeleteFunc(objects, func(o object.Object) bool { // who rules is not for everybody who reads
+		return o.Kind == object.KindRoleBinding && !who.role.May("rolebinding.read")
+	})
 	c.JSON(http.StatusOK, page[object.Object]{Items: objects})
 	return nil
 }

@@ -32,9 +32,12 @@ func (s *Server) refused(a attempt) {
 		Detail: map[string]string{"method": methodOf(a.request), "route": a.route},
 	}
 	switch {
-	case a.who.role != "":
-		event.Principal = audit.Principal{Kind: "token", Name: a.who.name}
-		event.Detail["role"] = string(a.who.role)
+	case a.who.name != "":
+		event.Principal = a.who.principal()
+		event.Detail["role"] = a.who.role.names()
+		if a.who.person != nil { // the log is that of tenant default
+			event.Detail["person_tenant"] = a.who.person.Tenant
+		}
 	case len(a.request.Header.Values("Authorization")) > 0:
 		event.Detail["credential"] = "unknown"
 	default:

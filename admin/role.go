@@ -12,7 +12,7 @@ type Permission string
 func permissions() []Permission {
 	return []Permission{
 		"tenant.read", "tenant.write", "idp.read", "idp.write", "client.read", "client.write", "resource.read", "resource.write",
-		"user.read", "user.write", "policy.read", "policy.write", "policy.approve", "idp.test", "idp.capture", "workload.read", "workload.write", "provider.read", "provider.write", "secret.read", "secret.write", "token.read", "token.revoke", "registration.read", "registration.write",
+		"user.read", "user.write", "policy.read", "policy.write", "policy.approve", "idp.test", "idp.capture", "workload.read", "workload.write", "rolebinding.read", "rolebinding.write", "approval.read", "approval.decide", "provider.read", "provider.write", "secret.read", "secret.write", "token.read", "token.revoke", "registration.read", "registration.write",
 		"audit.read", "decision.read", "key.read", "key.write", "object.apply", "object.export", "metrics.read", "api.read",
 	}
 }
@@ -42,10 +42,12 @@ func reading() []Permission {
 // Permissions are what a role may do; none for a role that is not known.
 func (r Role) Permissions() []Permission {
 	switch r {
-	case RoleOwner:
-		return permissions()
-	case RoleAdmin: // everything but tenants and approval
-		return slices.DeleteFunc(permissions(), func(p Permission) bool { return p == "tenant.write" || p == "policy.approve" })
+	case RoleOwner: // everything but what is asked of single persons
+		return slices.DeleteFunc(permissions(), func(p Permission) bool { return slices.Contains(personal(), p) })
+	case RoleAdmin: // everything but tenants, who has which role, and approval
+		return slices.DeleteFunc(permissions(), func(p Permission) bool {
+			return p == "tenant.write" || p == "policy.approve" || p == "approval.decide" || p == "rolebinding.read" || p == "rolebinding.write"
+		})
 	case RolePolicyAuthor:
 		return append(reading(), "policy.write", "object.apply", "decision.read")
 	case RolePolicyApprover:

@@ -23,6 +23,8 @@ const (
 	User             Kind = "usr"
 	Policy           Kind = "pol"
 	Workload         Kind = "wkl"
+	RoleBinding      Kind = "rol"
+	Approval         Kind = "apr"
 	Provider         Kind = "prv"
 	Secret           Kind = "sec"
 	Decision         Kind = "dec"

@@ -21,6 +21,7 @@ type draft struct {
 	entries []entry
 	secrets []SecretChange
 	told    []audit.Event // of the secrets
+	needs   []Need        // which a second person must allow
 	plan    Plan
 }
 
@@ -58,7 +59,13 @@ func (p *Path) draft(ctx context.Context, tenantName string, objects []Object, r
 			return d, err
 		}
 	}
+	if err := d.carryOut(ctx); err != nil {
+		return d, err
+	}
 	if err := d.link(ctx); err != nil {
+		return d, err
+	}
+	if err := d.bind(ctx); err != nil {
 		return d, err
 	}
 	d.order()
@@ -66,7 +73,7 @@ func (p *Path) draft(ctx context.Context, tenantName string, objects []Object, r
 	if err := d.together(ctx); err != nil {
 		return d, err
 	}
-	return d, nil
+	return d, d.fourEyes(ctx)
 }
 
 // alone checks what each object says by itself, and that none is there twice.

@@ -23,6 +23,7 @@ func sorts() []sort {
 		{KindClient, "clients", id.Client, func() Spec { return &ClientSpec{} }},
 		{KindIdentityProvider, "identity-providers", id.IdentityProvider, func() Spec { return &IdentityProviderSpec{} }},
 		{KindUser, "users", id.User, func() Spec { return &UserSpec{} }},
+		{KindRoleBinding, "role-bindings", id.RoleBinding, func() Spec { return &RoleBindingSpec{} }},
 		{KindWorkload, "workloads", id.Workload, func() Spec { return &WorkloadSpec{} }},
 		{KindProvider, "providers", id.Provider, func() Spec { return &ProviderSpec{} }},
 		{KindPolicy, "policies", id.Policy, func() Spec { return &PolicySpec{} }},
@@ -31,12 +32,12 @@ func sorts() []sort {
 
 // laterKinds are named by the contract and not served yet: a better text than "unknown".
 func laterKinds() []Kind {
-	return []Kind{"Group", "RoleBinding", "EventStream", "DownstreamServer", "AuditSink"}
+	return []Kind{"Group", "EventStream", "DownstreamServer", "AuditSink"}
 }
 
 // Kinds lists the kinds that are served, in the order in which they are applied.
 func Kinds() []Kind {
-	kinds := make([]Kind, 0, 7)
+	kinds := make([]Kind, 0, 8)
 	for _, s := range sorts() {
 		kinds = append(kinds, s.kind)
 	}

@@ -31,6 +31,7 @@ const (
 	KindPolicy           Kind = "Policy"
 	KindWorkload         Kind = "Workload"
 	KindProvider         Kind = "Provider"
+	KindRoleBinding      Kind = "RoleBinding"
 )
 
 // Metadata says which object it is. UID, Revision, ManagedBy and the times are the server's.
@@ -90,6 +91,8 @@ type Change struct {
 	ChangedBy string
 	// Narrows is true if the change can take something away or alter a decision: it raises the tenant's version.
 	Narrows bool
+	// Provenance is of a policy's revision; nil for every other kind.
+	Provenance *Provenance
 }
 
 // SecretChange ends one of a client's secrets, or gives it one more.
@@ -108,6 +111,8 @@ type Write struct {
 	Expect  int64
 	Changes []Change
 	Secrets []SecretChange // after the changes, in this order
+	// Settles is the proposal that the write carries out; one that is not as it says makes the whole fail.
+	Settles *Settlement
 	Events  []audit.Event
 }
 

@@ -64,6 +64,9 @@ func (o *Object) Validate() error {
 	if p, ok := o.Spec.(*PolicySpec); ok && p.Binds == BindsAll && o.TenantName() != tenant.DefaultName {
 		f.add("spec.binds", "all is for a guard of the tenant default: no tenant rules another")
 	}
+	if b, ok := o.Spec.(*RoleBindingSpec); ok && b.Tenants == TenantsAll && o.TenantName() != tenant.DefaultName {
+		f.add("spec.tenants", "all is for tenant default: the people of no other tenant rule their neighbours")
+	}
 	if err := o.Spec.Validate(); err != nil {
 		f.merge(err)
 	}

@@ -65,6 +65,8 @@ func referencesOf(spec Spec) []reference {
 		for _, identity := range s.Identities {
 			list("spec.identities", KindIdentityProvider, []string{identity.IdP})
 		}
+	case *RoleBindingSpec:
+		list("spec.users", KindUser, s.Users)
 	case *WorkloadSpec:
 		list("spec.idp", KindIdentityProvider, []string{s.IdP})
 		list("spec.client", KindClient, []string{s.Client})

@@ -329,6 +329,16 @@ const (
 	CodeProviderMisconfigured           Code = "provider_misconfigured"            // The provider refuses our own registration there
 	CodeVaultUnavailable                Code = "vault_unavailable"                 // Stored credentials cannot be opened for now
 	CodeCredentialUnopened              Code = "credential_unopened"               // The stored credential does not open for whom it is asked
+	CodeConnectProviderUnknown          Code = "connect_provider_unknown"          // There is no such service to connect here
+	CodeConnectGone                     Code = "connect_gone"                      // Nothing waits at this address: it was used already, or something newer took its place
+	CodeConnectExpired                  Code = "connect_expired"                   // The ten minutes to connect are over
+	CodeConnectWrongPerson              Code = "connect_wrong_person"              // This is for another person than the one who is signed in here
+	CodeConnectDeclined                 Code = "connect_declined"                  // The service says that you said no
+	CodeConnectAnswerInvalid            Code = "connect_answer_invalid"            // The answer of the service does not belong to what you began here
+	CodeConnectRefused                  Code = "connect_refused"                   // The service does not take what it was given, or wants something of you first
+	CodeConnectScopeRefused             Code = "connect_scope_refused"             // The service does not give the access that is asked
+	CodeConnectAccountUnread            Code = "connect_account_unread"            // The service does not say whose account it is, and nothing is connected without that
+	CodeConnectEnded                    Code = "connect_ended"                     // The person, the application or the provider was ended since this began
 )
 
 var rows = []Row{
@@ -657,4 +667,14 @@ var rows = []Row{
 	{Code: CodeProviderMisconfigured, Error: "temporarily_unavailable", Status: 503, Section: "docs/vending.md", Who: "admin", Text: "The provider refuses our own registration there", Fix: "Check client_id, client_secret and private_key of the Provider and the registration at the provider; no person needs to connect again. Applying the Provider anew lets it be asked at once."},
 	{Code: CodeVaultUnavailable, Error: "temporarily_unavailable", Status: 503, Section: "docs/vending.md", Who: "operator", Text: "Stored credentials cannot be opened for now", Fix: "See chancery doctor: Vault is sealed, not reachable, slow, or refuses our token. Grants that need no stored credential go on."},
 	{Code: CodeCredentialUnopened, Error: "temporarily_unavailable", Status: 503, Section: "docs/vending.md", Who: "security", Text: "The stored credential does not open for whom it is asked", Fix: "Its row was altered, moved or put back, or its key is gone: an alert was raised. Look into who had access to the database, then have the person connect again.", Face: CodeVaultUnavailable},
+	{Code: CodeConnectProviderUnknown, Error: "invalid_request", Status: 404, Section: "docs/connections.md", Who: "person", Text: "There is no such service to connect here", Fix: "Check the address; chancery connect and your agent's link lead to the services that your company set up."},
+	{Code: CodeConnectGone, Error: "invalid_request", Status: 404, Section: "docs/connections.md", Who: "person", Text: "Nothing waits at this address: it was used already, or something newer took its place", Fix: "See your connections to learn what is connected, or begin again; an agent that still lacks something gives you a fresh link."},
+	{Code: CodeConnectExpired, Error: "invalid_request", Status: 400, Section: "docs/connections.md", Who: "person", Text: "The ten minutes to connect are over", Fix: "Begin again, or have the agent try again for a fresh link. Nothing was connected, and what was obtained is given back."},
+	{Code: CodeConnectWrongPerson, Error: "access_denied", Status: 403, Section: "docs/connections.md", Who: "person", Text: "This is for another person than the one who is signed in here", Fix: "Sign out, and go on as the person for whom the agent works; a link that somebody sent you is not for you."},
+	{Code: CodeConnectDeclined, Error: "access_denied", Status: 403, Section: "docs/connections.md", Who: "person", Text: "The service says that you said no", Fix: "Nothing was connected. Begin again if that was a mistake."},
+	{Code: CodeConnectAnswerInvalid, Error: "invalid_request", Status: 400, Section: "RFC 9700 §4.4", Who: "person", Text: "The answer of the service does not belong to what you began here", Fix: "Begin again; if it stays so, somebody else's answer was put in the place of yours: tell your administrator."},
+	{Code: CodeConnectRefused, Error: "access_denied", Status: 403, Section: "docs/connections.md", Who: "person", Text: "The service does not take what it was given, or wants something of you first", Fix: "Sign in at the service itself and see whether it asks for something; check what you typed; then begin again."},
+	{Code: CodeConnectScopeRefused, Error: "access_denied", Status: 403, Section: "docs/connections.md", Who: "admin", Text: "The service does not give the access that is asked", Fix: "Allow the scopes of scope_map in the registration at the provider, or take them out of the Provider."},
+	{Code: CodeConnectAccountUnread, Error: "temporarily_unavailable", Status: 503, Section: "docs/connections.md", Who: "operator", Text: "The service does not say whose account it is, and nothing is connected without that", Fix: "Begin again after a moment. What was obtained was given back."},
+	{Code: CodeConnectEnded, Error: "access_denied", Status: 403, Section: "docs/connections.md", Who: "admin", Text: "The person, the application or the provider was ended since this began", Fix: "Begin again with a new sign-in if it was meant to be for a moment only. Nothing was connected."},
 }

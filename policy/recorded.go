@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 )
@@ -34,16 +35,23 @@ func (in *Input) Recorded(r Record) ([]byte, error) {
 // ParseRecorded reads an input as it was recorded, with what was written down beside it; older records have nothing. The
 // input knows what the resource's scopes imply if the record does.
 func ParseRecorded(text []byte) (*Input, Record, error) {
-	in, err := ParseInput(text)
-	if err != nil {
-		return nil, Record{}, err
+	var all struct {
+		Version int    `json:"version"`
+		Record  Record `json:"record"`
+		input
 	}
-	var beside struct {
-		Record Record `json:"record"`
-	}
-	if err := json.Unmarshal(text, &beside); err != nil {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	if err := decoder.Decode(&all); err != nil {
 		return nil, Record{}, fmt.Errorf("policy input: %w", err)
 	}
-	in.Implies = beside.Record.Implies
-	return in, beside.Record, nil
+	if all.Version != InputVersion {
+		return nil, Record{}, fmt.Errorf("policy input: version %d is not known", all.Version)
+	}
+	in := Input(all.input)
+	in.Implies = all.Record.Implies
+	return &in, all.Record, nil
 }
+
+// input is an Input within the document that is recorded.
+type input Input

@@ -3,6 +3,7 @@ package replay
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,7 +55,7 @@ func (a *asker) record(ctx context.Context, r Recorded, err error) (o *outcome) 
 	if r.purged() {
 		return &outcome{fate: fatePurged}
 	}
-	in, before, err := r.parse()
+	in, beside, before, err := r.parse()
 	if err != nil {
 		return unreadable(err)
 	}
@@ -65,15 +66,28 @@ func (a *asker) record(ctx context.Context, r Recorded, err error) (o *outcome) 
 	if !before.Allow && unanswered(before.Code) {
 		return o
 	}
-	if in.Resource != nil && a.o.Implies != nil {
+	switch {
+	case beside.Implies != nil:
+		o.impliesKnown = true
+	case in.Resource != nil && a.o.Implies != nil:
 		in.Implies, o.impliesKnown = a.o.Implies(in.Resource.Name)
 	}
+	o.masked = a.blind(in, beside.Masked)
 	after := a.ask(ctx, in)
 	o.fate, o.diff = fateCompared, compare(in, before, after)
 	if len(o.diff.kinds) > 0 {
 		o.labels, o.before, o.after = labels(in, a.rule(ctx, in, after), cause(before, after)), summary(before), summary(after)
 	}
 	return o
+}
+
+// blind lists what the draft can read of an input and the record masks.
+func (a *asker) blind(in *policy.Input, masked []string) []string {
+	resource := ""
+	if in.Resource != nil {
+		resource = in.Resource.Name
+	}
+	return slices.DeleteFunc(masked, func(member string) bool { return !a.draft.MayRead(resource, in.Action, member) })
 }
 
 func (a *asker) ask(ctx context.Context, in *policy.Input) policy.Decision {

@@ -51,16 +51,16 @@ func (r Recorded) purged() bool {
 }
 
 // parse reads input and result, neither of which is trusted to be what was once written.
-func (r Recorded) parse() (*policy.Input, policy.Decision, error) {
+func (r Recorded) parse() (*policy.Input, policy.Record, policy.Decision, error) {
 	if len(r.Input)+len(r.Result) > maxRecord {
-		return nil, policy.Decision{}, errTooLarge
+		return nil, policy.Record{}, policy.Decision{}, errTooLarge
 	}
-	in, err := policy.ParseInput(r.Input)
+	in, beside, err := policy.ParseRecorded(r.Input)
 	if err != nil {
-		return nil, policy.Decision{}, err
+		return nil, policy.Record{}, policy.Decision{}, err
 	}
 	before, err := parseResult(r.Result)
-	return in, before, err
+	return in, beside, before, err
 }
 
 // parseResult refuses a result that does not say allow: read as a denial it would hide a flip.

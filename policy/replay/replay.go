@@ -24,7 +24,7 @@ type Options struct {
 	Workers int
 	// Progress is told how far the replay is, from one goroutine, after each batch.
 	Progress func(Progress)
-	// Implies tells what the scopes of a resource imply, by its name, and whether that is known: it is not recorded.
+	// Implies tells what the scopes of a resource imply, by its name, and whether that is known, for records that do not tell.
 	// Nil knows of none.
 	Implies func(resource string) (map[string][]string, bool)
 	// Rules names the rule that decides a changed decision; see Rules. Nil groups by no rule.

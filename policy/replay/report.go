@@ -27,6 +27,7 @@ const (
 	maxGroups   = 1000 // of one dimension; further ones are counted in Ungrouped
 	maxExamples = 3    // of one group
 	maxPolicies = 256
+	maxMembers  = 64
 	maxLabel    = 256 // bytes of what a record brought
 )
 
@@ -55,6 +56,12 @@ type Report struct {
 	// ImpliesUnknown of those compared are about a resource of which it is not known what its scopes imply: one that was
 	// granted by implication shows as lost.
 	ImpliesUnknown int `json:"implies_unknown"`
+
+	// Masked of those compared hold a pseudonym where the draft reads: what it said of them is not certain.
+	Masked int `json:"masked"`
+	// MaskedMembers are what it reads there, and in how many.
+	MaskedMembers map[string]int `json:"masked_members,omitempty"`
+	uncertain     int            // masked, and not a flip
 
 	First time.Time `json:"first,omitzero"`
 	Last  time.Time `json:"last,omitzero"`
@@ -103,8 +110,8 @@ type Problem struct {
 }
 
 // ExceededError is a replay with more flips than are tolerated. What could not be compared counts too, but for what was
-// purged or had no answer: nobody knows what the draft would have done to it.
-type ExceededError struct{ Flips, Unreadable, Foreign, Max int }
+// purged or had no answer: nobody knows what the draft would have done to it. So does what is masked where the draft reads.
+type ExceededError struct{ Flips, Unreadable, Foreign, Masked, Max int }
 
 func (e *ExceededError) Error() string {
 	text := fmt.Sprintf("%d flips", e.Flips)
@@ -113,6 +120,9 @@ func (e *ExceededError) Error() string {
 	}
 	if e.Foreign > 0 {
 		text += fmt.Sprintf(" and %d records of another tenant", e.Foreign)
+	}
+	if e.Masked > 0 {
+		text += fmt.Sprintf(" and %d records that mask what the draft reads", e.Masked)
 	}
 	return fmt.Sprintf("%s; at most %d are tolerated", text, e.Max)
 }
@@ -131,8 +141,8 @@ func (r Report) judge(most int) error {
 		return nil
 	case r.Compared == 0:
 		return ErrNothingCompared
-	case r.Flips+r.Unreadable+r.Foreign > most:
-		return &ExceededError{Flips: r.Flips, Unreadable: r.Unreadable, Foreign: r.Foreign, Max: most}
+	case r.Flips+r.Unreadable+r.Foreign+r.uncertain > most:
+		return &ExceededError{Flips: r.Flips, Unreadable: r.Unreadable, Foreign: r.Foreign, Masked: r.uncertain, Max: most}
 	}
 	return nil
 }

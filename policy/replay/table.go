@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -55,6 +57,10 @@ func (r Report) head() []string {
 		lines = append(lines, printable(strings.TrimRight("    "+strings.TrimSpace(p.ID+" "+p.Error), " ")))
 	}
 	count(r.ImpliesUnknown, "are about resources of which it is not known what their scopes imply: scopes may show as lost that are not")
+	count(r.Masked, "are not certain: the draft reads what their records mask ("+strings.Join(slices.Sorted(maps.Keys(r.MaskedMembers)), ", ")+")")
+	for i := range lines {
+		lines[i] = printable(lines[i])
+	}
 	for _, k := range kinds {
 		count(r.Changes[k], string(k))
 	}

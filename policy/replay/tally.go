@@ -31,6 +31,8 @@ type outcome struct {
 	after    string
 	// impliesKnown: what the resource's scopes imply was told.
 	impliesKnown bool
+	// masked is what the draft reads of the input and the record does not tell.
+	masked []string
 }
 
 // tally adds outcomes to a report, in the order of the records.
@@ -44,7 +46,7 @@ type tally struct {
 }
 
 func newTally(tenant string, rules bool) *tally {
-	t := &tally{tenant: tenant, rules: rules, policies: map[policy.Ref]int{}, report: Report{Changes: Counts{}, Policies: []Revision{}, Groups: map[Dimension][]Group{}, Ungrouped: map[Dimension]int{}}}
+	t := &tally{tenant: tenant, rules: rules, policies: map[policy.Ref]int{}, report: Report{Changes: Counts{}, Policies: []Revision{}, Groups: map[Dimension][]Group{}, Ungrouped: map[Dimension]int{}, MaskedMembers: map[string]int{}}}
 	for i := range t.groups {
 		t.groups[i] = map[string]*Group{}
 	}
@@ -80,6 +82,7 @@ func (t *tally) add(r Recorded, o *outcome) {
 	if !o.impliesKnown {
 		t.report.ImpliesUnknown++
 	}
+	t.masked(o)
 	if len(o.diff.kinds) == 0 {
 		t.report.Same++
 		return
@@ -91,6 +94,22 @@ func (t *tally) unreadable(id string, err error) {
 	t.report.Unreadable++
 	if len(t.report.Problems) < maxExamples {
 		t.report.Problems = append(t.report.Problems, Problem{ID: clip(id), Error: clip(err.Error())})
+	}
+}
+
+func (t *tally) masked(o *outcome) {
+	if len(o.masked) == 0 {
+		return
+	}
+	t.report.Masked++
+	if !o.diff.flips() {
+		t.report.uncertain++
+	}
+	for _, member := range o.masked {
+		member = clip(member)
+		if _, seen := t.report.MaskedMembers[member]; seen || len(t.report.MaskedMembers) < maxMembers {
+			t.report.MaskedMembers[member]++
+		}
 	}
 }
 

@@ -107,6 +107,8 @@ func (has served) grantTypes(t *snapshot.Tenant) []string {
 			return !has.signIn(t) || has.at(t, http.MethodPost, "/device_authorization") == ""
 		case oauth.GrantTypeSAML2Bearer:
 			return t.SignIn.SAML == nil
+		case oauth.GrantTypeTokenExchange:
+			return len(t.Providers()) == 0
 		default:
 			return false
 		}

@@ -27,8 +27,44 @@ type tokenAnswer struct {
 	IDToken      string `json:"id_token,omitempty"`
 }
 
+// leaseAnswer is RFC 8693 §2.2.1 with what is to be known of a provider's token. There is never a refresh token.
+type leaseAnswer struct {
+	AccessToken     string `json:"access_token"`
+	IssuedTokenType string `json:"issued_token_type"`
+	TokenType       string `json:"token_type"`
+	ExpiresIn       *int64 `json:"expires_in,omitempty"` // absent: the provider names no end
+	Scope           string `json:"scope"`
+	Provider        string `json:"provider"`
+	Account         string `json:"account,omitempty"`
+	Narrowed        bool   `json:"narrowed"`
+	DecisionID      string `json:"decision_id"`
+	CacheUntil      int64  `json:"cache_until"` // seconds since the epoch
+	// Header and Scheme are how the token is shown to the provider's API.
+	Header   string            `json:"header"`
+	Scheme   string            `json:"scheme,omitempty"`
+	Provided map[string]string `json:"provided,omitempty"` // what the provider gave with it, such as instance_url
+}
+
+func (s *Server) writeLease(c *gin.Context, r grant.Response) {
+	v := r.Vended
+	answer := leaseAnswer{
+		AccessToken: r.AccessToken, IssuedTokenType: oauth.TypeAccessToken, TokenType: r.TokenType, Scope: r.Scope,
+		Provider: v.Provider, Account: v.Account, Narrowed: v.Narrowed, DecisionID: v.DecisionID, CacheUntil: v.CacheUntil.Unix(),
+		Header: v.Header, Scheme: v.Scheme, Provided: v.Kept,
+	}
+	if !v.Endless {
+		left := int64(r.ExpiresIn.Seconds())
+		answer.ExpiresIn = &left
+	}
+	c.JSON(http.StatusOK, answer)
+}
+
 func (s *Server) writeToken(c *gin.Context, r grant.Response) {
 	noStore(c)
+	if r.Vended != nil {
+		s.writeLease(c, r)
+		return
+	}
 	c.JSON(http.StatusOK, tokenAnswer{
 		AccessToken: r.AccessToken, TokenType: r.TokenType, ExpiresIn: int64(r.ExpiresIn.Seconds()), Scope: r.Scope, Resource: r.Resource,
 		RefreshToken: r.RefreshToken, IDToken: r.IDToken,

@@ -130,6 +130,9 @@ func (c *call) accessDenied() bool {
 	if c.signedIn != nil { // what was granted before is valid no more (RFC 6749 §5.2)
 		return false
 	}
+	if c.Form.Get("grant_type") == oauth.GrantTypeTokenExchange { // nothing was granted before, and the token is as good as it was
+		return true
+	}
 	if c.idp != nil {
 		return c.idp.Assertions.Errors == federation.ErrorsIDJAG06
 	}

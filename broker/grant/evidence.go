@@ -21,6 +21,7 @@ type evidence struct {
 	workload  *federation.Workload // nil: no rule was applied
 	person    *federation.Account  // nil: nobody is behind the request
 	subject   string               // of the token; while it is empty, no token can be minted
+	lending   *lending             // a token of ours was presented, for a provider's
 	stepped   *session.Proof       // what the person proved beside it, at a link of ours, for this client and resource
 }
 
@@ -56,6 +57,7 @@ type statement struct {
 	expiresAt time.Time
 	proof     session.Proof // of a person's authentication: a program has none, whatever its token says
 	groups    assertion.Groups
+	inToken   []string       // groups that we wrote into a token; nil: none were
 	claims    map[string]any // the private ones, as sent
 	actor     map[string]any
 	agent     *assertion.Agent
@@ -114,7 +116,7 @@ func (e evidence) shown() session.Proof {
 		return *e.stepped
 	}
 	proof := e.said.proof
-	if e.signedIn == nil {
+	if e.signedIn == nil && e.lending == nil { // what our own token says was judged when it was made
 		proof.ACR = session.ForeignACR(proof.ACR)
 	}
 	return proof

@@ -49,6 +49,8 @@ type Response struct {
 	// RefreshToken and IDToken are empty where there is none.
 	RefreshToken string
 	IDToken      string
+	// Vended tells that it is a provider's token, and no token of ours; nil otherwise.
+	Vended *Vended
 }
 
 // String says nothing of the tokens.
@@ -139,6 +141,8 @@ type Config struct {
 	Provisioner Provisioner
 	// People serves the grants of people who sign in here; nil serves none of them.
 	People *People
+	// Vending lends providers' credentials; nil lends none.
+	Vending *Vending
 }
 
 // Grants answers token requests.
@@ -152,6 +156,11 @@ func New(c Config) (*Grants, error) {
 	}
 	if c.People != nil {
 		if err := c.People.Validate(); err != nil {
+			return nil, err
+		}
+	}
+	if c.Vending != nil {
+		if err := c.Vending.Validate(); err != nil {
 			return nil, err
 		}
 	}
@@ -209,7 +218,7 @@ type flow struct {
 // granted is what a flow came to: the answer, and the facts that must be durable before it leaves.
 type granted struct {
 	response    Response
-	token       *ledger.IssuedToken
+	token       *ledger.IssuedToken // nil: what was granted is a provider's
 	redemptions []ledger.Redemption
 	family      *ledger.Family   // begins with it
 	rotation    *ledger.Rotation // of the family from which it comes
@@ -229,6 +238,8 @@ func (g *Grants) flowOf(grantType string) (flow, error) {
 		return flow{run: g.clientCredentials}, nil
 	case oauth.GrantTypeAuthorizationCode, oauth.GrantTypeRefreshToken, oauth.GrantTypeDeviceCode:
 		return g.flowOfPeople(grantType)
+	case oauth.GrantTypeTokenExchange:
+		return g.flowOfExchange()
 	default:
 		return flow{}, oauth.Refuse(oauth.CodeGrantTypeUnsupported, grantType, strings.Join(oauth.GrantTypes(), " "))
 	}
@@ -260,6 +271,9 @@ func (g *Grants) answer(ctx context.Context, r Request) (Response, error) {
 
 	// 4. The grant itself.
 	result, err := f.run(ctx, c)
+	if errors.Is(err, ledger.ErrStale) { // it was looked up on a newer picture than this one
+		return Response{}, ledger.ErrStale
+	}
 	if err != nil {
 		return Response{}, g.offer(c, g.recordRefusal(ctx, c, oauth.AsError(err)))
 	}

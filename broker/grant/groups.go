@@ -33,6 +33,9 @@ func (c *call) groups() (groups, error) {
 			return named(c.person.Groups, rules.GroupAliases, "directory"), nil
 		}
 	}
+	if c.said.inToken != nil {
+		return named(c.said.inToken, nil, "claim"), nil
+	}
 	return groups{state: policy.GroupsAbsent}, nil
 }
 

@@ -43,6 +43,9 @@ func (c *call) input(s scopes) (*policy.Input, error) {
 	if c.said != nil {
 		c.inputStatement(in, s)
 	}
+	if c.lending != nil {
+		c.inputLending(in)
+	}
 	return in, nil
 }
 

@@ -15,8 +15,13 @@ import (
 
 // recordGrant commits what was granted; only then is there an answer.
 func (g *Grants) recordGrant(ctx context.Context, c *call, result granted) (Response, error) {
-	event := c.event(audit.TypeTokenIssued, audit.Allowed)
-	event.TokenID, event.Scope = result.token.ID, result.token.Scope
+	var event audit.Event
+	if result.token != nil {
+		event = c.event(audit.TypeTokenIssued, audit.Allowed)
+		event.TokenID, event.Scope = result.token.ID, result.token.Scope
+	} else {
+		event = c.eventOfLease(result.response)
+	}
 	err := g.commit(ctx, ledger.Entry{
 		Tenant:      c.Tenant.UID,
 		Pictures:    c.Tenant.Pictures(),
@@ -32,6 +37,7 @@ func (g *Grants) recordGrant(ctx context.Context, c *call, result granted) (Resp
 		return Response{}, g.notRecorded(c, err)
 	}
 	g.Observer.Granted(c.Form.Get("grant_type"), c.issuerName(), "")
+	g.lentTo(ctx, c)
 	return result.response, nil
 }
 
@@ -86,11 +92,7 @@ func (g *Grants) recordRefusal(ctx context.Context, c *call, refusal *oauth.Erro
 	if waits(refusal.Code) && len(c.used()) == 0 { // a device asks every few seconds
 		return g.turnAway(c, refusal)
 	}
-	outcome := audit.Refused
-	if refusal.Code == oauth.CodeStepUpRequired {
-		outcome = audit.Challenged
-	}
-	event := c.event(audit.TypeTokenRefused, outcome)
+	event := c.event(audit.TypeTokenRefused, outcomeOf(refusal.Code))
 	event.Code = string(refusal.Code)
 	event.Detail = c.told(detail(refusal))
 	err := g.commit(ctx, ledger.Entry{
@@ -106,6 +108,7 @@ func (g *Grants) recordRefusal(ctx context.Context, c *call, refusal *oauth.Erro
 		return g.notRecorded(c, err)
 	}
 	g.Observer.Granted(c.Form.Get("grant_type"), c.issuerName(), refusal.Code)
+	g.vended(c, refusal.Code)
 	return refusal
 }
 
@@ -186,7 +189,7 @@ func (c *call) event(kind audit.Type, outcome audit.Outcome) audit.Event {
 		e.Client = client.ClientID
 	}
 	e.IdP = c.issuerName()
-	if c.said != nil && c.signedIn == nil {
+	if c.said != nil && c.signedIn == nil && c.lending == nil {
 		e.AssertionID, e.AssertionBy = c.said.id, c.said.issuer
 	}
 	e.OnBehalf = c.whose
@@ -211,14 +214,20 @@ func (c *call) issuerName() string {
 	return c.idp.Name
 }
 
-// told adds to an event's detail what is known of refresh tokens: their family, and that what came of a grant ends with the
-// event.
+// told adds to an event's detail what is known of refresh tokens (their family, and that what came of a grant ends with the
+// event), and of what is lent: the provider, the connection and its account.
 func (c *call) told(d map[string]string) map[string]string {
-	if c.family == "" && c.ending == nil {
+	if c.family == "" && c.ending == nil && c.lending == nil {
 		return d
 	}
 	if d == nil {
 		d = map[string]string{}
+	}
+	if l := c.lending; l != nil && l.provider != nil {
+		d["provider"] = l.provider.Name
+		if l.chosen != nil {
+			d["connection"], d["account"] = l.chosen.ID, l.chosen.Account.ID
+		}
 	}
 	if c.family != "" {
 		d["refresh_family"] = c.family

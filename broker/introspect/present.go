@@ -2,82 +2,72 @@ package introspect
 
 import (
 	"context"
+	"errors"
+	"strings"
 
-	"github.com/chancery-dev/chancery/broker/lifecycle"
-	"github.com/chancery-dev/chancery/broker/oauth"
+	"github.com/chancery-dev/chancery/broker/client"
+	"github.com/chancery-dev/chancery/broker/id"
 	"github.com/chancery-dev/chancery/broker/snapshot"
 	"github.com/chancery-dev/chancery/broker/token"
+	"github.com/chancery-dev/chancery/federation"
 )
 
-// Presented is an access token of ours that counts at this moment, at a resource that we serve ourselves. Only Present makes one.
+// ErrInactive says that what was brought is no access token of ours that counts at this moment, and nothing more.
+var ErrInactive = errors.New("no access token of ours that is active")
+
+// Presented is an access token of ours that counts at this moment, with everybody who takes part in it, as they are now.
 type Presented struct {
-	tenant *snapshot.Tenant
-	claims token.Claims
-	known  lifecycle.Known
+	Token    token.Token
+	Holder   *client.Client               // to which it was issued
+	Resource *snapshot.Resource           // for which it is
+	IdP      *federation.IdentityProvider // whose word it rests on; nil: nobody's
+	Person   *federation.Account          // nil: the client for itself
 }
 
-// Tenant is whose token it is; nil for none.
-func (p Presented) Tenant() *snapshot.Tenant { return p.tenant }
-
-// Claims are what was signed.
-func (p Presented) Claims() token.Claims { return p.claims }
-
-// Known is its record.
-func (p Presented) Known() lifecycle.Known { return p.known }
-
-// Place is a resource that we serve ourselves, and the request's address there.
-type Place struct {
-	Audience string // the URI of the tenant's Resource; "" is nowhere
-	URL      string // without query and fragment (RFC 9449 §4.3)
-	Name     string // for the record of a proof
-}
-
-// Present authenticates a request with one of our access tokens at a place of ours, as any protected resource would, and as
-// the database knows it at this moment: it was not revoked, and its client, IdP and user are there and active. Nothing is
-// recorded of what is refused: that is the caller's matter. It says nothing of what the token is good for.
-func (e *Endpoints) Present(ctx context.Context, r Bearer, at Place) (Presented, error) {
-	var shown Presented
-	err := e.current(ctx, Request{Tenant: r.Tenant, Trace: r.Trace, Remote: r.Remote, Authorization: r.Authorization}, func(now Request) (err error) {
-		r.Tenant = now.Tenant
-		shown, err = e.present(ctx, &call{Request: now, now: e.Now()}, r, at)
-		return err
-	})
-	if err != nil {
-		return Presented{}, err
-	}
-	return shown, nil
-}
-
-func (e *Endpoints) present(ctx context.Context, c *call, r Bearer, at Place) (Presented, error) {
-	scheme, compact, refusal := bearer(r.Authorization)
-	if refusal != nil {
-		return Presented{}, refusal
-	}
+// Present finds what a token stands for that another endpoint was given: what introspection asks, but for who asks. It
+// answers ErrInactive, or ledger.ErrStale where the database knows a newer picture than t. Whether the key in Thumbprint is
+// proved, and whether whoever brings the token may, is the caller's to ask.
+func (e *Endpoints) Present(ctx context.Context, t *snapshot.Tenant, compact string) (Presented, error) {
+	c := &call{Request: Request{Tenant: t}, now: e.Now()}
 	if err := e.look(ctx, c, compact, 0); err != nil {
 		return Presented{}, err
 	}
 	if !c.found {
-		return Presented{}, oauth.Refuse(oauth.CodeAccessTokenInvalid, "no access token of ours", "a live one")
+		return Presented{}, ErrInactive
 	}
-	// RFC 9068 §4: for us, and for nobody else.
 	claims := c.token.Claims()
-	resource, ok := c.Tenant.ResourceByURI(claims.Audience)
-	if at.Audience == "" || claims.Audience != at.Audience || !ok || resource.Disabled || resource.URI != claims.Audience || resource.UID != c.known.ResourceUID {
-		return Presented{}, oauth.Refuse(oauth.CodeAccessTokenInvalid, claims.Audience, at.Audience)
-	}
-	proof, refusal := e.proved(c, r, at.URL, scheme, compact)
-	if refusal != nil {
-		return Presented{}, refusal
+	resource, ok := t.ResourceByURI(claims.Audience)
+	if !ok || resource.Disabled || resource.URI != claims.Audience || resource.UID != c.known.ResourceUID {
+		return Presented{}, ErrInactive
 	}
 	active, err := e.counts(ctx, c)
 	if err != nil {
 		return Presented{}, err
 	}
 	if !active {
-		return Presented{}, oauth.Refuse(oauth.CodeAccessTokenInvalid, "a token that counts no more", "a live one")
+		return Presented{}, ErrInactive
 	}
-	if err := e.spendProof(ctx, c, proof, at.Name); err != nil {
-		return Presented{}, err
+	found := Presented{Token: c.token, Resource: resource}
+	if found.Holder, err = e.Registry.Lookup(ctx, t.UID, claims.ClientID); err != nil { // it was there a moment ago
+		return Presented{}, unavailable(err)
 	}
-	return Presented{tenant: c.Tenant, claims: claims, known: *c.known}, nil
+	if found.Holder.UID != c.known.ClientUID {
+		return Presented{}, ErrInactive
+	}
+	if c.known.IdPUID != "" {
+		if found.IdP, ok = t.IdentityProvider(c.known.IdPUID); !ok {
+			return Presented{}, ErrInactive
+		}
+	}
+	if strings.HasPrefix(claims.Subject, string(id.User)+"_") {
+		person, err := e.account(ctx, c)
+		if err != nil {
+			return Presented{}, err
+		}
+		if person.UID != claims.Subject || person.Status != federation.StatusActive {
+			return Presented{}, ErrInactive
+		}
+		found.Person = &person
+	}
+	return found, nil
 }

@@ -25,6 +25,7 @@ type Metrics struct {
 	policy   *prometheus.HistogramVec
 	checks   *prometheus.CounterVec
 	about    *prometheus.CounterVec
+	vends    *prometheus.CounterVec
 	batches  prometheus.Histogram
 	commits  *prometheus.HistogramVec
 }
@@ -53,6 +54,9 @@ func New() *Metrics {
 		about: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "chancery_token_status_requests_total", Help: "Introspection and revocation requests by endpoint, result and reason code.",
 		}, []string{"endpoint", "result", "reason"}),
+		vends: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "chancery_vend_total", Help: "Requests for providers' tokens by provider and outcome: lent, or why not.",
+		}, []string{"provider", "outcome"}),
 		batches: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "chancery_ledger_batch_entries", Help: "Requests that one transaction of the ledger recorded.", Buckets: prometheus.ExponentialBuckets(1, 2, 10),
 		}),
@@ -60,7 +64,7 @@ func New() *Metrics {
 			Name: "chancery_ledger_commit_seconds", Help: "Time of one transaction of the ledger by its result.", Buckets: prometheus.ExponentialBuckets(0.0001, 2, 15),
 		}, []string{"result"}),
 	}
-	m.registry.MustRegister(m.requests, m.seconds, m.tokens, m.policy, m.checks, m.about, m.batches, m.commits,
+	m.registry.MustRegister(m.requests, m.seconds, m.tokens, m.policy, m.checks, m.about, m.vends, m.batches, m.commits,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -93,13 +97,23 @@ func (m *Metrics) Granted(grantType, issuer string, code oauth.Code) {
 	switch code {
 	case "":
 		result = "issued"
-	case oauth.CodeStepUpRequired, oauth.CodeDPoPNonceRequired:
+	case oauth.CodeStepUpRequired, oauth.CodeDPoPNonceRequired, oauth.CodeConnectionRequired, oauth.CodeReauthorizationRequired,
+		oauth.CodeInsufficientProviderScope:
 		result = "challenged"
 	}
 	if !slices.Contains(oauth.GrantTypes(), grantType) {
 		grantType = "other" // what a caller sends is no label
 	}
 	m.tokens.WithLabelValues(grantType, issuer, result, string(code)).Inc()
+}
+
+// Vended counts a request for a provider's token; an empty code is a lease. The provider is one of the configuration's.
+func (m *Metrics) Vended(provider string, code oauth.Code) {
+	outcome := string(code)
+	if outcome == "" {
+		outcome = "lent"
+	}
+	m.vends.WithLabelValues(provider, outcome).Inc()
 }
 
 // Decided times a policy decision.

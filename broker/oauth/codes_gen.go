@@ -322,7 +322,7 @@ const (
 	CodeAccountAmbiguous                Code = "account_ambiguous"                 // Several accounts are connected at the provider
 	CodeConnectionSuspended             Code = "connection_suspended"              // The connection is suspended
 	CodeNarrowingUnavailable            Code = "narrowing_unavailable"             // Only a narrowed credential may be lent, and the provider could not narrow it
-	CodeMinTtlInvalid                   Code = "min_ttl_invalid"                   // min_ttl is no number of seconds from 1 to 43200
+	CodeMinTTLInvalid                   Code = "min_ttl_invalid"                   // min_ttl is no number of seconds from 1 to 43200
 	CodeLifetimeTooShort                Code = "lifetime_too_short"                // The provider's tokens do not live as long as is asked
 	CodeProviderRateLimited             Code = "provider_rate_limited"             // The provider takes no more requests for now
 	CodeProviderUnavailable             Code = "provider_unavailable"              // The provider does not answer as it should
@@ -660,7 +660,7 @@ var rows = []Row{
 	{Code: CodeAccountAmbiguous, Error: "invalid_request", Status: 400, Section: "docs/vending.md", Who: "developer", Text: "Several accounts are connected at the provider", Fix: "Name one of the member accounts in the parameter account."},
 	{Code: CodeConnectionSuspended, Error: "access_denied", Status: 400, Section: "docs/vending.md", Who: "admin", Text: "The connection is suspended", Fix: "An administrator suspended it; chancery connection resume lets it be lent again."},
 	{Code: CodeNarrowingUnavailable, Error: "access_denied", Status: 400, Section: "docs/vending.md", Who: "admin", Text: "Only a narrowed credential may be lent, and the provider could not narrow it", Fix: "Connect an account that has no more than the scopes that are asked for, or take require_narrowed out of the Provider."},
-	{Code: CodeMinTtlInvalid, Error: "invalid_request", Status: 400, Section: "docs/vending.md", Who: "developer", Text: "min_ttl is no number of seconds from 1 to 43200", Fix: "Send a whole number of seconds, or leave min_ttl out."},
+	{Code: CodeMinTTLInvalid, Error: "invalid_request", Status: 400, Section: "docs/vending.md", Who: "developer", Text: "min_ttl is no number of seconds from 1 to 43200", Fix: "Send a whole number of seconds, or leave min_ttl out."},
 	{Code: CodeLifetimeTooShort, Error: "temporarily_unavailable", Status: 503, Section: "docs/vending.md", Who: "developer", Text: "The provider's tokens do not live as long as is asked", Fix: "Ask with a shorter min_ttl, or lower min_ttl of the Provider: explain with the trace says which of the two asks for it."},
 	{Code: CodeProviderRateLimited, Error: "temporarily_unavailable", Status: 503, Section: "docs/vending.md", Who: "developer", Text: "The provider takes no more requests for now", Fix: "Ask again after Retry-After, and keep what is lent until cache_until instead of asking for each call."},
 	{Code: CodeProviderUnavailable, Error: "temporarily_unavailable", Status: 503, Section: "docs/vending.md", Who: "operator", Text: "The provider does not answer as it should", Fix: "Ask again after Retry-After; explain with the trace and the provider's status page tell more."},

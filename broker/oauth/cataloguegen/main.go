@@ -81,7 +81,7 @@ func goSource(rows []row) []byte {
 }
 
 var acronyms = map[string]string{
-	"id": "ID", "dpop": "DPoP", "jti": "JTI", "cnf": "CNF", "saml": "SAML", "jwks": "JWKS", "tls": "TLS", "dns": "DNS", "idp": "IdP", "as": "AS", "ca": "CA", "subid": "SubID", "iss": "Iss", "aud": "Aud", "cimd": "CIMD", "uri": "URI", "uris": "URIs", "url": "URL",
+	"id": "ID", "ttl": "TTL", "dpop": "DPoP", "jti": "JTI", "cnf": "CNF", "saml": "SAML", "jwks": "JWKS", "tls": "TLS", "dns": "DNS", "idp": "IdP", "as": "AS", "ca": "CA", "subid": "SubID", "iss": "Iss", "aud": "Aud", "cimd": "CIMD", "uri": "URI", "uris": "URIs", "url": "URL",
 }
 
 func name(code string) string {

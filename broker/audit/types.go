@@ -68,6 +68,14 @@ const (
 	TypeTokenVended            Type = "token.vended"       // a provider's credential was lent
 	TypeConnectionCreated      Type = "connection.created" // a person connected an account of his, or did so again
 	TypeConnectRefused         Type = "connect.refused"    // by its person, by policy, or at the provider
+	TypeProposalMade           Type = "proposal.created"   // a change that waits for a second person, or a draft
+	TypeProposalChanged        Type = "proposal.changed"   // its content, or it was put to a second person
+	TypeProposalApproved       Type = "proposal.approved"
+	TypeProposalRefused        Type = "proposal.refused" // somebody who may not approve it tried
+	TypeProposalEnded          Type = "proposal.ended"   // rejected or dropped
+	TypeShadowStarted          Type = "shadow.started"   // a draft runs beside the live policies
+	TypeShadowEnded            Type = "shadow.ended"
+	TypeDecisionsPurged        Type = "decisions.purged" // before their time was over
 	TypeStarted                Type = "process.started"
 	TypeStopped                Type = "process.stopped"
 )
@@ -85,6 +93,7 @@ func Types() []Type {
 		TypePasskeyEnrolled, TypePasskeyRemoved, TypePasskeyUsed, TypePasskeyRefused, TypeSessionStarted, TypeSessionEnded, TypeSignInRefused, TypeSignInWaits, TypeSignInVerified, TypeIdentityLinked, TypeUserProvisioned, TypeLogoutRefused,
 		TypeTokenVended,
 		TypeConnectionCreated, TypeConnectRefused,
+		TypeDecisionsPurged, TypeProposalMade, TypeProposalChanged, TypeProposalApproved, TypeProposalRefused, TypeProposalEnded, TypeShadowStarted, TypeShadowEnded,
 		TypeStarted, TypeStopped,
 	}
 }
@@ -102,6 +111,7 @@ func (t Type) Registered() bool {
 		TypePasskeyEnrolled, TypePasskeyRemoved, TypePasskeyUsed, TypePasskeyRefused, TypeSessionStarted, TypeSessionEnded, TypeSignInRefused, TypeSignInWaits, TypeSignInVerified, TypeIdentityLinked, TypeUserProvisioned, TypeLogoutRefused,
 		TypeTokenVended,
 		TypeConnectionCreated, TypeConnectRefused,
+		TypeDecisionsPurged, TypeProposalMade, TypeProposalChanged, TypeProposalApproved, TypeProposalRefused, TypeProposalEnded, TypeShadowStarted, TypeShadowEnded,
 		TypeStarted, TypeStopped:
 		return true
 	default:

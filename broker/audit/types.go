@@ -47,6 +47,11 @@ const (
 	TypeInteractionBegun       Type = "interaction.begun"    // a link for a person was given to a client that was challenged
 	TypeInteractionFinished    Type = "interaction.finished" // its person proved what was asked
 	TypeInteractionRefused     Type = "interaction.refused"
+	TypeApprovalRequested      Type = "approval.requested" // a client's request waits for other people
+	TypeApprovalAllowed        Type = "approval.allowed"   // one of them said yes
+	TypeApprovalDenied         Type = "approval.denied"    // one of them said no
+	TypeApprovalLapsed         Type = "approval.lapsed"    // who allowed it could not do so any more
+	TypeApprovalRefused        Type = "approval.refused"   // somebody who is not asked tried to answer
 	TypePasskeyEnrolled        Type = "passkey.enrolled"
 	TypePasskeyRemoved         Type = "passkey.removed"
 	TypePasskeyUsed            Type = "passkey.used" // a person proved himself with it
@@ -67,6 +72,15 @@ const (
 	TypeLogoutRefused          Type = "logout.refused"
 	TypeTokenVended            Type = "token.vended"       // a provider's credential was lent
 	TypeConnectionCreated      Type = "connection.created" // a person connected an account of his, or did so again
+	TypeConnectionRefreshed    Type = "connection.refreshed"
+	// TypeConnectionReauthRequired is that only its owner can mend it.
+	TypeConnectionReauthRequired Type = "connection.reauth_required"
+	TypeConnectionRevoked        Type = "connection.revoked" // nobody is lent it any more; at the provider it ends next
+	TypeConnectionEnded          Type = "connection.ended"   // the credential is gone here; the detail says what became of it at the provider
+	TypeConnectionSuspended      Type = "connection.suspended"
+	TypeConnectionResumed        Type = "connection.resumed"
+	TypeConnectionTested         Type = "connection.tested"
+	TypeConnectionAlert          Type = "connection.alert" // a stored credential needs somebody's attention
 	TypeConnectRefused         Type = "connect.refused"    // by its person, by policy, or at the provider
 	TypeProposalMade           Type = "proposal.created"   // a change that waits for a second person, or a draft
 	TypeProposalChanged        Type = "proposal.changed"   // its content, or it was put to a second person
@@ -89,10 +103,12 @@ func Types() []Type {
 		TypeKeyPrepared, TypeKeyActivated, TypeKeyRetired, TypeKeyRevoked, TypeCheckpointKeyMade, TypeInstallationSecretMade, TypeRootKeyRotated, TypeRootKeyRetired, TypeSecretsRewrapped,
 		TypeAdminRefused, TypeAuditExported, TypeIdPTested, TypeCaptureArmed, TypeCaptureRecorded, TypeCaptureRead, TypeCaptureEnded,
 		TypeConsentGiven, TypeConsentWithdrawn, TypeAuthorizeRefused, TypeConsidered, TypeCodeIssued, TypeFamilyEnded, TypeFamiliesEnded, TypeMetadataAccepted, TypeMetadataPending, TypeMetadataChanged, TypeDeviceApproved, TypeDeviceDenied, TypeInteractionBegun, TypeInteractionFinished, TypeInteractionRefused,
+		TypeApprovalRequested, TypeApprovalAllowed, TypeApprovalDenied, TypeApprovalLapsed, TypeApprovalRefused,
 		TypeClientRegistered, TypeRegistrationChanged, TypeRegistrationRemoved, TypeRegistrationsExpired, TypeRegistrationTokenMade, TypeRegistrationTokenEnded,
 		TypePasskeyEnrolled, TypePasskeyRemoved, TypePasskeyUsed, TypePasskeyRefused, TypeSessionStarted, TypeSessionEnded, TypeSignInRefused, TypeSignInWaits, TypeSignInVerified, TypeIdentityLinked, TypeUserProvisioned, TypeLogoutRefused,
 		TypeTokenVended,
 		TypeConnectionCreated, TypeConnectRefused,
+		TypeConnectionRefreshed, TypeConnectionReauthRequired, TypeConnectionRevoked, TypeConnectionEnded, TypeConnectionSuspended, TypeConnectionResumed, TypeConnectionTested, TypeConnectionAlert,
 		TypeDecisionsPurged, TypeProposalMade, TypeProposalChanged, TypeProposalApproved, TypeProposalRefused, TypeProposalEnded, TypeShadowStarted, TypeShadowEnded,
 		TypeStarted, TypeStopped,
 	}
@@ -107,10 +123,12 @@ func (t Type) Registered() bool {
 		TypeKeyPrepared, TypeKeyActivated, TypeKeyRetired, TypeKeyRevoked, TypeCheckpointKeyMade, TypeInstallationSecretMade, TypeRootKeyRotated, TypeRootKeyRetired, TypeSecretsRewrapped,
 		TypeAdminRefused, TypeAuditExported, TypeIdPTested, TypeCaptureArmed, TypeCaptureRecorded, TypeCaptureRead, TypeCaptureEnded,
 		TypeConsentGiven, TypeConsentWithdrawn, TypeAuthorizeRefused, TypeConsidered, TypeCodeIssued, TypeFamilyEnded, TypeFamiliesEnded, TypeMetadataAccepted, TypeMetadataPending, TypeMetadataChanged, TypeDeviceApproved, TypeDeviceDenied, TypeInteractionBegun, TypeInteractionFinished, TypeInteractionRefused,
+		TypeApprovalRequested, TypeApprovalAllowed, TypeApprovalDenied, TypeApprovalLapsed, TypeApprovalRefused,
 		TypeClientRegistered, TypeRegistrationChanged, TypeRegistrationRemoved, TypeRegistrationsExpired, TypeRegistrationTokenMade, TypeRegistrationTokenEnded,
 		TypePasskeyEnrolled, TypePasskeyRemoved, TypePasskeyUsed, TypePasskeyRefused, TypeSessionStarted, TypeSessionEnded, TypeSignInRefused, TypeSignInWaits, TypeSignInVerified, TypeIdentityLinked, TypeUserProvisioned, TypeLogoutRefused,
 		TypeTokenVended,
 		TypeConnectionCreated, TypeConnectRefused,
+		TypeConnectionRefreshed, TypeConnectionReauthRequired, TypeConnectionRevoked, TypeConnectionEnded, TypeConnectionSuspended, TypeConnectionResumed, TypeConnectionTested, TypeConnectionAlert,
 		TypeDecisionsPurged, TypeProposalMade, TypeProposalChanged, TypeProposalApproved, TypeProposalRefused, TypeProposalEnded, TypeShadowStarted, TypeShadowEnded,
 		TypeStarted, TypeStopped:
 		return true

@@ -91,7 +91,13 @@ const (
 	CodePolicyError                     Code = "policy_error"                      // The policy failed while it was evaluated
 	CodePolicyTimeout                   Code = "policy_timeout"                    // The policy did not finish within its time
 	CodePolicyMemory                    Code = "policy_memory"                     // The policy used more memory than it may
-	CodeApprovalUnavailable             Code = "approval_unavailable"              // The policy asks for an approval and no approval workflow is served
+	CodeApprovalUnavailable             Code = "approval_unavailable"              // The policy asks for an approval that cannot be sought here: it is not known who asks, or nobody signs in at this tenant
+	CodeApprovalRequired                Code = "approval_required"                 // Other people have to allow this first; the request waits for them
+	CodeApprovalDenied                  Code = "approval_denied"                   // Somebody who was asked to allow this said no
+	CodeApprovalUsed                    Code = "approval_used"                     // What was allowed has been used: an approval is good for one token
+	CodeApprovalLimit                   Code = "approval_limit"                    // Too many requests of this client for this person wait for an approval
+	CodeApprovalNotAsked                Code = "approval_not_asked"                // This waits for other people than the one who is signed in here
+	CodeApprovalSettled                 Code = "approval_settled"                  // This was answered already
 	CodeTokenTypeUnsupported            Code = "token_type_unsupported"            // Tokens of this type are not revoked here
 	CodeAuthorizationClientUnknown      Code = "authorization_client_unknown"      // The application is not known here
 	CodeRedirectURIMissing              Code = "redirect_uri_missing"              // The request says not where the answer goes
@@ -429,7 +435,13 @@ var rows = []Row{
 	{Code: CodePolicyError, Error: "invalid_grant", Status: 400, Section: "docs/policy.md", Who: "security", Text: "The policy failed while it was evaluated", Fix: "chancery explain shows the error.", Entitlement: true},
 	{Code: CodePolicyTimeout, Error: "invalid_grant", Status: 400, Section: "docs/policy.md", Who: "security", Text: "The policy did not finish within its time", Fix: "Write it as lookups; raise policy.time_budget only if it must be.", Entitlement: true},
 	{Code: CodePolicyMemory, Error: "invalid_grant", Status: 400, Section: "docs/policy.md", Who: "security", Text: "The policy used more memory than it may", Fix: "Write it as lookups.", Entitlement: true},
-	{Code: CodeApprovalUnavailable, Error: "invalid_grant", Status: 400, Section: "docs/grants.md", Who: "security", Text: "The policy asks for an approval and no approval workflow is served", Fix: "Remove approval from the policy's decision.", Entitlement: true},
+	{Code: CodeApprovalUnavailable, Error: "invalid_grant", Status: 400, Section: "docs/grants.md", Who: "security", Text: "The policy asks for an approval that cannot be sought here: it is not known who asks, or nobody signs in at this tenant", Fix: "Have the client authenticate, give the tenant an IdP at which people sign in, or remove approval from the policy's decision.", Entitlement: true},
+	{Code: CodeApprovalRequired, Error: "interaction_required", Status: 400, Section: "docs/approvals.md", Who: "person", Text: "Other people have to allow this first; the request waits for them", Fix: "Try again with a fresh assertion after the seconds in interval, until expires_in is over. A member of the group that the policy names finds the request at /approvals."},
+	{Code: CodeApprovalDenied, Error: "invalid_grant", Status: 400, Section: "docs/approvals.md", Who: "security", Text: "Somebody who was asked to allow this said no", Fix: "Do not try again before the time of the request is over; whoever needs it asks the people of the group that the policy names.", Entitlement: true},
+	{Code: CodeApprovalUsed, Error: "interaction_required", Status: 400, Section: "docs/approvals.md", Who: "developer", Text: "What was allowed has been used: an approval is good for one token", Fix: "Keep the token until it expires; another one is asked for anew."},
+	{Code: CodeApprovalLimit, Error: "temporarily_unavailable", Status: 429, Section: "docs/approvals.md", Who: "developer", Text: "Too many requests of this client for this person wait for an approval", Fix: "Wait until they are answered or over; ask for the same resource and scopes again instead of for others."},
+	{Code: CodeApprovalNotAsked, Error: "access_denied", Status: 403, Section: "docs/approvals.md", Who: "person", Text: "This waits for other people than the one who is signed in here", Fix: "Nobody allows what is for himself, nor twice; who is asked are the members of the group that the policy names."},
+	{Code: CodeApprovalSettled, Error: "invalid_request", Status: 409, Section: "docs/approvals.md", Who: "person", Text: "This was answered already", Fix: "There is nothing left to do: everybody who was asked has answered, or somebody said no."},
 	{Code: CodeTokenTypeUnsupported, Error: "unsupported_token_type", Status: 400, Section: "RFC 7009 §2.2.1", Who: "developer", Text: "Tokens of this type are not revoked here", Fix: "Send an access token that this server issued; an assertion ends where its IdP ends it."},
 	{Code: CodeAuthorizationClientUnknown, Error: "invalid_client", Status: 400, Section: "RFC 6749 §4.1.2.1", Who: "admin", Text: "The application is not known here", Fix: "Register the client, or enable it: unknown, disabled and expired look the same here on purpose."},
 	{Code: CodeRedirectURIMissing, Error: "invalid_request", Status: 400, Section: "RFC 6749 §3.1.2.3", Who: "developer", Text: "The request says not where the answer goes", Fix: "Send redirect_uri: it may be left out only by a client that has registered exactly one."},

@@ -12,6 +12,8 @@ type Account struct {
 	Grants   []Grant
 	Links    []IdP  // that the person may add, to sign in here as the same user; the form sends one as `link`
 	Passkeys string // a path of ours, where they are; empty: there are none here
+	// Connections is a path of ours, where connected accounts are; empty: nothing is connected here.
+	Connections string
 }
 
 // Session is a sign-in that lasts.
@@ -73,8 +75,11 @@ func (m Account) Render(f Frame) (Page, error) {
 	if m.Token == "" || m.Person.Label() == "" {
 		return Page{}, unfit("an account of nobody")
 	}
-	if m.Passkeys != "" {
-		if err := here(m.Passkeys); err != nil {
+	for _, path := range []string{m.Passkeys, m.Connections} {
+		if path == "" {
+			continue
+		}
+		if err := here(path); err != nil {
 			return Page{}, err
 		}
 	}

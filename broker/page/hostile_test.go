@@ -68,7 +68,7 @@ func TestHostileText(t *testing.T) {
 var optional = map[string]bool{
 	"p class=soft": true, "p class=where": true, "p class=lead": true, "bdi": true, "br": true, "span class=soft": true, "p class=note": true, "p": true, "a": true,
 	"div class=note": true, "h2": true, "code": true, "code class=scope": true, "div class=risk unrated": true, "p class=switch": true, "a class=button": true,
-	"p class=person": true, "span class=mark": true, "span": true,
+	"p class=person": true, "p class=identity": true, "span class=mark": true, "span": true,
 }
 
 // shape lists the elements and attributes of a page, with the values of those that act. Texts must be visible, and no

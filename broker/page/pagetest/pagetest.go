@@ -105,7 +105,7 @@ func Samples() []Sample {
 		{"signedout", page.SignedOut{IdP: "Okta", Return: "https://agents.acme.example/", Again: "/account"}, acme},
 		{"signedout-plain", page.SignedOut{}, own},
 		{"account", page.Account{
-			Action: "/account", SignOut: "/end_session", Token: token, Person: alice, Passkeys: "/passkeys",
+			Action: "/account", SignOut: "/end_session", Token: token, Person: alice, Passkeys: "/passkeys", Connections: "/connections",
 			Sessions: []page.Session{
 				{Key: "one", IdP: "Okta", Started: then, Seen: then.Add(time.Hour), Until: then.Add(8 * time.Hour), Current: true},
 				{Key: "two", IdP: "Microsoft Entra", Started: then.Add(-time.Hour), Seen: then, Until: then.Add(7 * time.Hour)},
@@ -121,6 +121,35 @@ func Samples() []Sample {
 			Action: "/account", SignOut: "/end_session", Token: token, Person: alice,
 			Sessions: []page.Session{{Key: "one", IdP: "Okta", Started: then, Seen: then, Until: then, Current: true}},
 		}, own},
+		{"connect", page.Connect{
+			Action: "/interact/lnk_1", Token: token, Provider: "GitHub", Client: company, Asked: true, Person: alice,
+			Scopes: []page.Scope{{Name: "repo:read"}, {Name: "issues:write", Description: "Write issues in your name"}},
+		}, acme},
+		{"connect-again", page.Connect{
+			Action: "/connect/github", Token: token, Provider: long, Person: alice, Account: "alice-" + long, Again: true, Scopes: []page.Scope{{Name: "repo:" + strings.Repeat("x", 90)}},
+		}, own},
+		{"connect-key", page.Connect{Action: "/connect/weather", Token: token, Provider: "Weather", Person: alice, Entry: true}, acme},
+		{"connect-basic", page.Connect{Action: "/connect/legacy", Token: token, Provider: "Legacy", Person: alice, Entry: true, User: true, Wrong: true}, own},
+		{"connectconfirm", page.ConnectConfirm{
+			Action: "/connect/github?arrived=1", Token: token, Provider: "GitHub", Account: "alice-adams", Person: alice, Client: stranger, Asked: true,
+			Scopes: []page.Scope{{Name: "repo:read"}}, Missing: []page.Scope{{Name: "issues:write"}},
+		}, acme},
+		{"connectconfirm-another", page.ConnectConfirm{
+			Action: "/connect/atlassian?arrived=1", Token: token, Provider: "Atlassian", Account: "bob@acme.example", Meant: "alice@acme.example", Person: alice,
+			Sites: []page.Site{{ID: "1", Label: "https://acme.atlassian.example"}, {ID: "2", Label: "https://" + long + ".atlassian.example"}},
+		}, own},
+		{"connectconfirm-again", page.ConnectConfirm{Action: "/connect/github?arrived=1", Token: token, Provider: "GitHub", Account: "alice-adams", Again: true, Person: alice}, own},
+		{"connectconfirm-unnamed", page.ConnectConfirm{Action: "/connect/weather?arrived=1", Token: token, Provider: "Weather", Others: []string{"alice-adams", long}, Person: alice}, acme},
+		{"connections", page.Connections{
+			Action: "/connections", Token: token, Person: alice, Account: "/account", Told: page.ToldWorks, About: "GitHub", Whose: "alice-adams",
+			Connections: []page.Connection{
+				{Key: "one", Provider: "GitHub", Account: "alice-adams", Scopes: []page.Scope{{Name: "repo:read"}}, State: page.StateConnected, Connected: then, Used: then.Add(time.Hour), UsedBy: "Claude Code", Reconnect: "/connect/github?account=1"},
+				{Key: "two", Provider: "Slack", Account: long, State: page.StateReconnect, Connected: then, Reconnect: "/connect/slack?account=2"},
+				{Key: "three", Provider: "Weather", State: page.StateHeld, Connected: then},
+			},
+			Offers: []page.Offer{{Title: "GitHub", Path: "/connect/github?another=yes"}, {Title: long, Path: "/connect/long"}},
+		}, acme},
+		{"connections-none", page.Connections{Action: "/connections", Token: token, Person: alice, Account: "/account", Told: page.ToldOnlyHere, About: "GitHub"}, own},
 		{"confirm", page.Confirm{Action: "/confirm", Token: token, IdP: "Okta", Person: alice, Target: "Team notes"}, acme},
 		{"answer", page.Answer{RedirectURI: "https://client.example/callback", Fields: []page.Field{{Name: "code", Value: "cod_1"}, {Name: "state", Value: "s"}, {Name: "iss", Value: "https://auth.acme.example"}}}, own},
 		{"passage", page.Passage{URL: "https://idp.acme.example/saml/sso", Fields: []page.Field{{Name: "SAMLRequest", Value: "PHNhbWw+"}, {Name: "RelayState", Value: "r"}}}, own},

@@ -73,17 +73,16 @@ const (
 	TypeTokenVended            Type = "token.vended"       // a provider's credential was lent
 	TypeConnectionCreated      Type = "connection.created" // a person connected an account of his, or did so again
 	TypeConnectionRefreshed    Type = "connection.refreshed"
-	// TypeConnectionReauthRequired is that only its owner can mend it.
-	TypeConnectionReauthRequired Type = "connection.reauth_required"
-	TypeConnectionRevoked        Type = "connection.revoked" // nobody is lent it any more; at the provider it ends next
-	TypeConnectionEnded          Type = "connection.ended"   // the credential is gone here; the detail says what became of it at the provider
-	TypeConnectionSuspended      Type = "connection.suspended"
-	TypeConnectionResumed        Type = "connection.resumed"
-	TypeConnectionTested         Type = "connection.tested"
-	TypeConnectionAlert          Type = "connection.alert" // a stored credential needs somebody's attention
-	TypeConnectRefused         Type = "connect.refused"    // by its person, by policy, or at the provider
-	TypeProposalMade           Type = "proposal.created"   // a change that waits for a second person, or a draft
-	TypeProposalChanged        Type = "proposal.changed"   // its content, or it was put to a second person
+	TypeConnectionReauth       Type = "connection.reauth_required" // only its owner can mend it
+	TypeConnectionRevoked      Type = "connection.revoked"         // nobody is lent it any more; at the provider it ends next
+	TypeConnectionEnded        Type = "connection.ended"           // the credential is gone here; the detail says what became of it at the provider
+	TypeConnectionSuspended    Type = "connection.suspended"
+	TypeConnectionResumed      Type = "connection.resumed"
+	TypeConnectionTested       Type = "connection.tested"
+	TypeConnectionAlert        Type = "connection.alert" // a stored credential needs somebody's attention
+	TypeConnectRefused         Type = "connect.refused"  // by its person, by policy, or at the provider
+	TypeProposalMade           Type = "proposal.created" // a change that waits for a second person, or a draft
+	TypeProposalChanged        Type = "proposal.changed" // its content, or it was put to a second person
 	TypeProposalApproved       Type = "proposal.approved"
 	TypeProposalRefused        Type = "proposal.refused" // somebody who may not approve it tried
 	TypeProposalEnded          Type = "proposal.ended"   // rejected or dropped
@@ -108,7 +107,7 @@ func Types() []Type {
 		TypePasskeyEnrolled, TypePasskeyRemoved, TypePasskeyUsed, TypePasskeyRefused, TypeSessionStarted, TypeSessionEnded, TypeSignInRefused, TypeSignInWaits, TypeSignInVerified, TypeIdentityLinked, TypeUserProvisioned, TypeLogoutRefused,
 		TypeTokenVended,
 		TypeConnectionCreated, TypeConnectRefused,
-		TypeConnectionRefreshed, TypeConnectionReauthRequired, TypeConnectionRevoked, TypeConnectionEnded, TypeConnectionSuspended, TypeConnectionResumed, TypeConnectionTested, TypeConnectionAlert,
+		TypeConnectionRefreshed, TypeConnectionReauth, TypeConnectionRevoked, TypeConnectionEnded, TypeConnectionSuspended, TypeConnectionResumed, TypeConnectionTested, TypeConnectionAlert,
 		TypeDecisionsPurged, TypeProposalMade, TypeProposalChanged, TypeProposalApproved, TypeProposalRefused, TypeProposalEnded, TypeShadowStarted, TypeShadowEnded,
 		TypeStarted, TypeStopped,
 	}
@@ -128,7 +127,7 @@ func (t Type) Registered() bool {
 		TypePasskeyEnrolled, TypePasskeyRemoved, TypePasskeyUsed, TypePasskeyRefused, TypeSessionStarted, TypeSessionEnded, TypeSignInRefused, TypeSignInWaits, TypeSignInVerified, TypeIdentityLinked, TypeUserProvisioned, TypeLogoutRefused,
 		TypeTokenVended,
 		TypeConnectionCreated, TypeConnectRefused,
-		TypeConnectionRefreshed, TypeConnectionReauthRequired, TypeConnectionRevoked, TypeConnectionEnded, TypeConnectionSuspended, TypeConnectionResumed, TypeConnectionTested, TypeConnectionAlert,
+		TypeConnectionRefreshed, TypeConnectionReauth, TypeConnectionRevoked, TypeConnectionEnded, TypeConnectionSuspended, TypeConnectionResumed, TypeConnectionTested, TypeConnectionAlert,
 		TypeDecisionsPurged, TypeProposalMade, TypeProposalChanged, TypeProposalApproved, TypeProposalRefused, TypeProposalEnded, TypeShadowStarted, TypeShadowEnded,
 		TypeStarted, TypeStopped:
 		return true

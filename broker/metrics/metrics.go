@@ -28,6 +28,7 @@ type Metrics struct {
 	vends    *prometheus.CounterVec
 	batches  prometheus.Histogram
 	commits  *prometheus.HistogramVec
+	connections
 }
 
 // New registers the metrics.
@@ -64,6 +65,8 @@ func New() *Metrics {
 			Name: "chancery_ledger_commit_seconds", Help: "Time of one transaction of the ledger by its result.", Buckets: prometheus.ExponentialBuckets(0.0001, 2, 15),
 		}, []string{"result"}),
 	}
+	m.connections = newConnections()
+	m.registry.MustRegister(m.refreshes, m.alerts)
 	m.registry.MustRegister(m.requests, m.seconds, m.tokens, m.policy, m.checks, m.about, m.vends, m.batches, m.commits,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m

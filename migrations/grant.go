@@ -44,6 +44,12 @@ var rights = []struct{ table, may string }{
 	{"interactions", "select, insert, update, delete"},          // what has ended goes through chancery_sweep_interactions
 	{"passkeys", "select, insert, update (sign_count, used_at), delete"},
 	{"passkey_challenges", "select, insert, delete"},
+	{"policy_revisions", "select, insert"},
+	{"proposals", "select, insert, update"}, // what was decided stays
+	{"shadow_runs", "select, insert, update, delete"},
+	{"shadow_counts", "select, insert, update, delete"},
+	{"replicas", "select, insert, update, delete"},
+	{"replica_reports", "select, insert, update, delete"},
 	{"connections", "select, insert, update, delete"},
 	{"connect_links", "select, insert, delete"}, // what has ended goes through chancery_sweep_connect
 	{"connect_trips", "select, insert, update (ends_at), delete"},

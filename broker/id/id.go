@@ -26,6 +26,8 @@ const (
 	RoleBinding      Kind = "rol"
 	Approval         Kind = "apr"
 	Provider         Kind = "prv"
+	Proposal         Kind = "prop"
+	Replica          Kind = "rep"
 	Secret           Kind = "sec"
 	Decision         Kind = "dec"
 	Event            Kind = "evt"

@@ -43,7 +43,7 @@ func (p *Path) removal(ctx context.Context, tenantName string, kind Kind, name s
 	d.remove(stored)
 	d.describe()
 	d.stillNamed(ctx, stored)
-	return d, nil
+	return d, d.fourEyes(ctx)
 }
 
 func (p *Path) emptied(ctx context.Context, stored Stored) error {

@@ -40,7 +40,7 @@ type KeyFinder interface {
 	FindByKey(ctx context.Context, t tenant.UID, space, value string) ([]Stored, error)
 }
 
-// Config is what a Path needs. Every member but Resolve is required.
+// Config is what a Path needs. Every member up to Now is required.
 type Config struct {
 	Store   Store
 	Keys    KeyFinder
@@ -51,6 +51,10 @@ type Config struct {
 	Resolve func(SecretRef) (secret.Text, error)
 	// MayRefer tells whether objects of other managers may refer to a secret too; nil is none.
 	MayRefer func(SecretRef) bool
+	// Proposals keeps what a second person must allow; without it such a change is refused.
+	Proposals Proposals
+	// PolicyHash is the hash of a policy's content; nil keeps none with its revisions.
+	PolicyHash func(*PolicySpec) string
 }
 
 // Validate refuses a path on which a check would be empty.
@@ -88,6 +92,15 @@ type Request struct {
 	IfMatch int64
 	// IfUID is whose revision that is, "" for whoever has the name: what is made again under it begins at 1 too.
 	IfUID string
+
+	Note   string  // why, for those who read a policy's history
+	Human  *Human // the person behind By; nil: a program
+	// Author wrote what By carries out; nil: By did.
+	Author *audit.Principal
+	// RollbackOf is the revision whose content comes again; 0: none.
+	RollbackOf int64
+	// Approval is what lets a change pass that a second person must allow.
+	Approval *Approval
 }
 
 // NotThere is the IfMatch of `If-None-Match: *`.
@@ -108,6 +121,8 @@ type Plan struct {
 	Items    []Item    `json:"items"`
 	Warnings []Problem `json:"warnings,omitempty"`
 	Applied  bool      `json:"applied"`
+	// Pending is there when a second person must allow it: nothing was made.
+	Pending *Pending `json:"pending,omitempty"`
 }
 
 // Differs tells whether anything changes.
@@ -149,7 +164,13 @@ func (p *Path) write(ctx context.Context, plan func() (*draft, error)) (Plan, er
 		if err != nil || d.request.DryRun {
 			return d.plan, err
 		}
-		w := d.write()
+		if d.plan.Pending != nil {
+			return d.plan, d.propose(ctx)
+		}
+		w, err := d.write()
+		if err != nil {
+			return d.plan, err
+		}
 		if len(w.Changes)+len(w.Secrets) > 0 {
 			_, err = p.c.Store.Apply(ctx, w)
 		}
@@ -221,7 +242,21 @@ func writable(stored Stored, r Request) error {
 	if stored.ManagedBy == ManagerConfig && r.Manager != ManagerConfig {
 		return fmt.Errorf("%s %s: %w: change the file that the configuration's objects: names", stored.Kind, stored.Name, ErrReadOnly)
 	}
+	// A pipeline that gave itself a name keeps its policies under review somewhere else.
+	if stored.Kind == KindPolicy && named(stored.ManagedBy) && r.Manager != stored.ManagedBy && r.Manager != ManagerConfig {
+		return fmt.Errorf("%s %s: %w: the manager %s keeps it; change it there, or apply as that manager", stored.Kind, stored.Name, ErrReadOnly, quote(stored.ManagedBy))
+	}
 	return nil
+}
+
+// named tells a manager that somebody named from those that everybody is.
+func named(manager string) bool {
+	switch manager {
+	case "", ManagerAPI, ManagerApply, ManagerSystem, ManagerConfig:
+		return false
+	default:
+		return true
+	}
 }
 
 // meant: is it the object that the condition names?

@@ -33,10 +33,6 @@ func (s *TenantSpec) Validate() error {
 			f.add("spec.timezone", "unknown time zone %s: expected an IANA name, such as Europe/Berlin", quote(s.Timezone))
 		}
 	}
-	// A control that is asked for and not there would be worse than a refusal.
-	if s.Approval.Policies || s.Approval.Trust {
-		f.addCode("not_served", "spec.approval", "approval by a second person is not served yet; nothing would enforce it, so it is refused")
-	}
 	f.span("spec.sessions.idle", s.Sessions.Idle, minSession, maxIdle)
 	f.span("spec.sessions.absolute", s.Sessions.Absolute, minSession, maxAbsolute)
 	if filled := s.WithDefaults().Sessions; filled.Idle > filled.Absolute {

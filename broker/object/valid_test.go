@@ -115,7 +115,6 @@ func TestSpecsRefuse(t *testing.T) {
 		"tenant: local zone": {tenantDoc, "Europe/Berlin", "Local", "spec.timezone"},
 		"tenant: status":     {tenantDoc, "status: active", "status: on", "spec.status"},
 		"tenant: assertions": {tenantDoc, "public_client_assertions: none", "public_client_assertions: all", "spec.public_client_assertions"},
-		"tenant: approval":   {tenantDoc, "policies: false", "policies: true", "spec.approval"},
 		"tenant: dcr":        {tenantDoc, `dcr: "off"`, "dcr: always", "spec.registration.dcr"},
 		"tenant: cimd":       {tenantDoc, "mode: registered", "mode: any", "spec.registration.cimd.mode"},
 		"tenant: of another": {tenantDoc, "{name: acme}", "{name: acme, tenant: default}", "metadata.tenant"},

@@ -11,8 +11,8 @@ import (
 )
 
 // write is what is to be made durable, with an audit event each.
-func (d *draft) write() Write {
-	w := Write{Tenant: d.uid, Expect: d.version, Secrets: d.secrets}
+func (d *draft) write() (Write, error) {
+	w := Write{Tenant: d.uid, Expect: d.version, Secrets: d.secrets, Settles: d.settlement()}
 	for _, e := range d.entries {
 		if e.action == Unchanged {
 			continue
@@ -21,11 +21,15 @@ func (d *draft) write() Write {
 		if c.Deleted {
 			c.Keys = nil
 		}
+		var err error
+		if c.Provenance, err = d.provenance(e); err != nil {
+			return w, err
+		}
 		w.Changes = append(w.Changes, c)
-		w.Events = append(w.Events, d.event(e))
+		w.Events = append(w.Events, d.event(e, c.Provenance))
 	}
 	w.Events = append(w.Events, d.told...)
-	return w
+	return w, nil
 }
 
 // narrows tells whether the change can take something away or alter a decision.
@@ -53,7 +57,7 @@ func takesOver(s Stored) bool {
 	})
 }
 
-func (d *draft) event(e entry) audit.Event {
+func (d *draft) event(e entry, from *Provenance) audit.Event {
 	kinds := map[Action]audit.Type{Create: audit.TypeObjectCreated, Update: audit.TypeObjectChanged, Delete: audit.TypeObjectDeleted}
 	event := d.path.event(d.uid, d.request, kinds[e.action])
 	event.Detail = map[string]string{
@@ -62,6 +66,15 @@ func (d *draft) event(e entry) audit.Event {
 	}
 	if e.action == Update {
 		event.Detail["fields"] = paths(e.fields)
+	}
+	if from != nil { // what is absent is left out
+		event.Detail["hash"], event.Detail["note"] = from.Hash, from.Note
+	}
+	if a := d.request.Approval; a != nil {
+		event.Detail["proposal"], event.Detail["approved_by"] = a.Proposal, a.By
+		if d.request.Author != nil {
+			event.Detail["author"] = principalName(*d.request.Author)
+		}
 	}
 	return event
 }

@@ -73,7 +73,10 @@ func (o *Objects) raising(ctx context.Context, w object.Write) (int64, error) {
 				if err := writeChanges(tx, w.Tenant, w.Changes, raise); err != nil {
 					return err
 				}
-				return writeSecrets(tx, w)
+				if err := writeSecrets(tx, w); err != nil {
+					return err
+				}
+				return settle(tx, w)
 			}),
 		})
 		more, ok := errors.AsType[*sharedKeyError](err)
@@ -212,10 +215,14 @@ func writeObject(tx *gorm.DB, c object.Change) error {
 	if err := endWithObject(tx, c); err != nil {
 		return err
 	}
-	return tx.Create(&revisionRow{
+	err = tx.Create(&revisionRow{
 		TenantUID: row.TenantUID, UID: row.UID, Revision: row.Revision, Spec: row.Spec,
 		ChangedBy: c.ChangedBy, At: row.UpdatedAt, Deleted: c.Deleted,
 	}).Error
+	if err != nil || c.Provenance == nil {
+		return err
+	}
+	return writeProvenance(tx, c)
 }
 
 // columns are what a change of an object writes; its uid, kind, name and first time stay.

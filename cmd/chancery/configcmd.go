@@ -4,8 +4,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
+	"time"
+
+	"github.com/chancery-dev/chancery/cmd/chancery/assembly"
 
 	"github.com/spf13/cobra"
 
@@ -20,7 +24,11 @@ func (c *command) loadConfig() (*config.Loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	return config.Load(config.Sources{File: c.configFile, Environ: c.environ, Flags: flags})
+	loaded, err := config.Load(config.Sources{File: c.configFile, Environ: c.environ, Flags: flags})
+	if err == nil {
+		assembly.UseVault(loaded, slog.New(slog.DiscardHandler), time.Now)
+	}
+	return loaded, err
 }
 
 func (c *command) configCommand() *cobra.Command {
@@ -93,31 +101,36 @@ func incomplete(l *config.Loaded) error {
 	if l.Profile != config.Dev && strings.HasPrefix(l.Server.PublicURL, "http://") {
 		need("server.public_url", errors.New("it is a loopback address; it is the issuer in every token"))
 	}
-	if url, err := l.Database.URL.Resolve(l.Lookup); err != nil {
+	if url, err := l.Text(l.Database.URL); err != nil {
 		need("database.url", err)
 	} else if _, err := store.Held(url.Reveal()); errors.Is(err, store.ErrURL) {
 		need("database.url", err)
 	}
 	if !l.Database.OwnerURL.IsZero() && l.Database.Migrate == "auto" {
-		_, err := l.Database.OwnerURL.Resolve(l.Lookup)
+		_, err := l.Text(l.Database.OwnerURL)
 		need("database.owner_url", err)
 	}
 	if !l.Admin.Token.IsZero() && l.Origin("admin.token.env") != config.OriginDefault {
-		_, err := l.Admin.Token.Resolve(l.Lookup)
+		_, err := l.Secret(l.Admin.Token)
 		need("admin.token", err)
 	}
 	if l.Server.TLS.Cert != "" {
 		_, err := tls.LoadX509KeyPair(l.Server.TLS.Cert, l.Server.TLS.Key)
 		need("server.tls", err)
 	}
-	if _, err := keyring.Load(l.Vault.Keyring.File); err != nil && l.Profile != config.Dev {
-		need("vault.keyring.file", err)
+	if l.Vault.Backend == config.BackendKeyring {
+		if _, err := keyring.Load(l.Vault.Keyring.File); err != nil && l.Profile != config.Dev {
+			need("vault.keyring.file", err)
+		}
+	}
+	if l.Vault.Transit.Used() {
+		need("vault.transit", assembly.CheckTransit(l))
 	}
 	for _, path := range l.Objects {
 		_, err := os.Stat(path)
 		need("objects", err)
 	}
-	if _, err := l.Telemetry.Header(l.Lookup); err != nil {
+	if _, err := l.TelemetryHeader(); err != nil {
 		missing = append(missing, err)
 	}
 	return errors.Join(missing...)

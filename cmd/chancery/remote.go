@@ -78,7 +78,7 @@ func (c *command) admin() (*client.Client, error) {
 			}
 		}
 		if token.IsZero() {
-			if token, err = loaded.Admin.Token.Resolve(loaded.Lookup); err != nil {
+			if token, err = loaded.Secret(loaded.Admin.Token); err != nil {
 				return nil, fmt.Errorf("there is no admin credential: say --token-file or %s (admin.token: %w)", envAdminToken, err)
 			}
 		}

@@ -1,5 +1,5 @@
 // Package assembly puts the rooms together into a running server: it opens the
-// database and the keyring, starts the ledger, applies the configuration's
+// database and what seals secrets, starts the ledger, applies the configuration's
 // objects, and serves two listeners. It decides nothing about a request. What it
 // refuses is to start where a check would be empty.
 package assembly
@@ -32,7 +32,6 @@ import (
 	"github.com/chancery-dev/chancery/cmd/chancery/config"
 	"github.com/chancery-dev/chancery/cmd/chancery/telemetry"
 	"github.com/chancery-dev/chancery/federation/jwks"
-	"github.com/chancery-dev/chancery/vault/keyring"
 )
 
 // Options are what a server is made of. Config, Log and Now are required.
@@ -60,7 +59,7 @@ type Server struct {
 	traces           *telemetry.Telemetry // nil: nothing is traced
 	auditLag         *auditLag
 	store            *store.Store
-	keyring          *keyring.Keyring
+	secrets          secrets // that seal, and of which keys are derived
 	ledger           *ledger.Ledger
 	refusals         *ledger.Refusals
 	adminRefusals    *ledger.Refusals
@@ -79,6 +78,7 @@ type Server struct {
 	grants           *grant.Grants
 	captures         *capture.Watch
 	people           people
+	lending          lending
 	staleness        *staleness
 	tokens           *store.Tokens
 	introspection    *introspect.Endpoints
@@ -108,7 +108,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	s := &Server{Options: o, metrics: metrics.New(), staleness: newStaleness(o.Now), auditLag: &auditLag{now: o.Now}}
 	for _, open := range []func(context.Context) error{
-		s.openKeyring, s.openTraces, s.openDatabase, s.openLedger, s.openKeys, s.openSAML, s.openPictures, s.openClients, s.applyObjects, s.openCaptures, s.openPeople, s.openGrants, s.openIntrospection, s.openBrowsers, s.openBroker, s.openAdmin,
+		s.openVault, s.openTraces, s.openDatabase, s.openLedger, s.openSecret, s.openKeys, s.openSAML, s.openPictures, s.openClients, s.applyObjects, s.openCaptures, s.openPeople, s.openDownstream, s.openGrants, s.openIntrospection, s.openBrowsers, s.openBroker, s.openAdmin,
 	} {
 		if err := open(ctx); err != nil {
 			return nil, errors.Join(err, s.close(context.WithoutCancel(ctx)))

@@ -28,6 +28,7 @@ func (s *Server) openGauges() error {
 		s.metrics.Counter(spans, "Spans by what became of them.", metrics.Labels{"result": "sent"}, func() float64 { return float64(s.traces.Sent()) })
 		s.metrics.Counter(spans, "Spans by what became of them.", metrics.Labels{"result": "lost"}, func() float64 { return float64(s.traces.Lost()) })
 	}
+	s.openTransitGauge()
 	return s.metrics.Register(s.staleness)
 }
 

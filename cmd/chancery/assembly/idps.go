@@ -17,7 +17,7 @@ const captureEvery = time.Second
 // openCaptures comes before the grants, which show it each assertion.
 func (s *Server) openCaptures(context.Context) error {
 	var err error
-	s.captures, err = capture.New(capture.Config{Store: s.store.Captures(s.ledger), Sealer: s.keyring, Now: s.Now, Log: s.Log})
+	s.captures, err = capture.New(capture.Config{Store: s.store.Captures(s.ledger), Sealer: s.secrets, Now: s.Now, Log: s.Log})
 	return err
 }
 

@@ -84,10 +84,10 @@ func (d *door) Enter(address, trace string) (time.Duration, bool) {
 	return wait, ok
 }
 
-// nonces are asked for if the configuration says so; all replicas share the keyring, and so make and recognise the same.
+// nonces are asked for if the configuration says so; all replicas derive the same keys, and so make and recognise the same.
 func (s *Server) nonces() (broker.Nonces, error) {
 	if s.Config.DPoP.Nonce != config.NonceRequired {
 		return nil, nil
 	}
-	return dpop.NewNonces(s.keyring, s.Now)
+	return dpop.NewNonces(s.secrets.derived, s.Now)
 }

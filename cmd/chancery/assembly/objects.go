@@ -65,5 +65,5 @@ func (s *Server) pruneOthers(ctx context.Context, written []object.Object, reque
 
 // resolve reads a secret that an object of the configuration refers to.
 func (s *Server) resolve(r object.SecretRef) (secret.Text, error) {
-	return config.Ref{Env: r.Env, File: r.File}.Resolve(s.Config.Lookup)
+	return s.Config.Secret(config.Ref{Env: r.Env, File: r.File, Vault: r.Vault})
 }

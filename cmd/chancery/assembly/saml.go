@@ -27,7 +27,7 @@ func (s *Server) openSAML(context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.serviceProviders, err = keys.NewServiceProviders(store, s.keyring, s.Now, s.Log); err != nil {
+	if s.serviceProviders, err = keys.NewServiceProviders(store, s.secrets, s.Now, s.Log); err != nil {
 		return err
 	}
 	s.metadata, err = samlmetadata.New(samlmetadata.Config{

@@ -22,13 +22,13 @@ type Schema struct {
 
 // OpenSchema opens the database as the role that owns the schema.
 func OpenSchema(ctx context.Context, c *config.Loaded) (*Schema, error) {
-	runtimeURL, err := c.Database.URL.Resolve(c.Lookup)
+	runtimeURL, err := c.Text(c.Database.URL)
 	if err != nil {
 		return nil, fmt.Errorf("database.url: %w", err)
 	}
 	ownerURL := runtimeURL
 	if !c.Database.OwnerURL.IsZero() {
-		if ownerURL, err = c.Database.OwnerURL.Resolve(c.Lookup); err != nil {
+		if ownerURL, err = c.Text(c.Database.OwnerURL); err != nil {
 			return nil, fmt.Errorf("database.owner_url: %w", err)
 		}
 	}

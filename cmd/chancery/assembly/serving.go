@@ -49,7 +49,7 @@ func (s *Server) openGrants(context.Context) error {
 	}
 	evaluator := policy.NewInProcess(s.Config.Policy.TimeBudget)
 	s.onClose(func(context.Context) error { evaluator.Close(); return nil })
-	masks, err := decision.NewMasks(s.keyring, s.Config.Decisions.Redact)
+	masks, err := decision.NewMasks(s.secrets.derived, s.Config.Decisions.Redact)
 	if err != nil {
 		return fmt.Errorf("decisions.redact: %w", err)
 	}
@@ -136,7 +136,7 @@ func (s *Server) credentials() ([]admin.Credential, error) {
 	if ref.IsZero() {
 		return nil, nil
 	}
-	token, err := ref.Resolve(s.Config.Lookup)
+	token, err := s.Config.Secret(ref)
 	if err != nil && s.Config.Origin("admin.token.env") == config.OriginDefault {
 		s.Log.Warn("admin API: no credential is configured, nobody may use it", "set", ref.Env)
 		return nil, nil

@@ -54,16 +54,16 @@ func (s *Server) openPeople(context.Context) error {
 	if err != nil {
 		return err
 	}
-	if p.codes, err = code.New(s.keyring, s.Now); err != nil {
+	if p.codes, err = code.New(s.secrets.derived, s.Now); err != nil {
 		return err
 	}
-	if p.refresh, err = refresh.NewTokens(s.keyring); err != nil {
+	if p.refresh, err = refresh.NewTokens(s.secrets.derived); err != nil {
 		return err
 	}
-	if p.devices, err = device.New(s.store.Devices(s.ledger), s.keyring, s.Now); err != nil {
+	if p.devices, err = device.New(s.store.Devices(s.ledger), s.secrets.derived, s.Now); err != nil {
 		return err
 	}
-	p.interactions, err = interaction.New(interaction.Desk{Store: s.store.Interactions(s.ledger), Sealer: s.keyring, Lane: s.refusals, Now: s.Now})
+	p.interactions, err = interaction.New(interaction.Desk{Store: s.store.Interactions(s.ledger), Sealer: s.secrets, Lane: s.refusals, Now: s.Now})
 	return err
 }
 
@@ -89,7 +89,7 @@ func (s *Server) openBrowsers(context.Context) error {
 	signIns, err := signin.New(signin.Config{
 		OpenID: oidc.New(fetch.New(s.Config.Egress.Policy()), s.keySets, s.Now), SAML: &saml.Verifier{Now: s.Now},
 		Sessions: p.sessions, Endings: p.kept, Departures: s.store.Departures(), Directories: s.source.Users(), Provisioner: p.provisioner, Linker: p.provisioner,
-		Journal: s.ledger, Lane: s.refusals, Sealer: s.keyring, Captures: s.captures, Now: s.Now, Log: s.Log,
+		Journal: s.ledger, Lane: s.refusals, Sealer: s.secrets, Captures: s.captures, Now: s.Now, Log: s.Log,
 	})
 	if err != nil {
 		return err

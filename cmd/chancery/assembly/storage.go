@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/audit"
@@ -17,22 +16,7 @@ import (
 	"github.com/chancery-dev/chancery/cmd/chancery/config"
 	"github.com/chancery-dev/chancery/federation/fetch"
 	"github.com/chancery-dev/chancery/federation/jwks"
-	"github.com/chancery-dev/chancery/vault/keyring"
 )
-
-// openKeyring loads the keyring; in profile dev a missing one is made.
-func (s *Server) openKeyring(context.Context) error {
-	path := s.Config.Vault.Keyring.File
-	k, err := keyring.Load(path)
-	if errors.Is(err, fs.ErrNotExist) && s.Config.Profile == config.Dev {
-		k, err = keyring.Create(path, s.Now())
-	}
-	if err != nil {
-		return fmt.Errorf("vault.keyring.file: %w", err)
-	}
-	s.keyring = k
-	return nil
-}
 
 // maxClockSkew is how far our clock and the database's may be apart: what is redeemed once is remembered by the database's.
 const maxClockSkew = 30 * time.Second
@@ -41,7 +25,7 @@ func (s *Server) openDatabase(ctx context.Context) error {
 	if err := prepareSchema(ctx, s.Config); err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
-	url, err := s.Config.Database.URL.Resolve(s.Config.Lookup)
+	url, err := s.Config.Text(s.Config.Database.URL)
 	if err != nil {
 		return fmt.Errorf("database.url: %w", err)
 	}
@@ -88,7 +72,7 @@ func (s *Server) openLedger(ctx context.Context) error {
 		return err
 	}
 	now := s.Now()
-	s.checkKey, err = keys.LoadCheckpointKey(ctx, checkpointKeys, s.keyring, s.Now, audit.Event{
+	s.checkKey, err = keys.LoadCheckpointKey(ctx, checkpointKeys, s.secrets, s.Now, audit.Event{
 		ID: id.New(id.Event, now), At: now, Tenant: root.Tenant, Type: audit.TypeCheckpointKeyMade, Outcome: audit.Changed, Principal: system(),
 	})
 	if err != nil {
@@ -125,7 +109,7 @@ func (s *Server) openKeys(context.Context) error {
 		return err
 	}
 	s.rings, err = keys.New(keys.Config{
-		Store: signingKeys, Sealer: s.keyring, Algorithm: s.Config.Keys.Algorithm, RotateEvery: s.Config.Keys.RotateEvery,
+		Store: signingKeys, Sealer: s.secrets, Algorithm: s.Config.Keys.Algorithm, RotateEvery: s.Config.Keys.RotateEvery,
 		JWKSMaxAge: jwksMaxAge, LongestToken: object.MaxTokenLifetime, ClockSkew: maxClockSkew, RefreshEvery: keysRefresh, Now: s.Now, Logger: s.Log,
 	})
 	if err != nil {

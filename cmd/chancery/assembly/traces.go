@@ -22,7 +22,7 @@ func (s *Server) openTraces(context.Context) error {
 	if t.OTLPEndpoint == "" {
 		return nil
 	}
-	header, err := t.Header(s.Config.Lookup)
+	header, err := s.Config.TelemetryHeader()
 	if err != nil {
 		return err
 	}

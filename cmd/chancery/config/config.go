@@ -113,7 +113,7 @@ type Clients struct {
 
 // Vault is what seals secrets at rest.
 type Vault struct {
-	Backend string       `key:"backend" doc:"keyring: a local file"`
+	Backend string       `key:"backend" doc:"keyring: a local file; transit: Vault or OpenBao"`
 	Keyring VaultKeyring `key:"keyring"`
 	Transit VaultTransit `key:"transit"`
 }
@@ -121,21 +121,6 @@ type Vault struct {
 // VaultKeyring is the local keyring.
 type VaultKeyring struct {
 	File string `key:"file" doc:"the keyring, mode 0600; made by init, and by serve in dev"`
-}
-
-// VaultTransit names a Vault Transit mount.
-type VaultTransit struct {
-	Address   string      `key:"address" doc:"URL of the Vault server"`
-	Mount     string      `key:"mount" doc:"path of the transit mount"`
-	Key       string      `key:"key" doc:"name of the transit key"`
-	Namespace string      `key:"namespace" doc:"Vault namespace"`
-	CABundle  string      `key:"ca_bundle" doc:"PEM file of the authorities that the server's certificate may have"`
-	Auth      TransitAuth `key:"auth"`
-}
-
-// TransitAuth is how we authenticate to Vault.
-type TransitAuth struct {
-	Method string `key:"method" doc:"token, approle or kubernetes"`
 }
 
 // Egress is what may leave.
@@ -175,35 +160,40 @@ type Telemetry struct {
 // defaults are the values before file, environment and flags.
 func defaults(p Profile) map[string]any {
 	d := map[string]any{
-		"profile":                string(p),
-		"server.public_url":      "http://127.0.0.1:8080",
-		"server.listen":          "127.0.0.1:8080",
-		"admin.listen":           "127.0.0.1:8081",
-		"admin.token_role":       "owner",
-		"database.url":           "sqlite:///var/lib/chancery/chancery.db",
-		"database.migrate":       "auto",
-		"keys.backend":           "local",
-		"keys.algorithm":         "ES256",
-		"keys.rotate_every":      "720h",
-		"dpop.nonce":             "none",
-		"policy.isolation":       "in_process",
-		"policy.time_budget":     "50ms",
-		"policy.memory":          "256MiB",
-		"refresh.grace":          "10s",
-		"refresh.idle":           "720h",
-		"refresh.absolute":       "2160h",
-		"limits.in_flight":       1024,
-		"vault.backend":          "keyring",
-		"vault.keyring.file":     "/var/lib/chancery/keyring",
-		"vault.transit.mount":    "transit",
-		"vault.transit.key":      "chancery",
-		"egress.mode":            "allow",
-		"audit.checkpoint_every": "10s",
-		"decisions.retain":       "720h",
-		"log.level":              "info",
-		"log.format":             "json",
-		"telemetry.sample_ratio": 0.1,
-		"telemetry.metrics":      true,
+		"profile":                     string(p),
+		"server.public_url":           "http://127.0.0.1:8080",
+		"server.listen":               "127.0.0.1:8080",
+		"admin.listen":                "127.0.0.1:8081",
+		"admin.token_role":            "owner",
+		"database.url":                "sqlite:///var/lib/chancery/chancery.db",
+		"database.migrate":            "auto",
+		"keys.backend":                "local",
+		"keys.algorithm":              "ES256",
+		"keys.rotate_every":           "720h",
+		"dpop.nonce":                  "none",
+		"policy.isolation":            "in_process",
+		"policy.time_budget":          "50ms",
+		"policy.memory":               "256MiB",
+		"refresh.grace":               "10s",
+		"refresh.idle":                "720h",
+		"refresh.absolute":            "2160h",
+		"limits.in_flight":            1024,
+		"vault.backend":               "keyring",
+		"vault.keyring.file":          "/var/lib/chancery/keyring",
+		"vault.transit.mount":         "transit",
+		"vault.transit.key":           "chancery",
+		"vault.transit.timeout":       "1500ms",
+		"vault.transit.auth.method":   "token",
+		"vault.transit.cache.keys":    0,
+		"vault.transit.cache.for":     "0s",
+		"vault.transit.auth.jwt_file": "/var/run/secrets/kubernetes.io/serviceaccount/token",
+		"egress.mode":                 "allow",
+		"audit.checkpoint_every":      "10s",
+		"decisions.retain":            "720h",
+		"log.level":                   "info",
+		"log.format":                  "json",
+		"telemetry.sample_ratio":      0.1,
+		"telemetry.metrics":           true,
 	}
 	if p != Dev {
 		d["database.migrate"] = "check"

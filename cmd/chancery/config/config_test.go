@@ -269,7 +269,7 @@ func TestReferencesReplaceEachOther(t *testing.T) {
 	if l.Database.URL != (config.Text{Plain: "sqlite:///b"}) {
 		t.Errorf("text over reference: %+v", l.Database.URL)
 	}
-	if value, err := l.Database.URL.Resolve(l.Lookup); err != nil || value.Reveal() != "sqlite:///b" {
+	if value, err := l.Text(l.Database.URL); err != nil || value.Reveal() != "sqlite:///b" {
 		t.Errorf("%v", err)
 	}
 	_, err := load(t, "", []string{"CHANCERY_DATABASE__URL=sqlite:///b", "CHANCERY_DATABASE__URL__ENV=DB"}, nil)
@@ -350,7 +350,29 @@ func TestRefused(t *testing.T) {
 		{"addresses behind a proxy that is not listed", "server: {public_url: 'https://auth.acme.com'}\nlimits: {per_address: 10/s}", "all callers count as one"},
 		{"nonces maybe", "dpop: {nonce: maybe}", "dpop.nonce"},
 		{"nonces that are not said", "dpop: {nonce: ''}", "dpop.nonce"},
-		{"a Vault", "vault: {backend: transit}", "vault.backend"},
+		{"another backend", "vault: {backend: kms}", "vault.backend"},
+		{"a Vault without an address", "vault: {backend: transit}", "vault.transit.address: required"},
+		{"a Vault in the clear", vaultAt("http://vault.acme.com:8200", ""), "vault.transit.address: https is expected"},
+		{"a Vault with a password", vaultAt("https://a:hunter2@vault.acme.com", ""), "vault.transit.address: an absolute URL without user"},
+		{"a Vault that may not be reached", "egress: {mode: deny}\n" + vaultAt("https://vault.acme.com", ""), "vault.transit.address: vault.acme.com refused by the egress rules"},
+		{"a key of another mount", vaultAt("https://vault.acme.com", "key: ../other"), "vault.transit.key"},
+		{"a mount with a query", vaultAt("https://vault.acme.com", "mount: 'transit?x'"), "vault.transit.mount"},
+		{"a call that lasts", vaultAt("https://vault.acme.com", "timeout: 5s"), "vault.transit.timeout: 5s: 50ms to 1.9s"},
+		{"a Vault's bundle that is not there", vaultAt("https://vault.acme.com", "ca_bundle: /nowhere/ca.pem"), "vault.transit.ca_bundle"},
+		{"a cache without an end", vaultAt("https://vault.acme.com", "cache: {keys: 100}"), "vault.transit.cache"},
+		{"a cache without a bound", vaultAt("https://vault.acme.com", "cache: {for: 1m}"), "vault.transit.cache"},
+		{"a cache for a day", vaultAt("https://vault.acme.com", "cache: {keys: 1, for: 24h}"), "vault.transit.cache"},
+		{"a cache in regulated", "profile: regulated\negress: {allow: [vault.acme.com]}\n" + vaultAt("https://vault.acme.com", "cache: {keys: 1, for: 1m}"), "vault.transit.cache: refused in profile regulated"},
+		{"a login that is not known", "vault: {transit: {address: 'https://v', auth: {method: ldap}}}", "vault.transit.auth.method"},
+		{"a login without a token", "vault: {transit: {address: 'https://v'}}", "vault.transit.auth.token: required"},
+		{"a login without a role id", "vault: {transit: {address: 'https://v', auth: {method: approle, secret_id: {env: X}}}}", "vault.transit.auth.role_id: required"},
+		{"a login without a secret id", "vault: {transit: {address: 'https://v', auth: {method: approle, role_id: r}}}", "vault.transit.auth.secret_id: required"},
+		{"a login without a role", "vault: {transit: {address: 'https://v', auth: {method: kubernetes}}}", "vault.transit.auth.role: required"},
+		{"a login without a certificate", "vault: {transit: {address: 'https://v', auth: {method: cert}}}", "vault.transit.auth.certificate: required"},
+		{"a login whose secret is behind it", "vault: {transit: {address: 'https://v', auth: {token: {vault: 'kv/x#y'}}}}", "what opens Vault cannot lie in it"},
+		{"a reference into no Vault", "admin: {token: {vault: 'kv/chancery#admin'}}", "admin.token.vault: vault.transit.address says where Vault is"},
+		{"a reference to nothing in Vault", "admin: {token: {vault: 'kv/chancery'}}\n" + vaultAt("https://vault.acme.com", ""), "admin.token.vault"},
+		{"a secret with two places", "admin: {token: {vault: 'kv/chancery#admin', env: X}}", "one of them is expected"},
 		{"no keyring", "vault: {keyring: {file: ''}}", "vault.keyring.file"},
 		{"egress maybe", "egress: {mode: maybe}", "egress.mode"},
 		{"checkpoints without pause", "audit: {checkpoint_every: 1ms}", "audit.checkpoint_every"},
@@ -363,7 +385,6 @@ func TestRefused(t *testing.T) {
 		{"retention", "audit: {retain: 720h}", "audit.retain: not served"},
 		{"sinks", "audit: {sinks: [siem]}", "audit.sinks: not served"},
 		{"redaction of what is no member", "decisions: {redact: [user.mail]}", "decisions.redact: \"user.mail\" cannot be masked"},
-		{"Transit's address", "vault: {transit: {address: 'https://vault'}}", "vault.transit.address: not served"},
 
 		{"a collector that may not be reached", "egress: {mode: deny}\ntelemetry: {otlp_endpoint: 'https://otlp.acme.com:4318'}", "telemetry.otlp_endpoint: otlp.acme.com refused by the egress rules: egress.mode is deny"},
 		{"a collector in the clear", "telemetry: {otlp_endpoint: 'http://otlp.acme.com:4318'}", "telemetry.otlp_endpoint: otlp.acme.com refused by the egress rules: plain http"},
@@ -385,6 +406,46 @@ func TestRefused(t *testing.T) {
 		_, err := load(t, "log: {level: loud}\negress: {mode: maybe}", nil, nil)
 		refused(t, err, "log.level", "egress.mode")
 	})
+}
+
+// vaultAt is a configuration of Vault that is good but for what is added.
+func vaultAt(address, more string) string {
+	if more != "" {
+		more += ", "
+	}
+	return fmt.Sprintf("vault: {backend: transit, transit: {address: '%s', %sauth: {token: {env: VAULT}}}}", address, more)
+}
+
+func TestVault(t *testing.T) {
+	l := must(t, vaultAt("https://vault.acme.com:8200", "namespace: team, cache: {keys: 10, for: 1m}"), nil, nil)
+	if v := l.Vault.Transit; !v.Used() || v.Mount != "transit" || v.Key != "chancery" || v.Timeout != 1500*time.Millisecond || v.Cache.Keys != 10 || v.Auth.Method != "token" || l.Served() != nil {
+		t.Errorf("%+v", v)
+	}
+	if l := must(t, "", nil, nil); l.Vault.Transit.Used() || l.Vault.Transit.Cache.Keys != 0 {
+		t.Error("a Vault that nobody named, or a cache")
+	}
+}
+
+func TestSecretsInVault(t *testing.T) {
+	l := must(t, "admin: {token: {vault: 'kv/chancery#admin'}}\n"+vaultAt("https://vault.acme.com:8200", ""), nil, nil)
+	if _, err := l.Secret(l.Admin.Token); err == nil {
+		t.Error("read without anybody to ask")
+	}
+	l.UseVault(func(reference string) (string, error) {
+		if reference == "kv/chancery#admin" {
+			return "a secret of Vault's", nil
+		}
+		return "", nil
+	})
+	if text, err := l.Secret(l.Admin.Token); err != nil || text.Reveal() != "a secret of Vault's" {
+		t.Errorf("%v", err)
+	}
+	if _, err := l.Secret(config.Ref{Vault: "kv/other#x"}); err == nil {
+		t.Error("an empty secret is one")
+	}
+	if _, err := l.Secret(config.Ref{Vault: "kv/chancery#admin", Env: "X"}); err == nil {
+		t.Error("a secret of two places")
+	}
 }
 
 // TestLimits: rates are kept as they are written; each of the three ways to know who asks will do.

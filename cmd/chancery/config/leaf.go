@@ -53,6 +53,7 @@ func refLeaves(key, doc string) []Leaf {
 	return []Leaf{
 		{Key: key + ".env", Doc: doc + " (name of an environment variable)", Type: "string"},
 		{Key: key + ".file", Doc: doc + " (path of a file)", Type: "string"},
+		{Key: key + ".vault", Doc: doc + " (MOUNT/PATH#KEY of a KV v2 engine in Vault)", Type: "string"},
 	}
 }
 

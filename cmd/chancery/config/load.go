@@ -40,6 +40,7 @@ type Loaded struct {
 	origin  map[string]string
 	values  map[string]any
 	environ map[string]string
+	kv      KV // nil: nobody reads references into Vault
 }
 
 // OriginDefault is the origin of what nobody wrote.
@@ -272,13 +273,23 @@ func (l *Loaded) merge(k *koanf.Koanf, origin string, layer map[string]any) erro
 	return k.Load(confmap.Provider(layer, "."), nil)
 }
 
-// siblings are the other ways of saying the same setting: x, x.env, x.file.
+// siblings are the other ways of saying the same setting: x, x.env, x.file, x.vault.
 func siblings(key string) []string {
-	base := strings.TrimSuffix(strings.TrimSuffix(key, ".env"), ".file")
+	base := settingOf(key)
 	if _, ok := findLeaf(base + ".env"); !ok {
 		return nil
 	}
-	return slices.DeleteFunc([]string{base, base + ".env", base + ".file"}, func(s string) bool { return s == key })
+	return slices.DeleteFunc([]string{base, base + ".env", base + ".file", base + ".vault"}, func(s string) bool { return s == key })
+}
+
+// settingOf is the setting that a reference is a way of saying.
+func settingOf(key string) string {
+	for _, kind := range []string{".env", ".file", ".vault"} {
+		if base, ok := strings.CutSuffix(key, kind); ok {
+			return base
+		}
+	}
+	return key
 }
 
 func (l *Loaded) decode(k *koanf.Koanf) error {
@@ -310,6 +321,7 @@ func textHook(from, to reflect.Type, value any) (any, error) {
 		var ref Ref
 		ref.Env, _ = v["env"].(string)
 		ref.File, _ = v["file"].(string)
+		ref.Vault, _ = v["vault"].(string)
 		return Text{Ref: ref}, nil
 	}
 	return nil, fmt.Errorf("%s: text or a reference is expected", from)

@@ -43,13 +43,13 @@ func (t Telemetry) validate(e Egress) error {
 	return err
 }
 
-// Header reads what otlp_headers refers to. Its errors quote nothing of it.
-func (t Telemetry) Header(environ func(string) (string, bool)) (http.Header, error) {
+// TelemetryHeader reads what otlp_headers refers to. Its errors quote nothing of it.
+func (l *Loaded) TelemetryHeader() (http.Header, error) {
 	header := http.Header{}
-	if t.OTLPHeaders.IsZero() {
+	if l.Telemetry.OTLPHeaders.IsZero() {
 		return header, nil
 	}
-	text, err := t.OTLPHeaders.Resolve(environ)
+	text, err := l.Secret(l.Telemetry.OTLPHeaders)
 	if err != nil {
 		return nil, fmt.Errorf("telemetry.otlp_headers: %w", err)
 	}

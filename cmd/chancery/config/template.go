@@ -46,13 +46,13 @@ func templateLeaves(settings map[string]any) []Leaf {
 			plain[leaf.Key] = true
 			continue
 		}
-		base := strings.TrimSuffix(strings.TrimSuffix(leaf.Key, ".env"), ".file")
+		base := settingOf(leaf.Key)
 		if base != leaf.Key && plain[base] {
 			continue
 		}
 		if leaf.Secret {
 			plain[leaf.Key] = true
-			leaf.Doc += "; or a reference: {env: NAME}, {file: PATH}"
+			leaf.Doc += "; or a reference: {env: NAME}, {file: PATH}, {vault: MOUNT/PATH#KEY}"
 		}
 		leaves = append(leaves, leaf)
 	}

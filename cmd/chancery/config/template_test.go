@@ -38,6 +38,7 @@ func TestTemplate(t *testing.T) {
 			for _, leaf := range config.Leaves() {
 				doc, _, _ := strings.Cut(leaf.Doc, " (name of an environment variable)")
 				doc, _, _ = strings.Cut(doc, " (path of a file)")
+				doc, _, _ = strings.Cut(doc, " (MOUNT/PATH#KEY")
 				if !strings.Contains(string(text), doc) {
 					t.Errorf("%s is not explained", leaf.Key)
 				}
@@ -46,9 +47,9 @@ func TestTemplate(t *testing.T) {
 	}
 }
 
-// withoutReferences leaves the two ways of naming the admin credential as they are: each excludes the other.
+// withoutReferences leaves the three ways of naming a credential as they are: each excludes the others.
 func withoutReferences(text string) string {
-	return regexp.MustCompile(`(?m)^ *#(env|file): .*\n`).ReplaceAllString(text, "")
+	return regexp.MustCompile(`(?m)^ *#(env|file|vault): .*\n`).ReplaceAllString(text, "")
 }
 
 func TestTemplateRefuses(t *testing.T) {

@@ -31,7 +31,8 @@ func (c *Config) Validate() error {
 		c.Policy.validate(),
 		c.Limits.validate(),
 		c.addressesAreCallers(),
-		c.Vault.validate(),
+		c.Vault.validate(c.Profile, c.Egress),
+		c.references(),
 		oneOf("egress.mode", c.Egress.Mode, "allow", "deny"),
 		atLeast("audit.checkpoint_every", c.Audit.CheckpointEvery, time.Second),
 		unserved("audit.retain", c.Audit.Retain),
@@ -116,8 +117,8 @@ func (a Admin) validate(p Profile, public string) error {
 	}
 	for _, ref := range a.SecretReferences {
 		name, isEnv := strings.CutPrefix(ref, "env:")
-		if (!isEnv || name == "") && !strings.HasPrefix(ref, "file:/") {
-			err = errors.Join(err, fmt.Errorf("admin.secret_references: %q is neither env:NAME nor file:/PATH", ref))
+		if (!isEnv || name == "") && !strings.HasPrefix(ref, "file:/") && (!strings.HasPrefix(ref, "vault:") || !isVaultReference(ref[len("vault:"):])) {
+			err = errors.Join(err, fmt.Errorf("admin.secret_references: %q is none of env:NAME, file:/PATH and vault:MOUNT/PATH#KEY", ref))
 		}
 	}
 	return err
@@ -182,14 +183,6 @@ func (c *Config) addressesAreCallers() error {
 		return errors.New("limits.per_address: server.public_url is https and server.tls is not set, so a proxy is in front; list it in server.trusted_proxies, or all callers count as one")
 	}
 	return nil
-}
-
-func (v Vault) validate() error {
-	err := oneOf("vault.backend", v.Backend, "keyring")
-	if v.Keyring.File == "" {
-		err = errors.Join(err, errors.New("vault.keyring.file: required"))
-	}
-	return errors.Join(err, unserved("vault.transit.address", v.Transit.Address))
 }
 
 func oneOf(key, value string, allowed ...string) error {

@@ -20,7 +20,7 @@ func (d *Doctor) database(ctx context.Context) {
 			d.report.skip(check, "the database could not be opened")
 		}
 	}
-	url, err := d.Loaded.Database.URL.Resolve(d.Loaded.Lookup)
+	url, err := d.Loaded.Text(d.Loaded.Database.URL)
 	if err != nil {
 		d.report.add("database", Fail, "database.url: "+err.Error(), "set what it refers to")
 		unseen()

@@ -52,7 +52,7 @@ func Egress(ctx context.Context, c Config) ([]Call, error) {
 func (d *Doctor) calls(ctx context.Context) ([]Call, error) {
 	var calls []Call
 	c := d.Loaded
-	if address, err := c.Database.URL.Resolve(c.Lookup); err == nil {
+	if address, err := c.Text(c.Database.URL); err == nil {
 		if u, err := url.Parse(address.Reveal()); err == nil && u.Scheme != "sqlite" {
 			calls = append(calls, Call{Feature: "database", Host: u.Host, Verdict: OwnDoor, Why: "database.url"})
 		}

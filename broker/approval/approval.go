@@ -90,6 +90,7 @@ type Approval struct {
 	ClientUID   string
 	ClientID    string // by which its client is found
 	ResourceUID string
+	Provider    string // whose scopes they are; "" for the resource's own
 	Scopes      []string
 	Policies    []Policy
 	Groups      []string // each of which is needed, in order
@@ -108,7 +109,7 @@ func (a Approval) binding() ([32]byte, error) {
 		policies[i].Name = "" // another name of the same content changes nothing
 	}
 	slices.SortFunc(policies, func(x, y Policy) int { return compare(x.UID, y.UID) })
-	text, err := json.Marshal([]any{a.UserUID, a.ClientUID, a.ResourceUID, sorted(a.Scopes), policies, a.Groups, int64(a.Within)})
+	text, err := json.Marshal([]any{a.UserUID, a.ClientUID, a.ResourceUID, a.Provider, sorted(a.Scopes), policies, a.Groups, int64(a.Within)})
 	return sha256.Sum256(text), err
 }
 

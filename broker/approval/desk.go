@@ -65,6 +65,7 @@ type Ask struct {
 	Client   audit.Principal
 	ClientID string
 	Resource *snapshot.Resource
+	Provider string   // whose scopes they are; "" for the resource's own
 	Scopes   []string // that would be granted
 	Policies []policy.Ref
 	Needs    []policy.ApprovalNeed
@@ -75,7 +76,7 @@ type Ask struct {
 
 func (q Ask) approval() (Approval, error) {
 	a := Approval{
-		UserUID: q.UserUID, ClientUID: q.Client.ID, ClientID: q.ClientID, Scopes: sorted(q.Scopes), DecisionID: q.Decision, State: Waiting,
+		UserUID: q.UserUID, ClientUID: q.Client.ID, ClientID: q.ClientID, Provider: q.Provider, Scopes: sorted(q.Scopes), DecisionID: q.Decision, State: Waiting,
 	}
 	if q.Tenant != nil {
 		a.Tenant = q.Tenant.UID
@@ -270,4 +271,3 @@ func (d *Desk) event(kind audit.Type, outcome audit.Outcome, a Approval, v Visit
 	}
 	return e
 }
-

@@ -33,6 +33,7 @@ type call struct {
 	limits       limits
 	resource     *snapshot.Resource
 	decision     *ledger.Decision
+	approval     *ledger.Redemption // that goes with what is given
 	inputHash    string
 	groupsOfUser groups
 	checks       []audit.Check

@@ -182,7 +182,7 @@ func (g *Grants) recordConsidered(ctx context.Context, c *call, scopes []string,
 	if refused != nil {
 		refusal = oauth.AsError(refused)
 		kind, outcome = audit.TypeAuthorizeRefused, audit.Refused
-		if refusal.Code == oauth.CodeStepUpRequired {
+		if refusal.Code == oauth.CodeStepUpRequired || refusal.Code == oauth.CodeApprovalRequired {
 			outcome = audit.Challenged
 		}
 	}

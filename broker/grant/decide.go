@@ -41,11 +41,13 @@ func (g *Grants) decide(ctx context.Context, c *call, s scopes) (policy.Decision
 			return policy.Decision{}, err
 		}
 	}
-	if decision.Approval != nil { // no workflow is served: deny
-		return policy.Decision{}, c.refuse(oauth.CodeApprovalUnavailable, "approval", "an approval is needed", "no approval")
-	}
 	if len(decision.Scopes) == 0 {
 		return policy.Decision{}, c.refuse(oauth.CodeScopeEmpty, "policy scopes", why(decision), strings.Join(s.requested, " "))
+	}
+	if decision.Approval != nil {
+		if err := g.approve(ctx, c, decision); err != nil {
+			return policy.Decision{}, err
+		}
 	}
 	c.passed("policy", strings.Join(decision.Scopes, " "), "")
 	return decision, nil

@@ -135,6 +135,8 @@ type Config struct {
 	Captures Captures
 	// Interactions are what people do in a browser for agents that have none; nil offers none, and counts none.
 	Interactions Interactions
+	// Approvals is asked where policy wants other people to allow a request; nil refuses it.
+	Approvals Approvals
 	// Devices keeps requests of devices; nil serves no device grant.
 	Devices Devices
 	// Provisioner makes the users of people who come for the first time; nil makes nobody.

@@ -25,7 +25,7 @@ func (g *Grants) recordGrant(ctx context.Context, c *call, result granted) (Resp
 	err := g.commit(ctx, ledger.Entry{
 		Tenant:      c.Tenant.UID,
 		Pictures:    c.Tenant.Pictures(),
-		Redemptions: append(c.used(), result.redemptions...),
+		Redemptions: c.usedWith(result),
 		Decision:    c.decision,
 		Token:       result.token,
 		Family:      result.family,
@@ -147,6 +147,15 @@ func (g *Grants) turnAway(c *call, refusal *oauth.Error) error {
 	g.Observer.Checked(event.Checks)
 	g.Observer.Granted(c.Form.Get("grant_type"), c.issuerName(), refusal.Code)
 	return refusal
+}
+
+// usedWith are the things that a grant uses up: an approval goes with it alone.
+func (c *call) usedWith(result granted) []ledger.Redemption {
+	used := append(c.used(), result.redemptions...)
+	if c.approval != nil {
+		used = append(used, *c.approval)
+	}
+	return used
 }
 
 // used are the things that a request uses up however it ends.

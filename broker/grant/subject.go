@@ -135,7 +135,7 @@ func (c *call) inputLending(in *policy.Input) {
 // challenges are refusals that say what a person does next, so that they read as no end.
 func challenges(code oauth.Code) bool {
 	switch code {
-	case oauth.CodeStepUpRequired, oauth.CodeConnectionRequired, oauth.CodeReauthorizationRequired, oauth.CodeInsufficientProviderScope:
+	case oauth.CodeStepUpRequired, oauth.CodeApprovalRequired, oauth.CodeConnectionRequired, oauth.CodeReauthorizationRequired, oauth.CodeInsufficientProviderScope:
 		return true
 	default:
 		return false

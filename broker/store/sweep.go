@@ -29,6 +29,7 @@ type Swept struct {
 	Requests     int64 // for authorization, whose time is over
 	Interactions int64 // and challenges for passkeys, that ended
 	Connects     int64 // links to connect an account, and ways there, that ended for long
+	Approvals    int64 // requests that waited for other people, and are over
 	Changes      int64 // what versions changed that every replica has long seen
 	Partitions   int64 // made for the months to come
 	Busy         bool  // another replica sweeps
@@ -118,6 +119,9 @@ func (s *Store) sweep(ctx context.Context, db execer, keep Retention) (Swept, er
 	}
 	if swept.Connects, err = s.sweepConnects(ctx, db); err != nil {
 		return swept, fmt.Errorf("sweep ways to connect: %w", withoutURL(err))
+	}
+	if swept.Approvals, err = s.sweepApprovals(ctx, db); err != nil {
+		return swept, fmt.Errorf("sweep approvals: %w", withoutURL(err))
 	}
 	if swept.Families, err = s.sweepFamilies(ctx, db); err != nil {
 		return swept, fmt.Errorf("sweep families: %w", withoutURL(err))

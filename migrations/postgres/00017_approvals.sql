@@ -10,9 +10,10 @@ create table approvals (
   client_uid   text   not null,
   client_id    text   not null, -- by which its client is found
   resource_uid text   not null,
+  provider     text   not null, -- whose scopes they are; '': the resource's own
   scopes       text   not null, -- separated by spaces
   policies     text   not null, -- JSON: uid, name, revision and hash of each
-  groups       text   not null, -- JSON: each of which is needed
+  needed       text   not null, -- JSON: each of which is needed
   within       bigint not null, -- microseconds
   decision     text   not null,
   state        text   not null check (state in ('waiting', 'allowed', 'denied', 'lapsed')),
@@ -48,12 +49,6 @@ create policy ended_goes on approvals for delete to current_user using (ends_at 
 alter table approval_words enable row level security;
 alter table approval_words force row level security;
 create policy tenant on approval_words using (tenant_uid = current_setting('chancery.tenant', true));
-create policy orphan_seen on approval_words for select to current_user using (exists (
-  select 1 from approvals a where a.tenant_uid = approval_words.tenant_uid and a.id = approval_words.approval
-  and a.ends_at < (extract(epoch from clock_timestamp()) * 1000000)::bigint));
-create policy orphan_goes on approval_words for delete to current_user using (exists (
-  select 1 from approvals a where a.tenant_uid = approval_words.tenant_uid and a.id = approval_words.approval
-  and a.ends_at < (extract(epoch from clock_timestamp()) * 1000000)::bigint));
 
 -- Removes what has ended, of every tenant, at most so many requests, and tells how many: nothing of what they were.
 -- +goose StatementBegin

@@ -10,9 +10,10 @@ create table approvals (
   client_uid   text    not null,
   client_id    text    not null, -- by which its client is found
   resource_uid text    not null,
+  provider     text    not null, -- whose scopes they are; '': the resource's own
   scopes       text    not null, -- separated by spaces
   policies     text    not null, -- JSON: uid, name, revision and hash of each
-  groups       text    not null, -- JSON: each of which is needed
+  needed       text    not null, -- JSON: each of which is needed
   within       integer not null, -- microseconds
   decision     text    not null,
   state        text    not null check (state in ('waiting', 'allowed', 'denied', 'lapsed')),

@@ -47,7 +47,7 @@ func (s *Server) openGrants(context.Context) error {
 	if s.clients, err = s.budgets(authenticator); err != nil {
 		return err
 	}
-	evaluator := policy.NewInProcess(s.Config.Policy.TimeBudget)
+	evaluator := policy.NewInProcess(s.Config.Policy.TimeBudget, policy.WithApprovals())
 	s.onClose(func(context.Context) error { evaluator.Close(); return nil })
 	masks, err := decision.NewMasks(s.secrets.derived, s.Config.Decisions.Redact)
 	if err != nil {
@@ -67,6 +67,7 @@ func (s *Server) openGrants(context.Context) error {
 		Uses:         s.store,
 		Captures:     s.captures,
 		Interactions: s.people.interactions,
+		Approvals:    s.people.approvals,
 		Devices:      s.people.devices,
 		People:       s.grantsOfPeople(),
 		Provisioner:  s.people.provisioner,
@@ -121,10 +122,14 @@ func (s *Server) openAdmin(context.Context) error {
 	if err := s.openGauges(); err != nil {
 		return err
 	}
+	people, err := s.persons()
+	if err != nil {
+		return err
+	}
 	book := s.store.Audit()
 	s.admin, err = admin.New(admin.Config{
 		Objects: s.path, Audit: auditLog{log: book, key: s.checkKey}, Keys: s.rings, Tokens: s.revoker, Registrations: s.desk, Explain: explainer{records{book}}, IdPTests: s.idpTests(), IdPMetadata: metadataDesk{s}, Captures: s.captures, Refusals: s.adminRefusals, Root: s.root, Metrics: exposed,
-		Ready: s.ready, Credentials: credentials, Now: s.Now, Log: s.Log,
+		Ready: s.ready, Credentials: credentials, People: people, Now: s.Now, Log: s.Log,
 	})
 	return err
 }

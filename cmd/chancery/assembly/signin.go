@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 
+	"github.com/chancery-dev/chancery/broker/approval"
 	"github.com/chancery-dev/chancery/broker/authorization"
 	"github.com/chancery-dev/chancery/broker/authorize"
 	"github.com/chancery-dev/chancery/broker/code"
@@ -37,6 +38,7 @@ type people struct {
 	families     *store.Families
 	devices      *device.Authorizations
 	interactions *interaction.Desk
+	approvals    *approval.Desk
 	desk         *authorize.Desk
 }
 
@@ -61,6 +63,9 @@ func (s *Server) openPeople(context.Context) error {
 		return err
 	}
 	if p.devices, err = device.New(s.store.Devices(s.ledger), s.secrets.derived, s.Now); err != nil {
+		return err
+	}
+	if p.approvals, err = approval.New(approval.Desk{Store: s.store.Approvals(s.ledger), People: s.lookUp(), Lane: s.refusals, Now: s.Now}); err != nil {
 		return err
 	}
 	p.interactions, err = interaction.New(interaction.Desk{Store: s.store.Interactions(s.ledger), Sealer: s.secrets, Lane: s.refusals, Now: s.Now})

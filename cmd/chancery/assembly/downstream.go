@@ -58,7 +58,7 @@ func (s *Server) openDownstream(context.Context) error {
 }
 
 // credentialSealer seals what people connected.
-func (s *Server) credentialSealer() vault.Sealer { return s.keyring }
+func (s *Server) credentialSealer() vault.Sealer { return s.secrets }
 
 // openShelf is where refreshed credentials rest, sealed, that the database did not take. Without one they would be lost
 // with the process, and somebody is told.
@@ -74,7 +74,7 @@ func (s *Server) openShelf() connection.Shelf {
 // shelfFolder is beside the SQLite file, or beside the keyring.
 func (s *Server) shelfFolder() string {
 	beside := s.Config.Vault.Keyring.File
-	if url, err := s.Config.Database.URL.Resolve(s.Config.Lookup); err == nil {
+	if url, err := s.Config.Text(s.Config.Database.URL); err == nil {
 		if file, ok := strings.CutPrefix(url.Reveal(), "sqlite://"); ok && file != "" {
 			beside, _, _ = strings.Cut(file, "?")
 		}

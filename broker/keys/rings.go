@@ -69,8 +69,9 @@ type Rings struct {
 }
 
 type slot struct {
-	mu   sync.Mutex // one load or change at a time
-	ring atomic.Pointer[Ring]
+	mu     sync.Mutex // one load or change at a time
+	ring   atomic.Pointer[Ring]
+	opened opened
 }
 
 // New makes Rings.
@@ -164,7 +165,7 @@ func (r *Rings) load(ctx context.Context, t tenant.UID, s *slot) error {
 	if err != nil {
 		return fmt.Errorf("load signing keys: %w", err)
 	}
-	ring, err := r.open(ctx, t, rows)
+	ring, err := r.open(ctx, t, rows, &s.opened)
 	if err != nil {
 		return err
 	}
@@ -175,13 +176,16 @@ func (r *Rings) load(ctx context.Context, t tenant.UID, s *slot) error {
 // open makes a ring of rows. A key that does not open is left out with a
 // warning, unless it is the one that should sign: that fails, since making
 // another would hide that the keyring is the wrong one.
-func (r *Rings) open(ctx context.Context, t tenant.UID, rows []Row) (*Ring, error) {
+func (r *Rings) open(ctx context.Context, t tenant.UID, rows []Row, known *opened) (*Ring, error) {
 	var keys []ringKey
+	inUse := map[vault.AAD]bool{}
 	for _, row := range rows {
 		if row.State == Revoked {
 			continue
 		}
-		p, err := open(ctx, r.config.Sealer, place(t.String(), row.KeyID), row.Algorithm, row.Sealed)
+		at := place(t.String(), row.KeyID)
+		inUse[at] = true
+		p, err := known.open(ctx, r.config.Sealer, at, row.Algorithm, row.Sealed)
 		if err != nil && row.State == Active {
 			return nil, fmt.Errorf("open signing key %s: %w", row.KeyID, err)
 		}
@@ -192,5 +196,6 @@ func (r *Rings) open(ctx context.Context, t tenant.UID, rows []Row) (*Ring, erro
 		}
 		keys = append(keys, ringKey{pair: p, state: row.State, activeAt: row.ActiveAt, expiresAt: row.ExpiresAt})
 	}
+	known.only(inUse)
 	return newRing(keys, r.config.LongestToken, r.config.Now), nil
 }

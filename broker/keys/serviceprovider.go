@@ -78,6 +78,7 @@ type ServiceProviders struct {
 	sealer vault.Sealer
 	now    func() time.Time
 	log    *slog.Logger
+	opened opened
 }
 
 // NewServiceProviders needs all but the log.
@@ -187,7 +188,7 @@ func byTime(a, b ServiceProviderRow) int {
 }
 
 func (s *ServiceProviders) open(ctx context.Context, t tenant.UID, row ServiceProviderRow) (pair, *x509.Certificate, error) {
-	p, err := open(ctx, s.sealer, serviceProviderPlace(t, row.KeyID, row.Purpose), RS256, row.Sealed)
+	p, err := s.opened.open(ctx, s.sealer, serviceProviderPlace(t, row.KeyID, row.Purpose), RS256, row.Sealed)
 	if err != nil {
 		return pair{}, nil, err
 	}

@@ -33,6 +33,9 @@ type Compiled struct {
 	flight *flight
 	// indexed: what is looked up was made of data.policy beforehand.
 	indexed bool
+	// Without a query: shelved has it (Shelf), or it is evaluated elsewhere (Isolate), where kept is compiled.
+	shelved *shelved
+	kept    *kept
 }
 
 // Ref names the revision that was compiled.
@@ -246,6 +249,17 @@ func (c *Compiled) prepare(ctx context.Context) error {
 		return refuse("modules", "decision_absent", "no module defines decision in package chancery.authz")
 	}
 	return nil
+}
+
+// prepared is what answers for the policy in this process.
+func (c *Compiled) prepared(ctx context.Context) (*query, error) {
+	switch {
+	case c.query != nil:
+		return c.query, nil
+	case c.shelved != nil:
+		return c.shelved.ask(ctx)
+	}
+	return nil, errIsolated
 }
 
 func definesDecision(modules map[string]*ast.Module) bool {

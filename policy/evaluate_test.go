@@ -9,53 +9,14 @@ import (
 	"time"
 
 	"github.com/chancery-dev/chancery/policy"
+	"github.com/chancery-dev/chancery/policy/policytest"
 )
 
 // T60: whatever is not exactly a decision that allows denies, and says why.
 func TestWhatIsNotADecisionDenies(t *testing.T) {
-	for name, tc := range map[string]struct{ body, code, says string }{
-		"undefined":            {yes + " if input.user.guest", policy.CodeUndefined, "undefined"},
-		"undefined member":     {`decision := {"allow": input.nothing}`, policy.CodeUndefined, "undefined"},
-		"two values":           {"decision := {\"allow\": true} if input.user.id\n\ndecision := {\"allow\": false} if input.client.id", policy.CodeError, "conflict"},
-		"partial set":          {`decision contains "allow"`, policy.CodeResultInvalid, "not an object"},
-		"partial object":       {`decision["allow"] := "true"`, policy.CodeResultInvalid, "allow is not a boolean"},
-		"empty object":         {"decision := {}", policy.CodeResultInvalid, "allow is missing"},
-		"true":                 {"decision := true", policy.CodeResultInvalid, "not an object"},
-		"allow is text":        {`decision := {"allow": "true"}`, policy.CodeResultInvalid, "not a boolean"},
-		"allow is one":         {`decision := {"allow": 1}`, policy.CodeResultInvalid, "not a boolean"},
-		"allow is null":        {`decision := {"allow": null}`, policy.CodeResultInvalid, "not a boolean"},
-		"allow is an object":   {`decision := {"allow": {"allow": true}}`, policy.CodeResultInvalid, "not a boolean"},
-		"allow is false":       {`decision := {"allow": false}`, policy.CodeDenied, ""},
-		"division by zero":     {`decision := {"allow": 1 / (input.time.hour - 12) > 0}`, policy.CodeError, "divide by zero"},
-		"error in passing":     {`decision := {"allow": true} if not to_number(input.user.id) == 1`, policy.CodeError, "to_number"},
-		"unknown member":       {`decision := {"allow": true, "scope": []}`, policy.CodeResultInvalid, `"scope"`},
-		"member is a number":   {`decision := {"allow": true, 1: true}`, policy.CodeResultInvalid, "not a string"},
-		"scopes are numbers":   {`decision := {"allow": true, "scopes": [1]}`, policy.CodeResultInvalid, "scopes"},
-		"scopes are text":      {`decision := {"allow": true, "scopes": "notes:read"}`, policy.CodeResultInvalid, "scopes"},
-		"lifetime zero":        {`decision := {"allow": true, "lifetime": 0}`, policy.CodeResultInvalid, "lifetime"},
-		"lifetime of a half":   {`decision := {"allow": true, "lifetime": 1.5}`, policy.CodeResultInvalid, "lifetime"},
-		"step-up of nothing":   {`decision := {"allow": true, "step_up": {}}`, policy.CodeResultInvalid, "step_up"},
-		"claims without end":   {`decision := {"allow": true, "claims": {"x": ` + "x9}}\n\nx0 := [1, 1]\n\n" + doubled(9, "[%s, %s]"), policy.CodeResultInvalid, "claims"},
-		"claims of many":       {`decision := {"allow": true, "claims": {"x": [x | some x in input.user.groups]}}`, policy.CodeResultInvalid, "claims"},
-		"a function undefined": {"f(x) := 1 if x == 2\n\ndecision := {\"allow\": f(input.time.hour) == 1}", policy.CodeUndefined, "undefined"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			in := alice()
-			if name == "claims of many" {
-				in.User.Groups = make([]string, 600)
-			}
-			d := decide(t, in, grant(tc.body))
-			if d.Allow || d.Code != tc.code {
-				t.Fatalf("%+v", d)
-			}
-			if tc.says == "" {
-				return
-			}
-			if len(d.Reasons) == 0 || !strings.Contains(d.Reasons[0].Detail, tc.says) || d.Reasons[0].Code != tc.code || d.Reasons[0].Policy != "notes" {
-				t.Errorf("reasons %+v do not say %q", d.Reasons, tc.says)
-			}
-		})
-	}
+	policytest.Denies(t, func(t *testing.T, in *policy.Input, src policy.Source) policy.Decision {
+		return decide(t, in, src)
+	})
 }
 
 // doubled defines x1 … xn, each made of two of the one before.

@@ -23,10 +23,14 @@ type Option func(*InProcess)
 // demands approval denies.
 func WithApprovals() Option { return func(e *InProcess) { e.approvals = true } }
 
-// InProcess evaluates in this process.
+// WithFar says where isolated policies are evaluated; without it they deny.
+func WithFar(f Far) Option { return func(e *InProcess) { e.far = f } }
+
+// InProcess evaluates in this process all but the policies that are isolated.
 type InProcess struct {
 	budget    time.Duration
 	approvals bool
+	far       Far // nil: isolated policies deny
 	workers   *workers
 	close     func()
 }
@@ -58,7 +62,10 @@ func (e *InProcess) Decide(ctx context.Context, set *Set, in *Input) (d Decision
 	}()
 	b := newBudget(e.budget)
 	defer b.soft.Stop()
-	return decide(set, in, e.approvals, func(c *Compiled, input ast.Value) (ast.Value, error) {
-		return e.evaluate(ctx, set.turns, c, input, b)
+	return decide(set, in, e.approvals, func(c *Compiled, input view) (ast.Value, error) {
+		if c.Isolated() {
+			return e.evaluateFar(ctx, set, c, input.text, b)
+		}
+		return e.evaluate(ctx, set.turns, c, input.value, b)
 	})
 }

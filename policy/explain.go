@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/topdown"
@@ -25,12 +27,16 @@ func (c *Compiled) Explain(ctx context.Context, in *Input) ([]Rule, error) {
 	if err != nil {
 		return nil, err
 	}
+	q, err := c.prepared(ctx)
+	if err != nil {
+		return nil, err
+	}
 	ctx, stop := context.WithTimeout(ctx, testBudget)
 	defer stop()
 	cancel := topdown.NewCancel()
 	defer context.AfterFunc(ctx, cancel.Cancel)()
 	t := &ruleTracer{brake: brake{cancel.Cancelled}, seen: map[Rule]bool{}}
-	if _, err := c.query.run(ctx, input, cancel, t); err != nil && cancel.Cancelled() {
+	if _, err := q.run(ctx, input, cancel, t); err != nil && cancel.Cancelled() {
 		return t.rules, errTimeout
 	}
 	return t.rules, nil
@@ -60,20 +66,21 @@ func (t *ruleTracer) TraceEvent(e topdown.Event) {
 
 // ParseInput reads an input as it was recorded by Input.JSON. Implies is not recorded.
 func ParseInput(text []byte) (*Input, error) {
-	var version struct {
+	var recorded struct {
 		Version int `json:"version"`
-	}
-	if err := json.Unmarshal(text, &version); err != nil {
-		return nil, fmt.Errorf("policy input: %w", err)
-	}
-	if version.Version != InputVersion {
-		return nil, fmt.Errorf("policy input: version %d is not known", version.Version)
+		Input
 	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
-	in := &Input{}
-	if err := decoder.Decode(in); err != nil {
+	if err := decoder.Decode(&recorded); err != nil {
 		return nil, fmt.Errorf("policy input: %w", err)
 	}
-	return in, nil
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("policy input: more than one value")
+	}
+	if recorded.Version != InputVersion {
+		return nil, fmt.Errorf("policy input: version %d is not known", recorded.Version)
+	}
+	in := recorded.Input
+	return &in, nil
 }

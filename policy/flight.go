@@ -13,6 +13,7 @@ import (
 
 var (
 	errTimeout = errors.New("the time budget is spent")
+	errResting = errors.New("evaluations of this policy had to be killed one after another; it is asked again in a while")
 	errStuck   = errors.New("an evaluation of this policy has not ended since its time budget was spent")
 
 	// ErrMemory is an evaluation that reached its memory limit; only an evaluator
@@ -27,22 +28,27 @@ type budget struct {
 	soft  *time.Timer   // evaluation is cancelled
 	full  time.Duration // once it has begun
 	hard  time.Duration // and, this much later, left behind
-	begun *atomic.Bool
+	begun atomic.Bool
+	spent time.Duration // by evaluations elsewhere
 }
 
-func newBudget(d time.Duration) budget {
-	return budget{soft: time.NewTimer(d * waitForTurn), full: d, hard: d * (abandonAfter - 1), begun: new(atomic.Bool)}
+func newBudget(d time.Duration) *budget {
+	return &budget{soft: time.NewTimer(d * waitForTurn), full: d, hard: d * (abandonAfter - 1)}
 }
+
+func (b *budget) left() time.Duration { return b.full - b.spent }
+
+func (b *budget) spend(d time.Duration) { b.spent += max(d, 0) }
 
 // begin starts the clock, on the goroutine that evaluates.
-func (b budget) begin() {
+func (b *budget) begin() {
 	if !b.begun.Swap(true) {
-		b.soft.Reset(b.full)
+		b.soft.Reset(b.left())
 	}
 }
 
 // hurry shortens the wait: behind a policy that ran out of time nobody queues up for long.
-func (b budget) hurry() {
+func (b *budget) hurry() {
 	if !b.begun.Load() {
 		b.soft.Reset(b.full)
 	}
@@ -59,6 +65,8 @@ type flight struct {
 	alone   chan struct{}
 	suspect atomic.Bool
 	stuck   atomic.Int32
+	deaths  atomic.Int32 // elsewhere, one after another
+	resting atomic.Bool
 }
 
 func newFlight() *flight {
@@ -66,12 +74,15 @@ func newFlight() *flight {
 }
 
 // enter takes a slot; leave gives it back.
-func (f *flight) enter(ctx context.Context, b budget) (leave func(), err error) {
+func (f *flight) enter(ctx context.Context, b *budget) (leave func(), err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, errTimeout
 	}
 	if f.stuck.Load() > 0 {
 		return nil, errStuck
+	}
+	if f.resting.Load() {
+		return nil, errResting
 	}
 	slots := f.slots
 	if f.suspect.Load() {
@@ -90,6 +101,26 @@ func (f *flight) enter(ctx context.Context, b budget) (leave func(), err error) 
 	case <-b.soft.C:
 	}
 	return nil, errTimeout
+}
+
+// learn takes in how an evaluation elsewhere ended.
+func (f *flight) learn(err error) {
+	far, failed := errors.AsType[*FarError](err)
+	switch {
+	case err != nil && !failed: // it was not evaluated
+		return
+	case failed && far.Killed:
+		f.suspect.Store(true)
+		if deaths := f.deaths.Add(1); deaths >= deathsInARow {
+			f.resting.Store(true)
+			time.AfterFunc(min(shortRest<<min(deaths-deathsInARow, 16), longRest), func() { f.resting.Store(false) })
+		}
+	case failed && far.Code == CodeTimeout:
+		f.suspect.Store(true)
+	default:
+		f.suspect.Store(false)
+		f.deaths.Store(0)
+	}
 }
 
 // meter counts the steps of an evaluation, which asks before each whether it is cancelled.
@@ -147,7 +178,11 @@ type answer struct {
 //
 // turns bounds what all policies of one set do at a time: a bomb in each of a tenant's
 // hundred policies is no more than one.
-func (e *InProcess) evaluate(ctx context.Context, turns chan struct{}, c *Compiled, input ast.Value, b budget) (ast.Value, error) {
+func (e *InProcess) evaluate(ctx context.Context, turns chan struct{}, c *Compiled, input ast.Value, b *budget) (ast.Value, error) {
+	q, err := c.prepared(ctx)
+	if err != nil {
+		return nil, err
+	}
 	f := c.flight
 	leave, err := f.enter(ctx, b)
 	if err != nil {
@@ -166,7 +201,7 @@ func (e *InProcess) evaluate(ctx context.Context, turns chan struct{}, c *Compil
 	done := make(chan answer, 1)
 	e.workers.do(func() {
 		b.begin()
-		value, err := c.query.run(context.WithoutCancel(ctx), input, cancel, c.brake(cancel))
+		value, err := q.run(context.WithoutCancel(ctx), input, cancel, c.brake(cancel))
 		<-turns
 		leave()
 		done <- answer{value, err}

@@ -11,6 +11,9 @@ import (
 // what the collector looks at. It decides and explains exactly as before; it has no tests
 // to run, and its Source has neither data nor text.
 func (c *Compiled) Lean(ctx context.Context) (*Compiled, error) {
+	if c.query == nil { // it is
+		return c, nil
+	}
 	lean := &Compiled{src: c.src, hash: c.hash, wants: c.wants, flight: c.flight, query: c.query}
 	lean.src.Data, lean.src.DataSchema, lean.src.Modules, lean.src.Tests = nil, nil, nil, nil
 	if !c.indexed || readsPolicy(c.query.compiler) {

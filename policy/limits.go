@@ -50,6 +50,13 @@ const (
 	abandonAfter = 5
 	// slotsPerCore is how many evaluations of one policy run at a time, for each core.
 	slotsPerCore = 2
+	// farShare is the part of the cores' evaluators elsewhere that one set may use: one of so many.
+	farShare = 2
+	// A policy that had its evaluator killed deathsInARow times, and did not once end in time between, is not asked for
+	// shortRest; after the next time twice as long, up to longRest.
+	deathsInARow = 3
+	shortRest    = time.Second
+	longRest     = 32 * time.Second
 	// maxIdleWorkers bounds the goroutines kept to evaluate.
 	maxIdleWorkers = 64
 	// testBudget bounds one test of the tests member, indexBudget the evaluation

@@ -12,6 +12,7 @@ type Set struct {
 	byResource map[string]*[len(actions)]plan
 	rest       [len(actions)]plan // for a resource that no policy names
 	turns      chan struct{}      // how many evaluations run at a time, of all policies
+	farTurns   chan struct{}      // and how many elsewhere
 }
 
 // plan is who is asked about one resource and action.
@@ -19,6 +20,8 @@ type plan struct {
 	grant  *Compiled
 	guards []*Compiled
 	wants  wanted // what any of them reads of input
+	// near and far: somebody who is asked is evaluated here, and elsewhere.
+	near, far bool
 }
 
 // NewSet makes the Set of a tenant's own policies and of those that it inherits:
@@ -38,7 +41,10 @@ func NewSet(own, inherited []*Compiled) (*Set, error) {
 		all = append(all, &apart)
 	}
 	all = append(all, own...)
-	s := &Set{byResource: map[string]*[len(actions)]plan{}, turns: make(chan struct{}, slotsPerCore*runtime.GOMAXPROCS(0))}
+	s := &Set{
+		byResource: map[string]*[len(actions)]plan{}, turns: make(chan struct{}, slotsPerCore*runtime.GOMAXPROCS(0)),
+		farTurns: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/farShare)),
+	}
 	for _, c := range all {
 		for _, r := range c.src.Resources {
 			s.byResource[r] = &[len(actions)]plan{}
@@ -68,6 +74,11 @@ func fill(resource string, plans *[len(actions)]plan, c *Compiled) error {
 		p := &plans[i]
 		if p.grant == nil && p.guards == nil {
 			p.wants = wanted{}
+		}
+		if c.Isolated() {
+			p.far = true
+		} else {
+			p.near = true
 		}
 		p.wants = p.wants.and(c.wants)
 		switch {

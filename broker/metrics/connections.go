@@ -13,13 +13,26 @@ type connections struct {
 }
 
 func newConnections() connections {
-	return connections{
+	c := connections{
 		refreshes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "chancery_refresh_total", Help: "Refreshes of stored credentials by provider and outcome.",
 		}, []string{"provider", "outcome"}),
 		alerts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "chancery_connection_alerts_total", Help: "What somebody must hear of stored credentials, by kind.",
 		}, []string{"kind"}),
+	}
+	c.refreshes.WithLabelValues("", "other") // said from the start, so that a first one is a rise
+	for _, kind := range alertKinds() {
+		c.alerts.WithLabelValues(kind)
+	}
+	return c
+}
+
+// alertKinds are the kinds of alerts.
+func alertKinds() []string {
+	return []string{
+		"refresh_lost", "credential_dead", "credential_unopened", "successor_not_saved", "successor_repaired", "successor_superseded",
+		"provider_refuses_us", "successor_not_revoked", "not_revoked",
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/downstream"
+	"github.com/chancery-dev/chancery/broker/id"
 	"github.com/chancery-dev/chancery/broker/store"
 	"github.com/chancery-dev/chancery/vault"
 	"github.com/chancery-dev/chancery/vault/connection"
@@ -47,7 +48,7 @@ func (s *Server) openDownstream(context.Context) error {
 		return err
 	}
 	l.keeper, err = connection.New(connection.Config{
-		Store: l.recorder, Sealer: s.credentialSealer(), Providers: l.engines, Shelf: s.openShelf(), Replica: s.ledger.Writer(), Alert: l.recorder.Alert,
+		Store: l.recorder, Sealer: s.credentialSealer(), Providers: l.engines, Shelf: s.openShelf(), Replica: id.New(id.Replica, s.Now()), Alert: l.recorder.Alert,
 		Log: s.Log, Now: s.Now,
 	})
 	if err != nil {

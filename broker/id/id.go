@@ -29,7 +29,6 @@ const (
 	Proposal         Kind = "prop"
 	Replica          Kind = "rep"
 	Secret           Kind = "sec"
-	Replica          Kind = "rep" // a process, among those that share a database
 	Decision         Kind = "dec"
 	Event            Kind = "evt"
 	Trace            Kind = "trc"

@@ -35,7 +35,7 @@ func members() []member {
 			}
 			a := *in.Assertion
 			in.Assertion = &a
-			return object(&a.Claims, rest, c)
+			return values(&a.Claims, rest, c)
 		}},
 		user("user.sub", true, func(u *policy.User, c changer) bool { return one(&u.Sub, c.text) }),
 		user("user.email", true, func(u *policy.User, c changer) bool { return one(&u.Email, c.email) }),
@@ -49,7 +49,7 @@ func members() []member {
 			}
 			u := *in.User
 			in.User = &u
-			return object(&u.Attributes, rest, c)
+			return values(&u.Attributes, rest, c)
 		}},
 		{name: "actor.chain", visit: func(in *policy.Input, _ []string, c changer) bool {
 			if in.Actor == nil || len(in.Actor.Chain) == 0 {
@@ -78,7 +78,7 @@ func members() []member {
 			r := *in.Requested
 			r.AuthorizationDetails = slices.Clone(r.AuthorizationDetails)
 			for i := range r.AuthorizationDetails {
-				object(&r.AuthorizationDetails[i], nil, c)
+				values(&r.AuthorizationDetails[i], nil, c)
 			}
 			in.Requested = &r
 			return true

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// object masks the values of an object, or the one at rest, on a copy. Names stay, and so do booleans and null.
-func object(m *map[string]any, rest []string, c changer) bool {
+// values masks the values of an object, or the one at rest, on a copy. Names stay, and so do booleans and null.
+func values(m *map[string]any, rest []string, c changer) bool {
 	if len(rest) > 0 {
 		v, ok := (*m)[rest[0]]
 		if !ok {
@@ -23,7 +23,7 @@ func object(m *map[string]any, rest []string, c changer) bool {
 			(*m)[rest[0]] = value(v, c)
 			return true
 		}
-		found := object(&inner, rest[1:], c)
+		found := values(&inner, rest[1:], c)
 		(*m)[rest[0]] = inner
 		return found
 	}
@@ -49,7 +49,7 @@ func value(v any, c changer) any {
 	case json.Number:
 		return c.text(v.String())
 	case map[string]any:
-		object(&v, nil, c)
+		values(&v, nil, c)
 		return v
 	case []any:
 		list := slices.Clone(v)

@@ -40,6 +40,8 @@ const (
 	Family           Kind = "fam"
 	// DynamicClient is the client_id, and the uid, of a client that registered itself.
 	DynamicClient Kind = "dyn"
+	// Replay is a replay of recorded decisions.
+	Replay Kind = "rpl"
 	// InitialToken is an initial access token's name; it lets nobody in.
 	InitialToken Kind = "ini"
 )

@@ -44,6 +44,9 @@ func (d *Desk) account(ctx context.Context, v Visit) (Reply, error) {
 	if d.Ways != nil && v.Tenant.SignIn.Passkeys {
 		model.Passkeys = v.path(passkeysPath)
 	}
+	if d.Connected {
+		model.Connections = v.path(connectionsPath)
+	}
 	sessions, err := d.Sessions.List(ctx, v.Tenant, s.UserUID)
 	if err != nil {
 		return Reply{}, unavailable(err)

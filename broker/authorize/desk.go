@@ -133,6 +133,8 @@ type Config struct {
 	Devices  Devices // nil: no device is served
 	// Beside are routes of other rooms, mounted with the desk's own.
 	Beside []Route
+	// Connected: accounts at other services can be connected here, and the account page leads to them.
+	Connected bool
 	// Errands are what links that agents were given may lead to besides a stronger proof.
 	Errands []Errand
 }

@@ -24,24 +24,24 @@ var _ connect.Store = (*Connects)(nil)
 func (s *Store) Connects(ledger Applier) *Connects { return &Connects{store: s, ledger: ledger} }
 
 const (
-	linkColumns = "handle, user_uid, client_uid, client_name, provider_uid, scopes, account, trace, sealed, begun_at, ends_at"
+	linkColumns = "handle, user_uid, client_uid, client_id, client_name, provider_uid, scopes, account, trace, sealed, begun_at, ends_at"
 
 	waitingConnectLinks = "select " + linkColumns + " from connect_links where tenant_uid = $1 and user_uid = $2 and client_uid = $3 and provider_uid = $4 and ends_at > $5 " +
 		"order by begun_at desc"
 
 	findConnectLink = "select " + linkColumns + " from connect_links where tenant_uid = $1 and handle = $2"
 
-	keepConnectLink = "insert into connect_links (tenant_uid, " + linkColumns + ", goes_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+	keepConnectLink = "insert into connect_links (tenant_uid, " + linkColumns + ", goes_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
 
 	// The newest stay; the one that comes is not among them yet.
 	makeRoomForConnectLink = `delete from connect_links where tenant_uid = $1 and user_uid = $2 and client_uid = $3 and ends_at > $4 and handle not in (
 select k.handle from connect_links k where k.tenant_uid = $1 and k.user_uid = $2 and k.client_uid = $3 and k.ends_at > $4 order by k.begun_at desc, k.handle limit $5)`
 
-	tripColumns = "handle, stage, user_uid, browser, version, provider_uid, link, client_uid, client_name, account, sealed, begun_at, ends_at"
+	tripColumns = "handle, stage, user_uid, browser, version, provider_uid, link, client_uid, client_id, client_name, account, sealed, begun_at, ends_at"
 
 	findConnectTrip = "select " + tripColumns + " from connect_trips where tenant_uid = $1 and stage = $2 and handle = $3"
 
-	keepConnectTrip = "insert into connect_trips (tenant_uid, " + tripColumns + ", goes_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+	keepConnectTrip = "insert into connect_trips (tenant_uid, " + tripColumns + ", goes_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
 
 	otherTrips = ` where tenant_uid = $1 and user_uid = $2 and stage = $3 and ends_at > $4 and handle not in (
 select k.handle from connect_trips k where k.tenant_uid = $1 and k.user_uid = $2 and k.stage = $3 and k.ends_at > $4 order by k.begun_at desc, k.handle limit $5)`
@@ -95,7 +95,7 @@ func (c *Connects) KeepLink(ctx context.Context, l connect.Link, most int) error
 		if _, err := tx.ExecContext(ctx, makeRoomForConnectLink, l.Tenant, l.UserUID, l.ClientUID, l.BegunAt.UnixMicro(), most-1); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, keepConnectLink, l.Tenant, l.Handle[:], l.UserUID, l.ClientUID, l.ClientName, l.ProviderUID, scopes, l.Account, l.Trace, l.Sealed,
+		_, err := tx.ExecContext(ctx, keepConnectLink, l.Tenant, l.Handle[:], l.UserUID, l.ClientUID, l.ClientID, l.ClientName, l.ProviderUID, scopes, l.Account, l.Trace, l.Sealed,
 			l.BegunAt.UnixMicro(), l.ExpiresAt.UnixMicro(), l.ExpiresAt.Add(linkStays).UnixMicro())
 		return err
 	})
@@ -124,7 +124,7 @@ func (c *Connects) KeepTrip(ctx context.Context, trip connect.Trip, most int) er
 			return err
 		}
 		_, err := tx.ExecContext(ctx, keepConnectTrip, trip.Tenant, trip.Handle[:], string(trip.Stage), trip.UserUID, trip.Browser[:], trip.Version, trip.ProviderUID, link,
-			trip.ClientUID, trip.ClientName, trip.Account, trip.Sealed, trip.BegunAt.UnixMicro(), trip.ExpiresAt.UnixMicro(), trip.ExpiresAt.Add(tripStays).UnixMicro())
+			trip.ClientUID, trip.ClientID, trip.ClientName, trip.Account, trip.Sealed, trip.BegunAt.UnixMicro(), trip.ExpiresAt.UnixMicro(), trip.ExpiresAt.Add(tripStays).UnixMicro())
 		return err
 	})
 }
@@ -201,7 +201,7 @@ func scanConnectLink(tenantUID string, scan func(...any) error) (connect.Link, e
 	var handle []byte
 	var scopes string
 	var begun, ends int64
-	if err := scan(&handle, &l.UserUID, &l.ClientUID, &l.ClientName, &l.ProviderUID, &scopes, &l.Account, &l.Trace, &l.Sealed, &begun, &ends); err != nil {
+	if err := scan(&handle, &l.UserUID, &l.ClientUID, &l.ClientID, &l.ClientName, &l.ProviderUID, &scopes, &l.Account, &l.Trace, &l.Sealed, &begun, &ends); err != nil {
 		return l, err
 	}
 	if len(handle) != len(l.Handle) {
@@ -218,7 +218,7 @@ func scanConnectTrip(tenantUID string, scan func(...any) error) (connect.Trip, e
 	t := connect.Trip{Tenant: tenantUID}
 	var handle, browser, link []byte
 	var begun, ends int64
-	if err := scan(&handle, &t.Stage, &t.UserUID, &browser, &t.Version, &t.ProviderUID, &link, &t.ClientUID, &t.ClientName, &t.Account, &t.Sealed, &begun, &ends); err != nil {
+	if err := scan(&handle, &t.Stage, &t.UserUID, &browser, &t.Version, &t.ProviderUID, &link, &t.ClientUID, &t.ClientID, &t.ClientName, &t.Account, &t.Sealed, &begun, &ends); err != nil {
 		return t, err
 	}
 	if len(handle) != len(t.Handle) || len(browser) != len(t.Browser) || len(link) != 0 && len(link) != len(t.Link) {

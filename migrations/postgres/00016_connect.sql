@@ -6,6 +6,7 @@ create table connect_links (
   handle       bytea  not null, -- SHA-256 of the id in the link
   user_uid     text   not null,
   client_uid   text   not null,
+  client_id    text   not null, -- by which its client is found
   client_name  text   not null,
   provider_uid text   not null,
   scopes       text   not null, -- a JSON list, the provider's
@@ -30,6 +31,7 @@ create table connect_trips (
   provider_uid text   not null,
   link         bytea,           -- null: the person came by himself
   client_uid   text   not null default '', -- of the link
+  client_id    text   not null default '',
   client_name  text   not null default '',
   account      text   not null,
   sealed       bytea  not null check (substr(sealed, 1, 4) = '\x43485330'), -- state and verifier; then the credential

@@ -53,6 +53,7 @@ type Order struct {
 	Tenant      string // uid
 	UserUID     string
 	ClientUID   string
+	ClientID    string // by which the client is found
 	ClientName  string
 	ProviderUID string
 	Scopes      []string // the provider's, that are needed
@@ -104,6 +105,7 @@ type Trip struct {
 	ProviderUID string
 	Link        [sha256.Size]byte // zero: the person came by himself
 	ClientUID   string            // of the link
+	ClientID    string
 	ClientName  string
 	Account     string // id or label of the account that is meant; empty: any
 	Sealed      []byte // provider.Departure, or what was obtained

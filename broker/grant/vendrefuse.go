@@ -97,7 +97,7 @@ func (g *Grants) interaction(ctx context.Context, c *call, code oauth.Code, rece
 		name = holder.Name
 	}
 	link, err := g.Vending.Connecting.Link(ctx, connect.Order{
-		Tenant: c.Tenant.UID.String(), UserUID: c.person.UID, ClientUID: holder.UID, ClientName: name, ProviderUID: l.provider.UID,
+		Tenant: c.Tenant.UID.String(), UserUID: c.person.UID, ClientUID: holder.UID, ClientID: holder.ClientID, ClientName: name, ProviderUID: l.provider.UID,
 		Scopes: wanted, Account: account, Trace: c.Trace,
 	})
 	if err != nil {

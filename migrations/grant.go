@@ -25,13 +25,13 @@ var rights = []struct{ table, may string }{
 	{"client_secrets", "select, insert, update (revoked_at)"},
 	{"signing_keys", "select, insert, update, delete"},
 	{"redemptions", "select, insert, delete"}, // a loser's others, and what has expired
-	{"decisions", "select, insert"}, // what has to go goes through chancery_purge_decisions too
+	{"decisions", "select, insert"},           // what has to go goes through chancery_purge_decisions too
 	{"replays", "select, insert, update, delete"},
 	{"access_matrices", "select, insert, update, delete"},
 	{"issued_tokens", "select, insert"},
 	{"refresh_families", "select, insert, update (generation, rotated_at, idle_until, ended_at, ended_why)"}, // what is over goes through chancery_sweep_families
-	{"revocations", "select, insert, delete"},          // what has expired; a policy keeps the rest
-	{"idp_captures", "select, insert, update, delete"}, // of its tenant; what has ended goes through chancery_sweep_captures
+	{"revocations", "select, insert, delete"},                                                                // what has expired; a policy keeps the rest
+	{"idp_captures", "select, insert, update, delete"},                                                       // of its tenant; what has ended goes through chancery_sweep_captures
 	{"service_provider_keys", "select, insert, update, delete"},
 	{"saml_metadata", "select, insert, update, delete"},
 	{"pending_requests", "select, insert, update, delete"}, // of its tenant; what has ended goes through chancery_sweep_requests
@@ -41,6 +41,8 @@ var rights = []struct{ table, may string }{
 	{"registered_counts", "select, insert, update"},
 	{"registration_tokens", "select, insert, update, delete"},
 	{"device_authorizations", "select, insert, update, delete"}, // what has ended goes through chancery_sweep_devices
+	{"approvals", "select, insert, update, delete"},             // what has ended goes through chancery_sweep_approvals
+	{"approval_words", "select, insert"},                        // go with what they were said to
 	{"interactions", "select, insert, update, delete"},          // what has ended goes through chancery_sweep_interactions
 	{"passkeys", "select, insert, update (sign_count, used_at), delete"},
 	{"passkey_challenges", "select, insert, delete"},
@@ -64,7 +66,7 @@ var rights = []struct{ table, may string }{
 	{table, "select"},
 }
 
-var functions = []string{"chancery_prepare_partitions(bigint)", "chancery_drop_expired(text, bigint)", "chancery_sweep_captures()", "chancery_sweep_sign_in(integer)", "chancery_sweep_devices(integer)", "chancery_sweep_families(integer)", "chancery_sweep_interactions(integer)", "chancery_sweep_connect(integer)", "chancery_sweep_requests(integer)", "chancery_purge_decisions(text, bigint, text, integer)"}
+var functions = []string{"chancery_prepare_partitions(bigint)", "chancery_drop_expired(text, bigint)", "chancery_sweep_captures()", "chancery_sweep_sign_in(integer)", "chancery_sweep_devices(integer)", "chancery_sweep_families(integer)", "chancery_sweep_interactions(integer)", "chancery_sweep_approvals(integer)", "chancery_sweep_connect(integer)", "chancery_sweep_requests(integer)", "chancery_purge_decisions(text, bigint, text, integer)"}
 
 // Grant gives the runtime role of a PostgreSQL database its rights, and takes
 // every other right on the schema's tables. It runs as the owner, after Up, as

@@ -128,7 +128,7 @@ func TestTenantsDoNotSeeEachOther(t *testing.T) {
 }
 
 // walled are the tables behind row-level security.
-var walled = []string{"replays", "access_matrices", "policy_revisions", "proposals", "shadow_counts", "replica_reports", "connections", "objects", "object_revisions", "object_keys", "client_secrets", "signing_keys", "revocations", "idp_captures", "service_provider_keys", "saml_metadata", "registered_clients", "registered_counts", "registration_tokens", "pending_requests", "pushed_requests", "consents", "interactions", "passkeys", "passkey_challenges", "sessions", "departures", "profiles", "refresh_families", "device_authorizations"}
+var walled = []string{"approvals", "approval_words", "replays", "access_matrices", "policy_revisions", "proposals", "shadow_counts", "replica_reports", "connections", "objects", "object_revisions", "object_keys", "client_secrets", "signing_keys", "revocations", "idp_captures", "service_provider_keys", "saml_metadata", "registered_clients", "registered_counts", "registration_tokens", "pending_requests", "pushed_requests", "consents", "interactions", "passkeys", "passkey_challenges", "sessions", "departures", "profiles", "refresh_families", "device_authorizations"}
 
 func TestRowLevelSecurity(t *testing.T) {
 	d := postgres(t)

@@ -104,6 +104,9 @@ func (c *call) settleProvider() error {
 	}
 	c.passed("provider", p.Name, "")
 	l.provider = p
+	if p.Unusable != "" { // before anybody is sent to connect to it
+		return c.refuse(oauth.CodeProviderMisconfigured, "provider", p.Unusable, "a provider that can be used")
+	}
 	return nil
 }
 

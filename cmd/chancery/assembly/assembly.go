@@ -24,6 +24,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/lifecycle"
 	"github.com/chancery-dev/chancery/broker/metrics"
 	"github.com/chancery-dev/chancery/broker/object"
+	"github.com/chancery-dev/chancery/broker/object/regocheck"
 	"github.com/chancery-dev/chancery/broker/registration"
 	"github.com/chancery-dev/chancery/broker/samlmetadata"
 	"github.com/chancery-dev/chancery/broker/snapshot"
@@ -32,6 +33,7 @@ import (
 	"github.com/chancery-dev/chancery/cmd/chancery/config"
 	"github.com/chancery-dev/chancery/cmd/chancery/telemetry"
 	"github.com/chancery-dev/chancery/federation/jwks"
+	"github.com/chancery-dev/chancery/policy"
 )
 
 // Options are what a server is made of. Config, Log and Now are required.
@@ -41,7 +43,8 @@ type Options struct {
 	Now    func() time.Time
 	// Version of the binary, for metrics and traces.
 	Version string
-	// Executable is the binary that becomes the child in which others' policies are checked; empty checks in process.
+	// Executable is the binary that becomes the children in which others' policies are checked and evaluated; empty does both
+	// in process.
 	Executable string
 	// Public and Admin are listeners that are open already; nil opens what the configuration says.
 	Public, Admin net.Listener
@@ -71,6 +74,8 @@ type Server struct {
 	serviceProviders *keys.ServiceProviders
 	metadata         *samlmetadata.Keeper
 	keySets          *jwks.Cache
+	compiler         *regocheck.Compiler
+	evaluator        *policy.InProcess
 	source           *snapshot.Source
 	registry         *registration.Registry
 	desk             *registration.Desk
@@ -108,7 +113,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	s := &Server{Options: o, metrics: metrics.New(), staleness: newStaleness(o.Now), auditLag: &auditLag{now: o.Now}}
 	for _, open := range []func(context.Context) error{
-		s.openVault, s.openTraces, s.openDatabase, s.openLedger, s.openSecret, s.openKeys, s.openSAML, s.openPictures, s.openClients, s.applyObjects, s.openCaptures, s.openPeople, s.openDownstream, s.openGrants, s.openIntrospection, s.openBrowsers, s.openBroker, s.openAdmin,
+		s.openVault, s.openTraces, s.openDatabase, s.openLedger, s.openSecret, s.openKeys, s.openSAML, s.openPolicies, s.openPictures, s.openClients, s.applyObjects, s.openCaptures, s.openPeople, s.openDownstream, s.openCallers, s.openIntrospection, s.openGrants, s.openBrowsers, s.openBroker, s.openAdmin,
 	} {
 		if err := open(ctx); err != nil {
 			return nil, errors.Join(err, s.close(context.WithoutCancel(ctx)))

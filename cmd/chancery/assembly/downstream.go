@@ -11,6 +11,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/id"
 	"github.com/chancery-dev/chancery/broker/store"
 	"github.com/chancery-dev/chancery/vault"
+	"github.com/chancery-dev/chancery/vault/connect"
 	"github.com/chancery-dev/chancery/vault/connection"
 )
 
@@ -20,6 +21,7 @@ type lending struct {
 	engines     *downstream.Engines
 	recorder    *downstream.Recorder
 	keeper      *connection.Keeper
+	desk        *connect.Desk // where people connect accounts
 }
 
 // repairEvery is how often what the database did not take is offered to it again.
@@ -55,7 +57,7 @@ func (s *Server) openDownstream(context.Context) error {
 		return err
 	}
 	s.onClose(l.keeper.Close) // before the ledger and the database: a refresh under way is saved
-	return nil
+	return s.openConnect()
 }
 
 // credentialSealer seals what people connected.

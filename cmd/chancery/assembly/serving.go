@@ -7,7 +7,6 @@ import (
 
 	"github.com/chancery-dev/chancery/admin"
 	"github.com/chancery-dev/chancery/broker"
-	"github.com/chancery-dev/chancery/broker/client"
 	"github.com/chancery-dev/chancery/broker/decision"
 	"github.com/chancery-dev/chancery/broker/grant"
 	"github.com/chancery-dev/chancery/broker/keys"
@@ -16,7 +15,6 @@ import (
 	"github.com/chancery-dev/chancery/broker/tenant"
 	"github.com/chancery-dev/chancery/cmd/chancery/config"
 	"github.com/chancery-dev/chancery/federation/assertion"
-	"github.com/chancery-dev/chancery/policy"
 )
 
 // openPictures: what this replica changes it knows at once; what others change, by the versions.
@@ -24,7 +22,7 @@ func (s *Server) openPictures(context.Context) error {
 	var err error
 	s.source, err = snapshot.New(snapshot.Config{
 		Store: s.objects, Versions: s.store, PublicURL: s.Config.Server.PublicURL, Algorithm: s.Config.Keys.Algorithm,
-		Now: s.Now, Log: s.Log, Reload: s.rings.Reload, Registered: s.registeredClient, SignInConfig: s.peopleConfig(),
+		Now: s.Now, Log: s.Log, Reload: s.rings.Reload, Registered: s.registeredClient, Policies: s.compiler, SignInConfig: s.peopleConfig(),
 	})
 	if err != nil {
 		return err
@@ -40,15 +38,10 @@ func (s *Server) openPictures(context.Context) error {
 }
 
 func (s *Server) openGrants(context.Context) error {
-	authenticator, err := client.NewAuthenticator(s.registry, s.keySets, s.Now)
+	vending, err := s.vending()
 	if err != nil {
 		return err
 	}
-	if s.clients, err = s.budgets(authenticator); err != nil {
-		return err
-	}
-	evaluator := policy.NewInProcess(s.Config.Policy.TimeBudget, policy.WithApprovals())
-	s.onClose(func(context.Context) error { evaluator.Close(); return nil })
 	masks, err := decision.NewMasks(s.secrets.derived, s.Config.Decisions.Redact)
 	if err != nil {
 		return fmt.Errorf("decisions.redact: %w", err)
@@ -57,7 +50,7 @@ func (s *Server) openGrants(context.Context) error {
 		Clients:      s.clients,
 		Assertions:   &assertion.Verifier{Keys: s.keySets, Now: s.Now},
 		Directories:  s.source.Users(),
-		Policy:       evaluator,
+		Policy:       s.evaluator,
 		Records:      masks,
 		Signers:      s.rings,
 		Journal:      s.ledger,
@@ -71,6 +64,7 @@ func (s *Server) openGrants(context.Context) error {
 		Devices:      s.people.devices,
 		People:       s.grantsOfPeople(),
 		Provisioner:  s.people.provisioner,
+		Vending:      vending,
 		Now:          s.Now,
 	})
 	return err

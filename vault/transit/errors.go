@@ -45,6 +45,9 @@ func (o *Outage) Unwrap() error { return o.Cause }
 // Is tells every outage for vault.ErrUnavailable, so that whoever needs a secret can fail closed without knowing of Vault.
 func (o *Outage) Is(target error) bool { return target == vault.ErrUnavailable }
 
+// Unavailable tells rooms that know no Vault that the same request may succeed in a moment.
+func (o *Outage) Unavailable() bool { return true }
+
 // RetryAfter is when it may be worth asking again.
 func (o *Outage) RetryAfter() time.Duration {
 	if o.Kind == Denied || o.Kind == Sealed {
@@ -84,7 +87,7 @@ func answered(ctx context.Context, err error) error {
 	case status == http.StatusTooManyRequests:
 		return &Outage{Throttled, errFailed}
 	case status == http.StatusServiceUnavailable && says(response, "sealed"):
-		return &Outage{Sealed, errors.New("vault is sealed")}
+		return &Outage{Sealed, errFailed}
 	case status == http.StatusBadRequest && says(response, "too old"):
 		return ErrVersion
 	case status == http.StatusBadRequest && (says(response, "message authentication failed") || says(response, "invalid ciphertext")):

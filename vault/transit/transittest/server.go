@@ -31,6 +31,7 @@ type Server struct {
 	roles   map[string]string // role_id → secret_id
 	wrong   Wrong
 	delay   time.Duration
+	drop    bool
 	calls   map[string]int
 }
 
@@ -75,6 +76,26 @@ func (s *Server) Break(w Wrong) { s.set(func() { s.wrong = w }) }
 
 // Slow makes every answer wait.
 func (s *Server) Slow(d time.Duration) { s.set(func() { s.delay = d }) }
+
+// Drop cuts every connection without an answer, as a server does that is not there.
+func (s *Server) Drop(drop bool) { s.set(func() { s.drop = drop }) }
+
+// Issue makes a token that may use the keys and secrets; a ttl of 0 has no end. It is not the root's: Deny and RevokeAll
+// touch it.
+func (s *Server) Issue(ttl time.Duration) string {
+	value := "hvs." + rand.Text()
+	s.set(func() { s.tokens[value] = &token{ttl: ttl} })
+	return value
+}
+
+// Restore brings a revoked token back, in the place of a new one under the same name.
+func (s *Server) Restore(value string) {
+	s.set(func() {
+		if t := s.tokens[value]; t != nil {
+			t.revoked = false
+		}
+	})
+}
 
 // Revoke ends a token.
 func (s *Server) Revoke(value string) {
@@ -151,9 +172,12 @@ func (s *Server) set(change func()) {
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	delay := s.delay
+	delay, drop := s.delay, s.drop
 	s.calls[r.URL.Path]++
 	s.mu.Unlock()
+	if drop {
+		panic(http.ErrAbortHandler)
+	}
 	if delay > 0 {
 		timer := time.NewTimer(delay)
 		defer timer.Stop()

@@ -13,7 +13,10 @@ import (
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/lifecycle"
 	"github.com/chancery-dev/chancery/broker/object"
+	"github.com/chancery-dev/chancery/broker/proposal"
 	"github.com/chancery-dev/chancery/broker/registration"
+	"github.com/chancery-dev/chancery/vault"
+	"github.com/chancery-dev/chancery/broker/revision"
 )
 
 // Problem is an error as RFC 9457 writes it, with our code and the trace.
@@ -89,6 +92,21 @@ func rows() []row {
 		{registration.ErrUnknown, http.StatusNotFound, "registration_unknown"},
 		{registration.ErrInitial, http.StatusBadRequest, "parameter_invalid"},
 		{capture.ErrGone, http.StatusNotFound, "capture_unknown"},
+		{object.ErrApprovalNeeded, http.StatusConflict, "approval_needed"},
+		{object.ErrOutdated, http.StatusConflict, "proposal_outdated"},
+		{revision.ErrUnknown, http.StatusNotFound, "revision_unknown"},
+		{proposal.ErrUnknown, http.StatusNotFound, "proposal_unknown"},
+		{proposal.ErrMoved, http.StatusConflict, "proposal_changed"},
+		{proposal.ErrHash, http.StatusConflict, "proposal_hash"},
+		{proposal.ErrExpired, http.StatusConflict, "proposal_expired"},
+		{proposal.ErrState, http.StatusConflict, "proposal_state"},
+		{proposal.ErrFull, http.StatusConflict, "too_many_proposals"},
+		{proposal.ErrTooLarge, http.StatusRequestEntityTooLarge, "body_too_large"},
+		{proposal.ErrNothing, http.StatusConflict, "proposal_empty"},
+		{proposal.ErrProgram, http.StatusForbidden, "approver_no_person"},
+		{proposal.ErrSelf, http.StatusForbidden, "approver_is_author"},
+		{proposal.ErrStanding, http.StatusForbidden, "permission_denied"},
+		{vault.ErrUnavailable, http.StatusServiceUnavailable, "vault_unavailable"},
 		{ErrCursor, http.StatusBadRequest, "cursor_invalid"},
 	}
 }

@@ -124,8 +124,10 @@ func (s *Server) openBrowsers(context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = authorize.NewStepping(authorize.Stepping{Desk: p.desk, Interactions: p.interactions, Passkeys: passkeys, Raiser: p.sessions})
-	return err
+	if _, err = authorize.NewStepping(authorize.Stepping{Desk: p.desk, Interactions: p.interactions, Passkeys: passkeys, Raiser: p.sessions}); err != nil {
+		return err
+	}
+	return s.openConnecting()
 }
 
 // hints reads ID tokens of ours that come back, by the tenant's own keys.

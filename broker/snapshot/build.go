@@ -233,11 +233,8 @@ func (s *Source) fillPolicies(ctx context.Context, t *Tenant, inherited []*polic
 			if err != nil {
 				return err
 			}
-			whole, err := policy.Compile(ctx, regocheck.Source(stored.UID, stored.Name, stored.Revision, spec))
+			compiled, err = s.config.Policies.Compile(ctx, t.Name, regocheck.Source(stored.UID, stored.Name, stored.Revision, spec))
 			if err != nil {
-				return err
-			}
-			if compiled, err = whole.Lean(ctx); err != nil {
 				return err
 			}
 		}

@@ -14,7 +14,9 @@ import (
 
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/object"
+	"github.com/chancery-dev/chancery/broker/object/regocheck"
 	"github.com/chancery-dev/chancery/broker/tenant"
+	"github.com/chancery-dev/chancery/policy"
 )
 
 // Bounds.
@@ -48,7 +50,7 @@ type Versions interface {
 	Changes(ctx context.Context, t tenant.UID, after int64) (changed []ledger.ChangedObject, upTo int64, complete bool, err error)
 }
 
-// Config is what a Source needs; all but Algorithm, Reload, Built, SignInConfig, Registered and the sizes are required.
+// Config is what a Source needs; all but Algorithm, Reload, Policies, Built, SignInConfig, Registered and the sizes are required.
 type Config struct {
 	Store     Store
 	Versions  Versions
@@ -60,6 +62,8 @@ type Config struct {
 	// Reload brings what others hold of a tenant (its signing keys) up to date before a new picture is
 	// published; nil where nobody holds anything.
 	Reload func(ctx context.Context, t tenant.UID) error
+	// Policies compiles them; nil evaluates all of them in this process.
+	Policies *regocheck.Compiler
 	// Built is told of every attempt to build a picture.
 	Built func(tenantName string, took time.Duration, err error)
 	SignInConfig
@@ -122,6 +126,9 @@ var errGone = errors.New("the tenant was deleted")
 func New(c Config) (*Source, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
+	}
+	if c.Policies == nil {
+		c.Policies = regocheck.NewCompiler(regocheck.Here, policy.NewShelf(0))
 	}
 	if c.Built == nil {
 		c.Built = func(string, time.Duration, error) {}

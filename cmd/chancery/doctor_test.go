@@ -74,7 +74,7 @@ func TestDoctorFinds(t *testing.T) {
 			t.Helper()
 			s.environ = append(s.environ, "CHANCERY_LOG__LEVEL=loud")
 		}, []string{"log.level"}},
-		{"a setting that is not served", "configuration", doctor.Fail, set("CHANCERY_POLICY__ISOLATION=process"), []string{"policy.isolation"}},
+		{"a size that is none", "configuration", doctor.Fail, set("CHANCERY_POLICY__MEMORY=lots"), []string{"policy.memory"}},
 		{"an odd profile", "profile", doctor.Warn, set("CHANCERY_PROFILE=production", "CHANCERY_ADMIN__TOKEN__FILE="), []string{"loopback", "no limits"}},
 		{"a credential for everybody", "profile", doctor.Warn, func(t *testing.T, s *shell) {
 			t.Helper()

@@ -235,9 +235,6 @@ func (c *command) sayInit(folder string, f initFlags) error {
 	if profile != config.Dev && f.publicURL == "" {
 		_, _ = fmt.Fprintln(c.stderr, "warning: server.public_url is a loopback address; it is the issuer in every token: set it before anything else")
 	}
-	if profile == config.Regulated {
-		_, _ = fmt.Fprintln(c.stderr, "warning: profile regulated wants policy.isolation: process, which this version does not serve, and will not start before it says in_process (in the file, or --set policy.isolation=in_process)")
-	}
 	at := " --config " + path(initConfig)
 	_, err := fmt.Fprintf(c.stdout, "\nNext:\n")
 	if f.database == "postgres" {

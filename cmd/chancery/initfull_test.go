@@ -47,7 +47,7 @@ func TestInitRegulated(t *testing.T) {
 		t.Fatal(err)
 	}
 	has(t, string(text), "\n  mode: deny\n", "    env: CHANCERY_DATABASE_URL\n")
-	has(t, s.run(exitFailed, "config", "validate", "--strict", "--config", file).stderr, "policy.isolation: process is not served", "database.url: environment variable")
+	has(t, s.run(exitFailed, "config", "validate", "--strict", "--config", file).stderr, "database.url: environment variable")
 }
 
 // TestInitForce: configuration and unit are written anew, what cannot be made again is kept.

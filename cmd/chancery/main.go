@@ -15,13 +15,16 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/chancery-dev/chancery/policy/gate"
+	"github.com/chancery-dev/chancery/policy/pool"
 )
 
 // version is set by the build.
 var version = ""
 
 func main() {
-	gateIfAsked()
+	childIfAsked()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Environ())
@@ -81,7 +84,7 @@ func (c *command) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&c.configFile, "config", c.env("CHANCERY_CONFIG"), "configuration file (CHANCERY_CONFIG; default ./chancery.yaml)")
 	root.PersistentFlags().StringArrayVar(&c.settings, "set", nil, "a setting of the configuration, KEY=VALUE; stronger than file and environment")
 	root.PersistentFlags().Lookup("config").DefValue = "" // help says the same wherever it is asked
-	root.AddCommand(c.serveCommand(), c.demoCommand(), c.devCommand(), c.tokenCommand(), c.execCommand(), c.conformanceCommand(), c.configCommand(), c.migrateCommand(), c.policyGateCommand())
+	root.AddCommand(c.serveCommand(), c.demoCommand(), c.devCommand(), c.tokenCommand(), c.execCommand(), c.conformanceCommand(), c.configCommand(), c.migrateCommand(), c.childCommand(gate.Argument), c.childCommand(pool.Argument))
 	c.addRecordCommands(root)
 	c.addCompletions(root)
 	sayUsage(root)

@@ -5,24 +5,17 @@ import (
 	"fmt"
 
 	"github.com/chancery-dev/chancery/broker/object"
-	"github.com/chancery-dev/chancery/broker/object/regocheck"
 	"github.com/chancery-dev/chancery/broker/secret"
 	"github.com/chancery-dev/chancery/broker/tenant"
 	"github.com/chancery-dev/chancery/cmd/chancery/config"
 	"github.com/chancery-dev/chancery/cmd/chancery/objectfile"
-	"github.com/chancery-dev/chancery/policy"
-	"github.com/chancery-dev/chancery/policy/gate"
 )
 
 // applyObjects applies what `objects:` names, before the listeners open. A bad one stops the start.
 func (s *Server) applyObjects(ctx context.Context) error {
-	var checker regocheck.Checker
-	if s.Executable != "" {
-		checker.Gate = func(ctx context.Context, source policy.Source) error { return gate.Check(ctx, s.Executable, source) }
-	}
 	var err error
 	s.path, err = object.NewPath(object.Config{
-		Store: s.objects, Keys: s.objects, Secrets: s.objects, Checker: checker, Now: s.Now, Resolve: s.resolve, MayRefer: s.mayRefer,
+		Store: s.objects, Keys: s.objects, Secrets: s.objects, Checker: s.checker(), Now: s.Now, Resolve: s.resolve, MayRefer: s.mayRefer,
 	})
 	if err != nil || len(s.Config.Objects) == 0 {
 		return err

@@ -92,7 +92,7 @@ func TestSchema(t *testing.T) {
 func TestRefusesToStart(t *testing.T) {
 	p := newPlace(t)
 	for reason, changes := range map[string]settings{
-		"policy.isolation": {"policy.isolation": "process"},
+		"policy.isolation": {"policy.isolation": "process"}, // without a binary to make children of
 		"admin.token":      {"admin.token.env": "NO_SUCH_TOKEN"},
 		"database":         {"database.url": "sqlite://" + filepath.Join(p.folder, "no", "such", "folder", "x.db")},
 	} {

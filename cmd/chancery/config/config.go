@@ -87,9 +87,11 @@ type DPoP struct {
 
 // Policy bounds evaluation.
 type Policy struct {
-	Isolation  string        `key:"isolation" doc:"in_process, or process: a child with hard limits"`
+	Isolation  string        `key:"isolation" doc:"in_process, or process: in children with hard limits, as modules of tenants other than default always are; Linux only"`
 	TimeBudget time.Duration `key:"time_budget" doc:"longest evaluation of one request's policies; past it the request is denied"`
-	Memory     string        `key:"memory" doc:"most that a child may use"`
+	Memory     string        `key:"memory" doc:"most that a child may use to evaluate, such as 256MiB; at least 64MiB"`
+	// CoverageFloor is in percent of the lines of a policy's own modules.
+	CoverageFloor int `key:"coverage_floor" doc:"least part of a policy's own modules, in percent of their lines, that its tests must evaluate before it is published; 0: none"`
 }
 
 // Refresh bounds refresh tokens.
@@ -200,6 +202,7 @@ func defaults(p Profile) map[string]any {
 	}
 	if p == Regulated {
 		d["policy.isolation"] = "process"
+		d["policy.coverage_floor"] = 80
 		d["egress.mode"] = "deny"
 	}
 	return d

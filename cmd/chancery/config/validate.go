@@ -7,11 +7,13 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/decision"
 	"github.com/chancery-dev/chancery/broker/limit"
+	"github.com/chancery-dev/chancery/policy/confine"
 )
 
 // What dpop.nonce may be.
@@ -19,6 +21,9 @@ const (
 	NonceNone     = "none"
 	NonceRequired = "required"
 )
+
+// IsolationProcess is policy.isolation that evaluates every policy in children.
+const IsolationProcess = "process"
 
 // Validate refuses what contradicts itself, what would leave a check empty, and what is not served.
 func (c *Config) Validate() error {
@@ -144,16 +149,46 @@ func (k Keys) validate() error {
 
 func (p Policy) validate() error {
 	return errors.Join(
-		oneOf("policy.isolation", p.Isolation, "in_process", "process"),
+		oneOf("policy.isolation", p.Isolation, "in_process", IsolationProcess),
 		atLeast("policy.time_budget", p.TimeBudget, time.Millisecond),
+		p.memory(),
+		p.floor(),
 	)
+}
+
+// leastMemory is what a child needs to evaluate anything.
+const leastMemory = 64 << 20
+
+func (p Policy) memory() error {
+	if n, err := p.MemoryBytes(); err != nil || n < leastMemory {
+		return fmt.Errorf("policy.memory: %q: a size of at least 64MiB is expected, such as 256MiB or 1GiB", p.Memory)
+	}
+	return nil
+}
+
+// MemoryBytes is Memory as a number.
+func (p Policy) MemoryBytes() (int64, error) {
+	for suffix, unit := range map[string]int64{"MiB": 1 << 20, "GiB": 1 << 30} {
+		if digits, ok := strings.CutSuffix(p.Memory, suffix); ok {
+			n, err := strconv.ParseUint(digits, 10, 16)
+			return int64(n) * unit, err //nolint:gosec // sixteen bits
+		}
+	}
+	return 0, strconv.ErrSyntax
+}
+
+func (p Policy) floor() error {
+	if p.CoverageFloor < 0 || p.CoverageFloor > 100 {
+		return fmt.Errorf("policy.coverage_floor: %d: a percentage is expected", p.CoverageFloor)
+	}
+	return nil
 }
 
 // Served refuses a choice that this version knows and cannot keep: to ignore it would promise what does not happen. A
 // server does not start with it.
 func (c *Config) Served() error {
-	if c.Policy.Isolation == "process" {
-		return errors.New("policy.isolation: process is not served by this version; say in_process")
+	if err := confine.Available(); c.Policy.Isolation == IsolationProcess && err != nil {
+		return fmt.Errorf("policy.isolation: process: %w; say in_process", err)
 	}
 	return nil
 }

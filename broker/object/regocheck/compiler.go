@@ -1,0 +1,41 @@
+package regocheck
+
+import (
+	"context"
+
+	"github.com/chancery-dev/chancery/broker/tenant"
+	"github.com/chancery-dev/chancery/policy"
+)
+
+// Compiler prepares policies for evaluation, and decides where that is. It is safe for concurrent use.
+type Compiler struct {
+	shelf *policy.Shelf
+	where Where
+}
+
+// Where says which policies are evaluated in another process (policy/pool).
+type Where int
+
+// Where policies are evaluated.
+const (
+	// Here is this process, for all of them: the modules of other tenants too.
+	Here Where = iota
+	// OthersElsewhere is another process for modules of a tenant that is not the default one: who wrote them is not who
+	// runs this server.
+	OthersElsewhere
+	// Elsewhere is another process, for all of them.
+	Elsewhere
+)
+
+// NewCompiler makes a Compiler whose policies share what is compiled.
+func NewCompiler(where Where, shelf *policy.Shelf) *Compiler {
+	return &Compiler{shelf: shelf, where: where}
+}
+
+// Compile prepares a policy of a tenant. What is evaluated elsewhere is not compiled here.
+func (c *Compiler) Compile(ctx context.Context, tenantName string, src policy.Source) (*policy.Compiled, error) {
+	if c.where == Elsewhere || c.where == OthersElsewhere && tenantName != tenant.DefaultName && src.Template == "" {
+		return c.shelf.Isolate(src)
+	}
+	return c.shelf.Compile(ctx, src)
+}

@@ -1,0 +1,74 @@
+package assembly
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/chancery-dev/chancery/broker/object/regocheck"
+	"github.com/chancery-dev/chancery/cmd/chancery/config"
+	"github.com/chancery-dev/chancery/policy"
+	"github.com/chancery-dev/chancery/policy/confine"
+	"github.com/chancery-dev/chancery/policy/gate"
+	"github.com/chancery-dev/chancery/policy/pool"
+)
+
+// openPolicies makes what compiles and evaluates them: in children with hard limits what tenants other than the default one
+// write, and everything under policy.isolation: process. A process that is to be isolated and cannot be does not start.
+func (s *Server) openPolicies(ctx context.Context) error {
+	options := []policy.Option{policy.WithApprovals()}
+	where := regocheck.Here
+	all := s.Config.Policy.Isolation == config.IsolationProcess
+	switch {
+	case all && s.Executable == "":
+		return errors.New("policy.isolation: process: this binary is not known, so no child can be made of it")
+	case all:
+		where = regocheck.Elsewhere
+	case s.Executable != "":
+		where = regocheck.OthersElsewhere
+	}
+	if where != regocheck.Here {
+		children, err := s.openChildren(ctx, all)
+		if err != nil {
+			return fmt.Errorf("policy.isolation: %w", err)
+		}
+		if children != nil {
+			options = append(options, policy.WithFar(children))
+		}
+	}
+	s.compiler = regocheck.NewCompiler(where, policy.NewShelf(0))
+	evaluator := policy.NewInProcess(s.Config.Policy.TimeBudget, options...)
+	s.onClose(func(context.Context) error { evaluator.Close(); return nil })
+	s.evaluator = evaluator
+	return nil
+}
+
+// openChildren makes the pool. Where no process can be limited there is none, and what would be evaluated there denies.
+func (s *Server) openChildren(ctx context.Context, now bool) (*pool.Pool, error) {
+	memory, err := s.Config.Policy.MemoryBytes()
+	if err != nil {
+		return nil, err
+	}
+	children, err := pool.New(pool.Config{Executable: s.Executable, Memory: memory, Log: s.Log})
+	if errors.Is(err, confine.ErrUnavailable) && !now {
+		s.Log.Warn("policies of modules that tenants other than default write deny on this system", "error", err)
+		return nil, nil //nolint:nilnil // there is none
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.onClose(children.Close)
+	if now {
+		return children, children.Check(ctx)
+	}
+	return children, nil
+}
+
+// checker checks what is applied: what others wrote in a child with hard limits.
+func (s *Server) checker() regocheck.Checker {
+	var c regocheck.Checker
+	if s.Executable != "" {
+		c.Gate = func(ctx context.Context, source policy.Source) error { return gate.Check(ctx, s.Executable, source) }
+	}
+	return c
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/chancery-dev/chancery/broker/object"
@@ -178,3 +179,5 @@ func (p Policies) drafted(ctx context.Context, t tenant.UID, name string, draft 
 	}
 	return made, err
 }
+
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

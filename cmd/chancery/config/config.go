@@ -176,6 +176,7 @@ func defaults(p Profile) map[string]any {
 		"policy.isolation":            "in_process",
 		"policy.time_budget":          "50ms",
 		"policy.memory":               "256MiB",
+		"policy.coverage_floor":       0,
 		"refresh.grace":               "10s",
 		"refresh.idle":                "720h",
 		"refresh.absolute":            "2160h",

@@ -100,6 +100,35 @@ func Samples() []Sample {
 		{"stepup-fresh", page.StepUp{
 			Action: "/interact/1", Token: token, Client: document, MaxAge: time.Minute, Ways: []page.Way{{Name: "idp", Title: "Okta"}},
 		}, own},
+		{"approval", page.Approval{
+			Action: "/interact/apr_1", List: "/approvals", Token: token, Client: company, For: page.Person{Name: "Bob Brown", Email: "bob@acme.example"},
+			Access: []page.Access{{Resource: notes, Scopes: []page.Scope{reading, writing}}}, Group: "security", Lifetime: 10 * time.Minute, Until: then, Person: alice,
+		}, acme},
+		{"approval-itself", page.Approval{
+			Action: "/interact/apr_1", List: "/approvals", Token: token, Client: stranger, Access: []page.Access{{Resource: notes, Scopes: []page.Scope{writing}}},
+			Group: long, Lifetime: time.Second, Until: then, Person: alice,
+		}, own},
+		{"approval-mine", page.Approval{
+			List: "/approvals", Client: company, For: alice, Access: []page.Access{{Resource: notes, Scopes: []page.Scope{writing}}},
+			Group: "security", Lifetime: 10 * time.Minute, Until: then, Person: alice, Mine: true,
+		}, acme},
+		{"approval-others", page.Approval{
+			List: "/approvals", Client: document, For: page.Person{Email: long}, Access: []page.Access{{Resource: notes, Scopes: []page.Scope{reading}}},
+			Group: "legal", Lifetime: 10 * time.Minute, Until: then, Person: alice,
+		}, own},
+		{"answered", page.Answered{List: "/approvals"}, acme},
+		{"answered-more", page.Answered{List: "/approvals", More: true}, own},
+		{"answered-denied", page.Answered{List: "/approvals", Denied: true}, own},
+		{"answered-settled", page.Answered{List: "/approvals", Settled: true}, own},
+		{"approvals", page.Approvals{
+			Account: "/account", Person: alice,
+			Waiting: []page.Waiting{
+				{Path: "/interact/apr_1", Client: company, For: page.Person{Name: "Bob Brown", Email: "bob@acme.example"}, Resource: "Team notes", Until: then},
+				{Path: "/interact/apr_2", Client: stranger, Resource: long, Until: then},
+			},
+			Proposals: []page.Proposal{{ID: "prop_1", Kind: "Policy", Name: "notes", Author: "bob@acme.example", Until: then}},
+		}, acme},
+		{"approvals-none", page.Approvals{Account: "/account", Person: alice}, own},
 		{"failure", page.Failure{Code: oauth.CodeSignInExpired, Again: "/authorize"}, acme},
 		{"failure-policy", page.Failure{Code: oauth.CodePolicyDenied}, own},
 		{"signedout", page.SignedOut{IdP: "Okta", Return: "https://agents.acme.example/", Again: "/account"}, acme},

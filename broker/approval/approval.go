@@ -95,6 +95,7 @@ type Approval struct {
 	Policies    []Policy
 	Groups      []string // each of which is needed, in order
 	Within      time.Duration
+	Lifetime    time.Duration // of what is given, at most: those who are asked are told
 	DecisionID  string // of the first time that it was asked
 	State       State
 	BegunAt     time.Time

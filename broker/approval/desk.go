@@ -69,6 +69,7 @@ type Ask struct {
 	Scopes   []string // that would be granted
 	Policies []policy.Ref
 	Needs    []policy.ApprovalNeed
+	Lifetime time.Duration // of what would be given; shown to those who are asked, and the most that they allow
 	Decision string
 	Trace    string
 	Remote   string
@@ -76,7 +77,7 @@ type Ask struct {
 
 func (q Ask) approval() (Approval, error) {
 	a := Approval{
-		UserUID: q.UserUID, ClientUID: q.Client.ID, ClientID: q.ClientID, Provider: q.Provider, Scopes: sorted(q.Scopes), DecisionID: q.Decision, State: Waiting,
+		UserUID: q.UserUID, ClientUID: q.Client.ID, ClientID: q.ClientID, Provider: q.Provider, Scopes: sorted(q.Scopes), DecisionID: q.Decision, Lifetime: q.Lifetime, State: Waiting,
 	}
 	if q.Tenant != nil {
 		a.Tenant = q.Tenant.UID

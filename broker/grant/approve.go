@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/chancery-dev/chancery/broker/approval"
 	"github.com/chancery-dev/chancery/broker/audit"
@@ -20,13 +21,13 @@ type Approvals interface {
 
 // approve holds a request until everybody whom policy asks has allowed it. What they allowed is used up in the transaction that
 // records the token, so that it is good for one. At the authorization endpoint nothing is used: the token comes later, and asks.
-func (g *Grants) approve(ctx context.Context, c *call, d policy.Decision) error {
+func (g *Grants) approve(ctx context.Context, c *call, d *policy.Decision) error {
 	if g.Approvals == nil || !c.waits() {
 		return c.refuse(oauth.CodeApprovalUnavailable, "approval", "an approval is needed", "no approval, or one that can be sought")
 	}
 	ask := approval.Ask{
 		Tenant: c.Tenant, Client: audit.Principal{Kind: "client", ID: c.client().UID, Name: c.client().Name}, ClientID: c.client().ClientID,
-		Resource: c.resource, Scopes: d.Scopes, Policies: d.Policies, Needs: d.Approval.Needs, Decision: c.decision.ID, Trace: c.Trace, Remote: c.Remote,
+		Resource: c.resource, Scopes: d.Scopes, Policies: d.Policies, Needs: d.Approval.Needs, Lifetime: lifetimeOf(c, d), Decision: c.decision.ID, Trace: c.Trace, Remote: c.Remote,
 	}
 	if c.person != nil {
 		ask.UserUID = c.person.UID
@@ -45,6 +46,7 @@ func (g *Grants) approve(ctx context.Context, c *call, d policy.Decision) error 
 	switch found.State {
 	case approval.Allowed:
 		c.passed("approval", said(found), strings.Join(found.Groups, " "))
+		d.Lifetime = min(lifetimeOf(c, d), found.Lifetime) // no longer than they were told
 		if c.action != policy.ActionAuthorize {
 			r := found.Redemption()
 			c.approval = &r
@@ -66,6 +68,20 @@ func (g *Grants) approve(ctx context.Context, c *call, d policy.Decision) error 
 			"interval": int64(approval.Interval.Seconds()), "expires_in": max(1, int64(found.ExpiresAt.Sub(c.now).Seconds())),
 		},
 	}
+}
+
+// lifetimeOf is how long what is given lives at most. What a provider gave lives as long as that says, where policy says nothing.
+func lifetimeOf(c *call, d *policy.Decision) time.Duration {
+	if c.lending != nil {
+		if d.Lifetime > 0 {
+			return d.Lifetime
+		}
+		return approval.Longest
+	}
+	if d.Lifetime > 0 {
+		return min(c.resource.Lifetime, d.Lifetime)
+	}
+	return c.resource.Lifetime
 }
 
 // waits tells whether a request may wait: it is known who asks, so that strangers fill nothing, and somebody can sign in to

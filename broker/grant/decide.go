@@ -45,7 +45,7 @@ func (g *Grants) decide(ctx context.Context, c *call, s scopes) (policy.Decision
 		return policy.Decision{}, c.refuse(oauth.CodeScopeEmpty, "policy scopes", why(decision), strings.Join(s.requested, " "))
 	}
 	if decision.Approval != nil {
-		if err := g.approve(ctx, c, decision); err != nil {
+		if err := g.approve(ctx, c, &decision); err != nil {
 			return policy.Decision{}, err
 		}
 	}
@@ -68,6 +68,9 @@ func (g *Grants) keep(c *call, in *policy.Input, d policy.Decision) error {
 		Policies: refs, InputHash: sha256.Sum256(input), Input: input, Result: result,
 	}
 	c.inputHash = hex.EncodeToString(c.decision.InputHash[:])
+	if g.Shadow != nil {
+		g.Shadow.See(c.Tenant, in, d, c.Trace)
+	}
 	return nil
 }
 

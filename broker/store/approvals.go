@@ -29,7 +29,7 @@ func (s *Store) Approvals(ledger Applier) *Approvals {
 }
 
 const (
-	approvalColumns = `a.id, a.binding, a.user_uid, a.client_uid, a.client_id, a.resource_uid, a.provider, a.scopes, a.policies, a.needed, a.within, a.decision, a.state, a.begun_at, a.ends_at`
+	approvalColumns = `a.id, a.binding, a.user_uid, a.client_uid, a.client_id, a.resource_uid, a.provider, a.scopes, a.policies, a.needed, a.within, a.lifetime, a.decision, a.state, a.begun_at, a.ends_at`
 
 	// What was used is over, and what lapsed: at once for everybody.
 	approvalLives = `a.tenant_uid = $1 and a.ends_at > $2 and a.state <> 'lapsed' and not exists (
@@ -40,8 +40,8 @@ select 1 from redemptions r where r.tenant_uid = a.tenant_uid and r.space = '` +
 	waitingApprovals = `select ` + approvalColumns + ` from approvals a where ` + approvalLives + ` and a.state = 'waiting' order by a.begun_at, a.id limit $3`
 	countApprovals   = `select count(*) from approvals a where ` + approvalLives + ` and a.state = 'waiting' and a.client_uid = $3 and a.user_uid = $4`
 
-	keepApproval = `insert into approvals (tenant_uid, id, binding, redemption, user_uid, client_uid, client_id, resource_uid, provider, scopes, policies, needed, within, decision, state, begun_at, ends_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'waiting', $15, $16)`
+	keepApproval = `insert into approvals (tenant_uid, id, binding, redemption, user_uid, client_uid, client_id, resource_uid, provider, scopes, policies, needed, within, lifetime, decision, state, begun_at, ends_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'waiting', $16, $17)`
 
 	wordsOfApproval = `select group_name, user_uid, user_name, idp_uid, allow, at from approval_words where tenant_uid = $1 and approval = $2 order by at, group_name`
 	keepWord        = `insert into approval_words (tenant_uid, approval, group_name, user_uid, user_name, idp_uid, allow, at) values ($1, $2, $3, $4, $5, $6, $7, $8)`
@@ -174,7 +174,7 @@ func (k *Approvals) Begin(ctx context.Context, a approval.Approval, most int, e 
 			return approval.ErrCrowded
 		}
 		_, err = tx.ExecContext(ctx, keepApproval, a.Tenant.String(), a.ID, a.Binding[:], redemption[:], a.UserUID, a.ClientUID, a.ClientID, a.ResourceUID,
-			a.Provider, strings.Join(a.Scopes, " "), string(policies), string(needed), a.Within.Microseconds(), a.DecisionID, a.BegunAt.UnixMicro(), a.ExpiresAt.UnixMicro())
+			a.Provider, strings.Join(a.Scopes, " "), string(policies), string(needed), a.Within.Microseconds(), a.Lifetime.Microseconds(), a.DecisionID, a.BegunAt.UnixMicro(), a.ExpiresAt.UnixMicro())
 		return err
 	})
 	if errors.Is(err, errSettledBefore) {
@@ -247,8 +247,8 @@ func scanApproval(t tenant.UID, scan func(...any) error) (approval.Approval, err
 	a := approval.Approval{Tenant: t}
 	var binding []byte
 	var scopes, policies, needed, state string
-	var within, begun, ends int64
-	if err := scan(&a.ID, &binding, &a.UserUID, &a.ClientUID, &a.ClientID, &a.ResourceUID, &a.Provider, &scopes, &policies, &needed, &within, &a.DecisionID, &state, &begun, &ends); err != nil {
+	var within, lifetime, begun, ends int64
+	if err := scan(&a.ID, &binding, &a.UserUID, &a.ClientUID, &a.ClientID, &a.ResourceUID, &a.Provider, &scopes, &policies, &needed, &within, &lifetime, &a.DecisionID, &state, &begun, &ends); err != nil {
 		return approval.Approval{}, err
 	}
 	if len(binding) != len(a.Binding) {
@@ -261,6 +261,7 @@ func scanApproval(t tenant.UID, scan func(...any) error) (approval.Approval, err
 		return approval.Approval{}, fmt.Errorf("approvals: %w", err)
 	}
 	a.Binding, a.Scopes, a.State = [32]byte(binding), strings.Fields(scopes), approval.State(state)
+	a.Lifetime = time.Duration(lifetime) * time.Microsecond
 	a.Within, a.BegunAt, a.ExpiresAt = time.Duration(within)*time.Microsecond, fromMicros(begun), fromMicros(ends)
 	return a, nil
 }

@@ -22,7 +22,7 @@ func approvalOf(t tenant.UID, n byte) approval.Approval {
 	return approval.Approval{
 		ID: id.New(id.Approval, now), Tenant: t, Binding: [32]byte{n}, UserUID: "usr_1", ClientUID: "cli_1", ClientID: "claude", ResourceUID: "res_1",
 		Scopes: []string{"notes:read", "notes:write"}, Policies: []approval.Policy{{UID: "pol_1", Name: "notes", Revision: 3, Hash: "aa"}},
-		Groups: []string{"legal", "security"}, Within: 5 * time.Minute, DecisionID: "dec_1", State: approval.Waiting,
+		Groups: []string{"legal", "security"}, Within: 5 * time.Minute, Lifetime: time.Minute, DecisionID: "dec_1", State: approval.Waiting,
 		BegunAt: now, ExpiresAt: now.Add(5 * time.Minute),
 	}
 }
@@ -46,7 +46,7 @@ func TestApprovals(t *testing.T) {
 		found, err := asked.Live(t.Context(), d.Default, a.Binding, now)
 		kept(t, err)
 		if found.ID != a.ID || !slices.Equal(found.Scopes, a.Scopes) || !slices.Equal(found.Policies, a.Policies) || !slices.Equal(found.Groups, a.Groups) ||
-			found.Within != a.Within || !found.ExpiresAt.Equal(a.ExpiresAt) || found.UserUID != "usr_1" || found.State != approval.Waiting || found.DecisionID != "dec_1" {
+			found.Within != a.Within || found.Lifetime != a.Lifetime || !found.ExpiresAt.Equal(a.ExpiresAt) || found.UserUID != "usr_1" || found.State != approval.Waiting || found.DecisionID != "dec_1" {
 			t.Fatalf("%+v", found)
 		}
 		for name, find := range map[string]func() error{

@@ -15,6 +15,7 @@ create table approvals (
   policies     text   not null, -- JSON: uid, name, revision and hash of each
   needed       text   not null, -- JSON: each of which is needed
   within       bigint not null, -- microseconds
+  lifetime     bigint not null, -- of what is given, at most; microseconds
   decision     text   not null,
   state        text   not null check (state in ('waiting', 'allowed', 'denied', 'lapsed')),
   begun_at     bigint not null,

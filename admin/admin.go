@@ -21,6 +21,8 @@ import (
 	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/keys"
 	"github.com/chancery-dev/chancery/broker/object"
+	"github.com/chancery-dev/chancery/broker/proposal"
+	"github.com/chancery-dev/chancery/broker/revision"
 	"github.com/chancery-dev/chancery/broker/secret"
 	"github.com/chancery-dev/chancery/broker/tenant"
 )
@@ -93,10 +95,14 @@ type Config struct {
 	IdPMetadata   IdPMetadata
 	Captures      Captures
 	Refusals      Refusals
-	Root          tenant.UID // of tenant default, whose audit log has what is refused here
-	Metrics       http.Handler
-	Ready         func(context.Context) error
-	Credentials   []Credential
+	// Revisions are the past of policies, Proposals what waits or is drafted, Status what replicas run.
+	Revisions   revision.Revisions
+	Proposals   *proposal.Desk
+	Status      PolicyStatus
+	Root        tenant.UID // of tenant default, whose audit log has what is refused here
+	Metrics     http.Handler
+	Ready       func(context.Context) error
+	Credentials []Credential
 	// People lets persons in by an access token of ours; nil lets none in.
 	People People
 	Now    func() time.Time
@@ -114,6 +120,9 @@ const MinToken = 32
 func (c Config) Validate() error {
 	if c.Objects == nil || c.Audit == nil || c.Keys == nil || c.Tokens == nil || c.Registrations == nil || c.Explain == nil || c.IdPTests == nil || c.IdPMetadata == nil || c.Captures == nil || c.Refusals == nil || c.Metrics == nil || c.Ready == nil || c.Now == nil || c.Log == nil {
 		return errors.New("admin: Objects, Audit, Keys, Tokens, Registrations, Explain, IdPTests, IdPMetadata, Captures, Refusals, Metrics, Ready, Now and Log are required")
+	}
+	if c.Revisions.Store == nil || c.Proposals == nil || c.Status == nil {
+		return errors.New("admin: Revisions, Proposals and Status are required")
 	}
 	if err := c.Root.Check(); err != nil {
 		return fmt.Errorf("admin: Root: %w", err)

@@ -17,7 +17,9 @@ import (
 	"github.com/chancery-dev/chancery/broker/lifecycle"
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/object/objecttest"
+	"github.com/chancery-dev/chancery/broker/proposal"
 	"github.com/chancery-dev/chancery/broker/registration"
+	"github.com/chancery-dev/chancery/broker/revision"
 	"github.com/chancery-dev/chancery/broker/secret"
 	"github.com/chancery-dev/chancery/broker/tenant"
 )
@@ -165,7 +167,7 @@ func newHouse(t *testing.T, change ...func(*admin.Config)) *house {
 		t.Fatal(err)
 	}
 	h.config = admin.Config{
-		Objects: path, Audit: h.book, Keys: ring{}, Tokens: h.tokens, Registrations: &registration.Desk{}, Explain: stories{}, IdPTests: &tests{}, IdPMetadata: &said{}, Captures: &waiting{}, Refusals: h.lane, Root: root,
+		Objects: path, Audit: h.book, Keys: ring{}, Tokens: h.tokens, Registrations: &registration.Desk{}, Explain: stories{}, IdPTests: &tests{}, IdPMetadata: &said{}, Captures: &waiting{}, Revisions: revision.Revisions{Store: noRevisions{}}, Proposals: &proposal.Desk{}, Status: noStatus{}, Refusals: h.lane, Root: root,
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "up 1\n") }),
 		Ready:   func(context.Context) error { return nil },
 		Now:     now, Log: slog.New(slog.DiscardHandler),
@@ -248,3 +250,7 @@ func (h *house) ok(t *testing.T, r request, status int) map[string]any {
 const resourceBody = `{"apiVersion":"chancery/v1","kind":"Resource","metadata":{"name":"notes"},"spec":{"uri":"https://mcp.acme.com/notes","scopes":{"notes:read":{}},"default_scopes":["notes:read"]}}`
 
 const clientBody = `{"apiVersion":"chancery/v1","kind":"Client","metadata":{"name":"claude"},"spec":{"auth":{"method":"client_secret_basic"},"grant_types":["urn:ietf:params:oauth:grant-type:jwt-bearer"],"scopes":["notes:read"],"resources":["notes"]}}`
+
+type noRevisions struct{ revision.Store }
+
+type noStatus struct{ admin.PolicyStatus }

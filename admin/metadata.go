@@ -66,6 +66,9 @@ func (s *Server) acceptMetadata(c *gin.Context) error {
 	if asked.Digest == "" || asked.Document != "" {
 		return refuse(http.StatusBadRequest, "body_invalid", "digest of what was seen is required, and nothing else")
 	}
+	if err := s.mayTrust(c, t); err != nil {
+		return err
+	}
 	state, err := s.IdPMetadata.Accept(c.Request.Context(), t, tenantName(c), o, asked.Digest, principal(c))
 	return showMetadata(c, state, err)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/chancery-dev/chancery/broker/object"
+	"github.com/chancery-dev/chancery/broker/proposal"
 )
 
 // page is an answer with several items.
@@ -19,7 +20,11 @@ type page[T any] struct {
 
 func (s *Server) request(c *gin.Context, manager string) (object.Request, error) {
 	dryRun, err := flag(c, "dry_run")
-	return object.Request{Manager: manager, By: principal(c), Trace: traceOf(c), DryRun: dryRun}, err
+	if err != nil {
+		return object.Request{}, err
+	}
+	note, err := text(c, "note", proposal.MaxNote)
+	return object.Request{Manager: manager, By: principal(c), Human: humanOf(c), Trace: traceOf(c), DryRun: dryRun, Note: note}, err
 }
 
 // nameOf is the object that a path names; a Tenant's name is in {tenant}.
@@ -98,6 +103,15 @@ func (s *Server) current(c *gin.Context, kind object.Kind) (*object.Object, erro
 	return &o, err
 }
 
+// currentNamed is the policy that is there under a name, nil for none.
+func (s *Server) currentNamed(c *gin.Context, name string) (*object.Object, error) {
+	o, err := s.Objects.Get(c.Request.Context(), tenantName(c), object.KindPolicy, name)
+	if errors.Is(err, object.ErrNotFound) {
+		return nil, nil //nolint:nilnil // nothing there is an answer
+	}
+	return &o, err
+}
+
 func (s *Server) put(kind object.Kind) endpoint {
 	return func(c *gin.Context) error {
 		o, err := s.bodyOf(c, kind)
@@ -122,8 +136,8 @@ func (s *Server) put(kind object.Kind) endpoint {
 		if err != nil {
 			return err
 		}
-		if r.DryRun {
-			c.JSON(http.StatusOK, plan)
+		if r.DryRun || plan.Pending != nil {
+			c.JSON(statusOf(plan), plan)
 			return nil
 		}
 		after, err := s.Objects.Get(c.Request.Context(), tenantName(c), kind, nameOf(c, kind))
@@ -195,9 +209,17 @@ func (s *Server) remove(kind object.Kind) endpoint {
 		if err != nil {
 			return err
 		}
-		c.JSON(http.StatusOK, plan)
+		c.JSON(statusOf(plan), plan)
 		return nil
 	}
+}
+
+// statusOf: what waits for a second person is accepted, and not done.
+func statusOf(p object.Plan) int {
+	if p.Pending != nil && p.Pending.Proposal != "" {
+		return http.StatusAccepted
+	}
+	return http.StatusOK
 }
 
 // apply makes many objects so. Besides the permission of the operation, the
@@ -236,7 +258,7 @@ func (s *Server) apply(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	c.JSON(http.StatusOK, plan)
+	c.JSON(statusOf(plan), plan)
 	return nil
 }
 

@@ -15,8 +15,8 @@ import (
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/proposal"
 	"github.com/chancery-dev/chancery/broker/registration"
-	"github.com/chancery-dev/chancery/vault"
 	"github.com/chancery-dev/chancery/broker/revision"
+	"github.com/chancery-dev/chancery/vault"
 )
 
 // Problem is an error as RFC 9457 writes it, with our code and the trace.

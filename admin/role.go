@@ -12,7 +12,7 @@ type Permission string
 func permissions() []Permission {
 	return []Permission{
 		"tenant.read", "tenant.write", "idp.read", "idp.write", "client.read", "client.write", "resource.read", "resource.write",
-		"user.read", "user.write", "policy.read", "policy.write", "policy.approve", "idp.test", "idp.capture", "workload.read", "workload.write", "rolebinding.read", "rolebinding.write", "approval.read", "approval.decide", "provider.read", "provider.write", "secret.read", "secret.write", "token.read", "token.revoke", "registration.read", "registration.write",
+		"user.read", "user.write", "policy.read", "policy.write", "policy.approve", "trust.approve", "proposal.read", "proposal.write", "proposal.decide", "idp.test", "idp.capture", "workload.read", "workload.write", "rolebinding.read", "rolebinding.write", "approval.read", "approval.decide", "provider.read", "provider.write", "secret.read", "secret.write", "token.read", "token.revoke", "registration.read", "registration.write",
 		"audit.read", "decision.read", "key.read", "key.write", "object.apply", "object.export", "metrics.read", "api.read",
 	}
 }
@@ -35,7 +35,7 @@ const (
 // reading is what everyone may do who sees objects at all.
 func reading() []Permission {
 	return []Permission{
-		"tenant.read", "idp.read", "client.read", "resource.read", "user.read", "policy.read", "workload.read", "provider.read", "object.export", "api.read",
+		"tenant.read", "idp.read", "client.read", "resource.read", "user.read", "policy.read", "workload.read", "provider.read", "proposal.read", "object.export", "api.read",
 	}
 }
 
@@ -46,14 +46,14 @@ func (r Role) Permissions() []Permission {
 		return slices.DeleteFunc(permissions(), func(p Permission) bool { return slices.Contains(personal(), p) })
 	case RoleAdmin: // everything but tenants, who has which role, and approval
 		return slices.DeleteFunc(permissions(), func(p Permission) bool {
-			return p == "tenant.write" || p == "policy.approve" || p == "approval.decide" || p == "rolebinding.read" || p == "rolebinding.write"
+			return p == "tenant.write" || p == "policy.approve" || p == "trust.approve" || p == "proposal.decide" || p == "approval.decide" || p == "rolebinding.read" || p == "rolebinding.write"
 		})
 	case RolePolicyAuthor:
-		return append(reading(), "policy.write", "object.apply", "decision.read")
+		return append(reading(), "policy.write", "proposal.write", "object.apply", "decision.read")
 	case RolePolicyApprover:
-		return append(reading(), "policy.approve", "decision.read")
+		return append(reading(), "policy.approve", "proposal.decide", "decision.read")
 	case RoleIdPAdmin:
-		return append(reading(), "idp.write", "idp.test", "idp.capture", "workload.write", "object.apply", "decision.read")
+		return append(reading(), "idp.write", "proposal.write", "idp.test", "idp.capture", "workload.write", "object.apply", "decision.read")
 	case RoleOperator:
 		return append(reading(), "key.read", "key.write", "secret.read", "token.read", "token.revoke", "metrics.read")
 	case RoleAuditor: // reads what was done, and nothing else

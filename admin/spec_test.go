@@ -18,8 +18,10 @@ import (
 	"github.com/chancery-dev/chancery/broker/lifecycle"
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/object/objecttest"
+	"github.com/chancery-dev/chancery/broker/proposal"
 	"github.com/chancery-dev/chancery/broker/registration"
 	"github.com/chancery-dev/chancery/broker/rehearsal"
+	"github.com/chancery-dev/chancery/broker/revision"
 	"github.com/chancery-dev/chancery/broker/tenant"
 )
 
@@ -69,7 +71,7 @@ func newServer(t *testing.T) *Server {
 		t.Fatal(err)
 	}
 	s, err := New(Config{
-		Objects: path, Audit: nothing{}, Keys: nothing{}, Tokens: &lifecycle.Revoker{}, Registrations: &registration.Desk{}, Explain: nothing{}, IdPTests: rehearsal.Tests{}, IdPMetadata: noMetadata{}, Captures: &capture.Watch{}, Refusals: nothing{}, Root: root, Metrics: http.NotFoundHandler(),
+		Objects: path, Audit: nothing{}, Keys: nothing{}, Tokens: &lifecycle.Revoker{}, Registrations: &registration.Desk{}, Explain: nothing{}, IdPTests: rehearsal.Tests{}, IdPMetadata: noMetadata{}, Captures: &capture.Watch{}, Revisions: revision.Revisions{Store: noRevisions{}}, Proposals: &proposal.Desk{}, Status: noStatus{}, Refusals: nothing{}, Root: root, Metrics: http.NotFoundHandler(),
 		Ready: func(context.Context) error { return nil }, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -195,3 +197,7 @@ func TestCursors(t *testing.T) {
 		}
 	}
 }
+
+type noRevisions struct{ revision.Store }
+
+type noStatus struct{ PolicyStatus }

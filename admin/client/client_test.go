@@ -22,8 +22,10 @@ import (
 	"github.com/chancery-dev/chancery/broker/lifecycle"
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/object/objecttest"
+	"github.com/chancery-dev/chancery/broker/proposal"
 	"github.com/chancery-dev/chancery/broker/registration"
 	"github.com/chancery-dev/chancery/broker/rehearsal"
+	"github.com/chancery-dev/chancery/broker/revision"
 	"github.com/chancery-dev/chancery/broker/secret"
 	"github.com/chancery-dev/chancery/broker/tenant"
 )
@@ -85,7 +87,7 @@ func newClient(t *testing.T) (*client.Client, *httptest.Server) {
 		t.Fatal(err)
 	}
 	s, err := admin.New(admin.Config{
-		Objects: path, Audit: rooms{}, Keys: rooms{}, Tokens: &lifecycle.Revoker{}, Registrations: &registration.Desk{}, Explain: rooms{}, IdPTests: rehearsal.Tests{}, IdPMetadata: noMetadata{}, Captures: &capture.Watch{}, Refusals: rooms{}, Root: root, Metrics: http.NotFoundHandler(),
+		Objects: path, Audit: rooms{}, Keys: rooms{}, Tokens: &lifecycle.Revoker{}, Registrations: &registration.Desk{}, Explain: rooms{}, IdPTests: rehearsal.Tests{}, IdPMetadata: noMetadata{}, Captures: &capture.Watch{}, Revisions: revision.Revisions{Store: noRevisions{}}, Proposals: &proposal.Desk{}, Status: noStatus{}, Refusals: rooms{}, Root: root, Metrics: http.NotFoundHandler(),
 		Ready: func(context.Context) error { return nil }, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		Credentials: []admin.Credential{{Name: "test", Token: secret.New(token), Role: admin.RoleOwner}},
 	})
@@ -269,3 +271,7 @@ func TestNewRefuses(t *testing.T) {
 		})
 	}
 }
+
+type noRevisions struct{ revision.Store }
+
+type noStatus struct{ admin.PolicyStatus }

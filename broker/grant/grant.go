@@ -115,6 +115,11 @@ type Records interface {
 	Record(t tenant.UID, set *policy.Set, in *policy.Input, d policy.Decision) (input, result []byte, err error)
 }
 
+// Shadow is told of decisions, to put them to drafts as well; *shadow.Watch is one. It never waits.
+type Shadow interface {
+	See(t *snapshot.Tenant, in *policy.Input, d policy.Decision, trace string)
+}
+
 // Config is what the grants need; every part up to Now is required.
 type Config struct {
 	Clients     Clients
@@ -143,6 +148,8 @@ type Config struct {
 	Provisioner Provisioner
 	// People serves the grants of people who sign in here; nil serves none of them.
 	People *People
+	// Shadow puts what was decided to drafts too; nil puts it to none.
+	Shadow Shadow
 	// Vending lends providers' credentials; nil lends none.
 	Vending *Vending
 }

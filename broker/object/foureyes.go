@@ -28,6 +28,7 @@ var (
 // Human is who acts: the same one through whatever session, token or role.
 type Human struct {
 	Tenant  tenant.UID `json:"tenant"`
+	Home    string     `json:"home"` // the tenant's name, to find it by
 	UserUID string     `json:"user"`
 	IdPUID  string     `json:"idp,omitempty"` // who vouched for him
 	Name    string     `json:"name,omitempty"`

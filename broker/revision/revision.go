@@ -133,7 +133,8 @@ func (s Stored) read() (Revision, *object.PolicySpec, error) {
 // Diff is what differs between two revisions of a policy, member by member, with whole files as lines.
 type Diff struct {
 	From    int64                `json:"from"`
-	To      int64                `json:"to"`
+	To      int64                `json:"to,omitempty"`
+	Draft   string               `json:"draft,omitempty"` // a proposal, in place of To
 	Changes []object.FieldChange `json:"changes"`
 	Files   []File               `json:"files"`
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/object/regocheck"
 	"github.com/chancery-dev/chancery/broker/registration"
 	"github.com/chancery-dev/chancery/broker/samlmetadata"
+	"github.com/chancery-dev/chancery/broker/shadow"
 	"github.com/chancery-dev/chancery/broker/snapshot"
 	"github.com/chancery-dev/chancery/broker/store"
 	"github.com/chancery-dev/chancery/broker/tenant"
@@ -79,6 +80,8 @@ type Server struct {
 	source           *snapshot.Source
 	registry         *registration.Registry
 	desk             *registration.Desk
+	drafts           *shadow.Watch
+	replica          string        // this process, among those that serve the database
 	clients          grant.Clients // who asks, with its budget
 	grants           *grant.Grants
 	captures         *capture.Watch
@@ -113,7 +116,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	s := &Server{Options: o, metrics: metrics.New(), staleness: newStaleness(o.Now), auditLag: &auditLag{now: o.Now}}
 	for _, open := range []func(context.Context) error{
-		s.openVault, s.openTraces, s.openDatabase, s.openLedger, s.openSecret, s.openKeys, s.openSAML, s.openPolicies, s.openPictures, s.openClients, s.applyObjects, s.openCaptures, s.openPeople, s.openDownstream, s.openCallers, s.openIntrospection, s.openGrants, s.openBrowsers, s.openBroker, s.openAdmin,
+		s.openVault, s.openTraces, s.openDatabase, s.openLedger, s.openSecret, s.openKeys, s.openSAML, s.openPolicies, s.openPictures, s.openClients, s.applyObjects, s.openCaptures, s.openPeople, s.openDownstream, s.openCallers, s.openIntrospection, s.openDrafts, s.openGrants, s.openBrowsers, s.openBroker, s.openAdmin,
 	} {
 		if err := open(ctx); err != nil {
 			return nil, errors.Join(err, s.close(context.WithoutCancel(ctx)))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/chancery-dev/chancery/broker/object"
+	"github.com/chancery-dev/chancery/broker/object/regocheck"
 	"github.com/chancery-dev/chancery/broker/secret"
 	"github.com/chancery-dev/chancery/broker/tenant"
 	"github.com/chancery-dev/chancery/cmd/chancery/config"
@@ -16,6 +17,7 @@ func (s *Server) applyObjects(ctx context.Context) error {
 	var err error
 	s.path, err = object.NewPath(object.Config{
 		Store: s.objects, Keys: s.objects, Secrets: s.objects, Checker: s.checker(), Now: s.Now, Resolve: s.resolve, MayRefer: s.mayRefer,
+		Proposals: s.shelf(), PolicyHash: regocheck.Hash,
 	})
 	if err != nil || len(s.Config.Objects) == 0 {
 		return err

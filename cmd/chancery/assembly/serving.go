@@ -10,6 +10,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/decision"
 	"github.com/chancery-dev/chancery/broker/grant"
 	"github.com/chancery-dev/chancery/broker/keys"
+	"github.com/chancery-dev/chancery/broker/revision"
 	"github.com/chancery-dev/chancery/broker/snapshot"
 	"github.com/chancery-dev/chancery/broker/store"
 	"github.com/chancery-dev/chancery/broker/tenant"
@@ -64,6 +65,7 @@ func (s *Server) openGrants(context.Context) error {
 		Devices:      s.people.devices,
 		People:       s.grantsOfPeople(),
 		Provisioner:  s.people.provisioner,
+		Shadow:       s.drafts,
 		Vending:      vending,
 		Now:          s.Now,
 	})
@@ -123,6 +125,7 @@ func (s *Server) openAdmin(context.Context) error {
 	book := s.store.Audit()
 	s.admin, err = admin.New(admin.Config{
 		Objects: s.path, Audit: auditLog{log: book, key: s.checkKey}, Keys: s.rings, Tokens: s.revoker, Registrations: s.desk, Explain: explainer{records{book}}, IdPTests: s.idpTests(), IdPMetadata: metadataDesk{s}, Captures: s.captures, Refusals: s.adminRefusals, Root: s.root, Metrics: exposed,
+		Revisions: revision.Revisions{Store: s.store.Revisions()}, Proposals: s.proposals(), Status: policyStatus{s},
 		Ready: s.ready, Credentials: credentials, People: people, Now: s.Now, Log: s.Log,
 	})
 	return err

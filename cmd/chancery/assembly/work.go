@@ -24,6 +24,8 @@ func (s *Server) startWork(ctx context.Context) {
 	s.work.Go(func() { s.watchCaptures(ctx) })
 	s.work.Go(func() { s.watchStaleness(ctx) })
 	s.work.Go(func() { s.watchMetadata(ctx) })
+	s.work.Go(func() { s.tellReplica(ctx) })
+	s.work.Go(func() { s.askDrafts(ctx) })
 	s.work.Go(func() { s.watchServiceProviders(ctx) })
 	s.work.Go(func() { s.watchConnections(ctx) })
 	s.work.Go(func() { s.watchConnects(ctx) })

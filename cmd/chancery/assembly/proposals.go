@@ -1,0 +1,67 @@
+package assembly
+
+import (
+	"context"
+	"time"
+
+	"github.com/chancery-dev/chancery/admin"
+	"github.com/chancery-dev/chancery/broker/id"
+	"github.com/chancery-dev/chancery/broker/proposal"
+	"github.com/chancery-dev/chancery/broker/revision"
+	"github.com/chancery-dev/chancery/broker/shadow"
+	"github.com/chancery-dev/chancery/broker/tenant"
+)
+
+// lookEvery is how often it is seen which drafts run beside the live policies, and what they were asked is saved.
+const lookEvery = 3 * time.Second
+
+// shelf keeps changes that a second person must allow.
+func (s *Server) shelf() proposal.Shelf {
+	return proposal.Shelf{Store: s.store.Proposals(s.ledger), Now: s.Now}
+}
+
+// proposals leads them to their end. Who may allow one is asked of the RoleBindings as they are then.
+func (s *Server) proposals() *proposal.Desk {
+	return &proposal.Desk{
+		Shelf: s.shelf(), Path: s.path, Standing: admin.Standing{Persons: s.lookUp(), Pictures: s.source},
+	}
+}
+
+// openDrafts prepares what puts decisions to drafts.
+func (s *Server) openDrafts(context.Context) error {
+	s.replica = id.New(id.Replica, s.Now())
+	var err error
+	s.drafts, err = shadow.New(shadow.Watch{
+		Store: s.store.Shadows(), Proposals: s.store.Proposals(s.ledger), Policies: s.compiler, Policy: s.evaluator,
+		Replica: s.replica, Now: s.Now, Log: s.Log,
+	})
+	return err
+}
+
+func (s *Server) askDrafts(ctx context.Context) {
+	ticks := time.NewTicker(lookEvery)
+	defer ticks.Stop()
+	s.drafts.Run(ctx, ticks.C)
+}
+
+// tellReplica says which policies this process has in force.
+func (s *Server) tellReplica(ctx context.Context) {
+	ticks := time.NewTicker(revision.BeatEvery)
+	defer ticks.Stop()
+	r := revision.Reporter{Replica: s.replica, Reports: s.store.Replicas(), Pictures: s.source.Held, Now: s.Now, Log: s.Log}
+	r.Run(ctx, ticks.C)
+}
+
+// policyStatus implements admin.PolicyStatus.
+type policyStatus struct{ server *Server }
+
+// Running implements admin.PolicyStatus.
+func (p policyStatus) Running(ctx context.Context, t tenant.UID) ([]revision.Running, error) {
+	return p.server.store.Replicas().Running(ctx, t, p.server.Now().Add(-revision.AliveFor))
+}
+
+// Counted implements admin.PolicyStatus.
+func (p policyStatus) Counted(ctx context.Context, t tenant.UID, proposalID, hash string) (shadow.Counts, error) {
+	all, err := p.server.store.Shadows().Counted(ctx, t, proposalID, hash)
+	return shadow.Sum(all), err
+}

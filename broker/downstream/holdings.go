@@ -72,7 +72,7 @@ const revokeFor = 20 * time.Second
 // Remove ends a connection: nobody is lent it from the first commit on, whatever the provider says. ended tells whether it is
 // over at the provider too. Where that could not be asked for a moment, the row stays, as revoked, for whoever tries again.
 func (h *Holdings) Remove(ctx context.Context, t *snapshot.Tenant, c connection.Connection, e audit.Event) (ended bool, err error) {
-	for range maxMoves {
+	for range maxRemovals {
 		if err = h.Held.Move(ctx, t.UID, c.ID, c.Status, connection.Revoked, "removed", e); !errors.Is(err, connection.ErrMoved) {
 			break
 		}
@@ -114,8 +114,8 @@ func (h *Holdings) Remove(ctx context.Context, t *snapshot.Tenant, c connection.
 	return became == "ended", nil
 }
 
-// maxMoves bounds how often an ending begins again because the connection was moved meanwhile.
-const maxMoves = 3
+// maxRemovals bounds how often an ending begins again because the connection was moved meanwhile.
+const maxRemovals = 3
 
 func (h *Holdings) revoke(ctx context.Context, t *snapshot.Tenant, c connection.Connection) error {
 	p, ok := t.ProviderByUID(c.Provider)

@@ -77,6 +77,7 @@ type Client struct {
 	Name        string
 	ClientID    string
 	DisplayName string
+	Owner       string // whom the registration names as answering for it; "" for nobody
 	Type        Type
 	Disabled    bool
 	ExpiresAt   time.Time // zero: never

@@ -112,6 +112,11 @@ func (p People) Find(ctx context.Context, t *snapshot.Tenant, userUID, idpUID st
 	return who, err
 }
 
+// Accounts finds a user by his uid, active or not: for naming him, and nothing else.
+func (p People) Accounts(ctx context.Context, t *snapshot.Tenant, userUID string) ([]federation.Account, error) {
+	return p.Directories.Directory(t).ByID(ctx, userUID)
+}
+
 // isHuman: the vocabulary of user.kind is open; only these words are people.
 func isHuman(a federation.Account) bool { return a.Kind == "" || a.Kind == "person" }
 

@@ -126,7 +126,7 @@ func newClient(stored object.Stored, secrets []object.Secret) (*client.Client, e
 	}
 	spec := parsed.WithDefaults()
 	c := &client.Client{
-		UID: stored.UID, Name: stored.Name, ClientID: spec.ClientID, DisplayName: spec.DisplayName,
+		UID: stored.UID, Name: stored.Name, ClientID: spec.ClientID, DisplayName: spec.DisplayName, Owner: spec.Owner,
 		Type: client.Type(spec.Type), Disabled: spec.Disabled,
 		Auth: client.Auth{
 			Method: client.Method(spec.Auth.Method), Audience: client.Audience(spec.Auth.Audience),

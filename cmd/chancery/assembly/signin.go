@@ -127,6 +127,9 @@ func (s *Server) openBrowsers(context.Context) error {
 	if _, err = authorize.NewStepping(authorize.Stepping{Desk: p.desk, Interactions: p.interactions, Passkeys: passkeys, Raiser: p.sessions}); err != nil {
 		return err
 	}
+	if _, err = authorize.NewApproving(authorize.Approving{Desk: p.desk, Approvals: p.approvals, Peers: s.lookUp()}); err != nil {
+		return err
+	}
 	return s.openConnecting()
 }
 

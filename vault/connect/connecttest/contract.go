@@ -130,9 +130,15 @@ func (s *suite) trips(t *testing.T) {
 		t.Errorf("%+v", found)
 	}
 	for name, find := range map[string]func() error{
-		"another stage":  func() error { _, err := s.Store.FindTrip(t.Context(), s.Tenant, connect.Arrived, out.Handle); return err },
-		"another tenant": func() error { _, err := s.Store.FindTrip(t.Context(), s.Other, connect.Departed, out.Handle); return err },
-		"taken there":    func() error { return s.Store.TakeTrip(t.Context(), s.Other, out.Handle) },
+		"another stage": func() error {
+			_, err := s.Store.FindTrip(t.Context(), s.Tenant, connect.Arrived, out.Handle)
+			return err
+		},
+		"another tenant": func() error {
+			_, err := s.Store.FindTrip(t.Context(), s.Other, connect.Departed, out.Handle)
+			return err
+		},
+		"taken there": func() error { return s.Store.TakeTrip(t.Context(), s.Other, out.Handle) },
 	} {
 		if err := find(); !errors.Is(err, connect.ErrGone) {
 			t.Errorf("%s: %v", name, err)

@@ -65,7 +65,7 @@ func (c *Compiled) document(ctx context.Context, modules map[string]*ast.Module)
 	}
 	ctx, cancel := context.WithTimeout(ctx, indexBudget)
 	defer cancel()
-	value, err := q.eval(ctx, nil)
+	value, err := q.eval(ctx, nil, nil)
 	switch {
 	case errors.Is(err, errUndefined):
 		return ast.ObjectTerm(), nil

@@ -71,11 +71,11 @@ func (q *query) prepare(ctx context.Context, data ast.Object, text string) error
 
 // eval answers the query, or errUndefined. It stops soon after ctx is done, unless
 // it is inside a call that cannot be cancelled.
-func (q *query) eval(ctx context.Context, input ast.Value) (ast.Value, error) {
+func (q *query) eval(ctx context.Context, input ast.Value, tracer topdown.QueryTracer) (ast.Value, error) {
 	cancel := topdown.NewCancel()
 	stop := context.AfterFunc(ctx, cancel.Cancel)
 	defer stop()
-	return q.run(ctx, input, cancel, nil)
+	return q.run(ctx, input, cancel, tracer)
 }
 
 // run answers the query until cancel says otherwise. A panic is an error.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
 // TestResult is the outcome of one rule of the tests member.
@@ -48,6 +49,10 @@ func testName(r *ast.Rule) string {
 // passes when it is true. The error says that the tests could not be run at all: it
 // is a CompileErrors.
 func (c *Compiled) RunTests(ctx context.Context) ([]TestResult, error) {
+	return c.runTests(ctx, nil)
+}
+
+func (c *Compiled) runTests(ctx context.Context, tracer topdown.QueryTracer) ([]TestResult, error) {
 	if len(c.tests) == 0 {
 		return nil, nil
 	}
@@ -67,7 +72,7 @@ func (c *Compiled) RunTests(ctx context.Context) ([]TestResult, error) {
 			}
 			seen[name] = true
 			result := TestResult{File: file, Row: r.Location.Row, Package: strings.TrimPrefix(m.Package.Path.String(), "data."), Name: name}
-			if err := q.test(ctx, m.Package.Path.String()+"."+name); err != nil {
+			if err := q.test(ctx, m.Package.Path.String()+"."+name, tracer); err != nil {
 				result.Message = oneLine(err)
 			}
 			result.Passed = result.Message == ""
@@ -80,7 +85,7 @@ func (c *Compiled) RunTests(ctx context.Context) ([]TestResult, error) {
 var errNotTrue = errors.New("the rule is not true")
 
 // test evaluates one rule over the modules of q.
-func (q *query) test(ctx context.Context, rule string) error {
+func (q *query) test(ctx context.Context, rule string, tracer topdown.QueryTracer) error {
 	one := &query{compiler: q.compiler}
 	body, err := ast.ParseBodyWithOpts(resultVar+" = "+rule, ast.ParserOptions{RegoVersion: ast.RegoV1})
 	if err != nil {
@@ -93,7 +98,7 @@ func (q *query) test(ctx context.Context, rule string) error {
 	one.store, one.txn = q.store, q.txn
 	ctx, cancel := context.WithTimeout(ctx, testBudget)
 	defer cancel()
-	result, err := one.eval(ctx, nil)
+	result, err := one.eval(ctx, nil, tracer)
 	switch {
 	case errors.Is(err, errUndefined):
 		return errNotTrue

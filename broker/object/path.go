@@ -35,6 +35,13 @@ type Checker interface {
 	CheckPolicy(ctx context.Context, name string, spec *PolicySpec) []Problem
 }
 
+// Reader is a Checker that also says what is no reason to refuse a policy, and what its author should look at.
+type Reader interface {
+	Checker
+	// ReadPolicy is CheckPolicy with that.
+	ReadPolicy(ctx context.Context, name string, spec *PolicySpec) (refused, warned []Problem)
+}
+
 // KeyFinder finds who holds a natural key, so that a plan can say so.
 type KeyFinder interface {
 	FindByKey(ctx context.Context, t tenant.UID, space, value string) ([]Stored, error)
@@ -93,8 +100,8 @@ type Request struct {
 	// IfUID is whose revision that is, "" for whoever has the name: what is made again under it begins at 1 too.
 	IfUID string
 
-	Note   string  // why, for those who read a policy's history
-	Human  *Human // the person behind By; nil: a program
+	Note  string // why, for those who read a policy's history
+	Human *Human // the person behind By; nil: a program
 	// Author wrote what By carries out; nil: By did.
 	Author *audit.Principal
 	// RollbackOf is the revision whose content comes again; 0: none.

@@ -160,9 +160,14 @@ func (d *draft) policies(ctx context.Context, wrong *findings) error {
 			continue
 		}
 		changed = true
-		for _, p := range d.path.c.Checker.CheckPolicy(ctx, e.object.Metadata.Name, spec) {
+		refused, warned := d.readPolicy(ctx, e.object.Metadata.Name, spec)
+		for _, p := range refused {
 			p.Object = e.object.Label()
 			wrong.problems = append(wrong.problems, p)
+		}
+		for _, p := range warned {
+			p.Object = e.object.Label()
+			d.warn(p)
 		}
 	}
 	if !changed {
@@ -174,6 +179,13 @@ func (d *draft) policies(ctx context.Context, wrong *findings) error {
 	}
 	conflicts(specs, wrong)
 	return nil
+}
+
+func (d *draft) readPolicy(ctx context.Context, name string, spec *PolicySpec) (refused, warned []Problem) {
+	if reader, ok := d.path.c.Checker.(Reader); ok {
+		return reader.ReadPolicy(ctx, name, spec)
+	}
+	return d.path.c.Checker.CheckPolicy(ctx, name, spec), nil
 }
 
 // conflicts finds grants that overlap: two could not be decided between.

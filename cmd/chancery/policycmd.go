@@ -148,7 +148,7 @@ checked at apply.
 
 Beyond what apply asks, about thirty rules look for what the author cannot have meant: a misspelt member of input, a rule that
 allows by default, an e-mail address that decides, a denial without a reason. Each has a page in docs/policy-lint; a comment
-"# lint:ignore RULE reason" silences one. Findings are errors or warnings; apply does not look at them.
+"# lint:ignore RULE reason" silences one. Findings are errors, which apply refuses, or warnings, which it repeats.
 
 Exit status: 0 every policy is good, warnings aside; 1 the files cannot be read; 2 a policy would be refused, or has a finding that is an
 error.`,
@@ -203,7 +203,7 @@ func (c *command) checkPolicies(ctx context.Context, written objectfile.Written,
 	if err != nil {
 		return fmt.Errorf("find this binary: %w", err)
 	}
-	checker := regocheck.Checker{Gate: func(ctx context.Context, s policy.Source) error { return gate.Check(ctx, exe, s) }}
+	checker := regocheck.Checker{Gate: func(ctx context.Context, r gate.Request) (gate.Report, error) { return gate.Examine(ctx, exe, r) }}
 	all := make([]policyChecked, 0, len(policies))
 	good := true
 	for _, p := range policies {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/chancery-dev/chancery/policy"
 	"github.com/chancery-dev/chancery/policy/confine"
+	"github.com/chancery-dev/chancery/policy/lint"
 )
 
 // Exit statuses of the child.
@@ -41,7 +42,13 @@ func Main(stdin io.Reader, stdout io.Writer) int {
 	if err := decoder.Decode(&src); err != nil {
 		return broken(err)
 	}
-	if err := json.NewEncoder(stdout).Encode(examine(context.Background(), src)); err != nil {
+	found, compiled := examine(context.Background(), src)
+	if compiled != nil && found.Slow == "" {
+		if err := found.measure(context.Background(), compiled, decoder); err != nil {
+			return broken(err)
+		}
+	}
+	if err := json.NewEncoder(stdout).Encode(found); err != nil {
 		return broken(err)
 	}
 	return exitDone
@@ -69,44 +76,63 @@ func enter(l limits) error {
 // processor time.
 const cores = 4
 
-// examine compiles, tests and tries a policy.
-func examine(ctx context.Context, src policy.Source) report {
+// examine compiles, reads, tests and tries a policy. Without a set there is nothing to evaluate.
+func examine(ctx context.Context, src policy.Source) (Report, *policy.Set) {
+	found := Report{Done: true}
+	if src.Template == "" { // a template is not the author's
+		var data any
+		if src.Data != nil {
+			data = src.Data
+		}
+		found.Findings = lint.Check(ctx, src.Modules, src.Tests, data, lint.Options{Role: src.Role, DataSchema: src.DataSchema})
+	}
 	compiled, err := policy.Compile(ctx, src)
 	if err != nil {
-		return refusal(err)
+		return found.refused(err), nil
 	}
-	results, err := compiled.RunTests(ctx)
+	results, coverage, err := compiled.Cover(ctx)
 	if err != nil {
-		return refusal(err)
+		return found.refused(err), nil
 	}
-	return report{Done: true, Failed: policy.Failed(results), Slow: try(ctx, compiled)}
+	found.Tests, found.Failed = len(results), policy.Failed(results)
+	if src.Template == "" {
+		found.Coverage = &coverage
+	}
+	set, err := alone(ctx, compiled)
+	if err != nil {
+		return found.refused(err), nil
+	}
+	found.Slow = try(ctx, set, src)
+	return found, set
 }
 
-func refusal(err error) report {
-	if es, ok := errors.AsType[policy.CompileErrors](err); ok {
-		return report{Done: true, Refused: es}
+func (r Report) refused(err error) Report {
+	es, ok := errors.AsType[policy.CompileErrors](err)
+	if !ok {
+		es = policy.CompileErrors{{Message: err.Error()}}
 	}
-	return report{Done: true, Refused: policy.CompileErrors{{Message: err.Error()}}}
+	r.Refused = es
+	return r
 }
 
-// try evaluates the policy for every action on a request that holds nothing in
-// particular. Only running out of time counts: whether it allows is no matter here.
-func try(ctx context.Context, compiled *policy.Compiled) (slow string) {
-	src := compiled.Source()
-	own, inherited := []*policy.Compiled{compiled}, []*policy.Compiled(nil)
-	if src.Role == policy.RoleGuard {
+// alone is a set in which only the policy decides.
+func alone(ctx context.Context, compiled *policy.Compiled) (*policy.Set, error) {
+	own := []*policy.Compiled{compiled}
+	if compiled.Source().Role == policy.RoleGuard {
 		grant, err := policy.Compile(ctx, policy.Source{
 			Name: "gate", Role: policy.RoleGrant, Modules: map[string]string{"gate.rego": "package chancery.authz\n\ndecision := {\"allow\": true}"},
 		})
 		if err != nil {
-			return err.Error()
+			return nil, err
 		}
 		own = append(own, grant)
 	}
-	set, err := policy.NewSet(own, inherited)
-	if err != nil {
-		return err.Error()
-	}
+	return policy.NewSet(own, nil)
+}
+
+// try evaluates the policy for every action on a request that holds nothing in
+// particular. Only running out of time counts: whether it allows is no matter here.
+func try(ctx context.Context, set *policy.Set, src policy.Source) (slow string) {
 	evaluator := policy.NewInProcess(tryBudget)
 	defer evaluator.Close()
 	for _, action := range policy.Actions() {
@@ -115,6 +141,36 @@ func try(ctx context.Context, compiled *policy.Compiled) (slow string) {
 		}
 	}
 	return ""
+}
+
+// measure evaluates recorded inputs, for as long as there is time. One that is not asked of the policy costs nothing.
+func (r *Report) measure(ctx context.Context, set *policy.Set, inputs *json.Decoder) error {
+	evaluator := policy.NewInProcess(tryBudget)
+	defer evaluator.Close()
+	began, total := time.Now(), time.Duration(0)
+	for n := 1; time.Since(began) < inputsTime/2; n++ {
+		var text json.RawMessage
+		if err := inputs.Decode(&text); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return err
+		}
+		in, err := policy.ParseInput(text)
+		if err != nil {
+			return fmt.Errorf("recorded input %d: %w", n, err)
+		}
+		start := time.Now()
+		d := evaluator.Decide(ctx, set, in)
+		took := time.Since(start)
+		if d.Code == policy.CodeTimeout {
+			r.Slow = fmt.Sprintf("evaluation of recorded input %d, of action %s", n, in.Action)
+			break
+		}
+		total += took
+		r.Cost.Inputs = n
+		r.Cost.Longest, r.Cost.Mean = max(r.Cost.Longest, took), total/time.Duration(n)
+	}
+	return nil
 }
 
 // tryBudget is generous: a machine that checks policies may be busy, and what it

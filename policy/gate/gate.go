@@ -1,5 +1,7 @@
 // Package gate checks a policy before it is published, in a child process with hard
-// limits on memory and time.
+// limits on memory and time: that it compiles, what a reader would say of it
+// (policy/lint), its tests and how much of it they evaluate, what it costs to evaluate
+// on requests that there were, and, by way of its caller, what it would have changed.
 //
 // Compiling Rego is work that its author controls: a module of a page can make the
 // type checker unfold something endless, and neither a deadline nor a recover stops
@@ -8,7 +10,8 @@
 //
 // The child is this same binary with the hidden argument "policy-gate"; cmd calls Main
 // there. It inherits no environment, reads one policy on standard input and writes one
-// report on standard output. The package imports policy and nothing else of Chancery.
+// report on standard output. The package imports policy, policy/lint and policy/confine, nothing else of
+// Chancery.
 package gate
 
 import (
@@ -64,31 +67,38 @@ type limits struct {
 	Time   time.Duration `json:"time"`
 }
 
-// report is what the child answers.
-type report struct {
-	Done    bool                 `json:"done"` // the checks ran to their end
-	Refused policy.CompileErrors `json:"refused,omitempty"`
-	Failed  []policy.TestResult  `json:"failed,omitempty"`
-	Slow    string               `json:"slow,omitempty"`
-}
-
-// Check compiles src, runs its tests and evaluates it once for each action, in a
-// child made of the binary exe. The error is a policy.CompileErrors, a *TestsFailed,
-// ErrTime or policy.ErrMemory when the policy is at fault.
+// Check is Examine of nothing but the policy: it compiles it, reads it (policy/lint), runs its tests and evaluates it once
+// for each action. The error says that it may not be published.
 func Check(ctx context.Context, exe string, src policy.Source) error {
-	return check(ctx, exe, Argument, src)
+	_, err := Examine(ctx, exe, Request{Source: src})
+	return err
 }
 
-func check(ctx context.Context, exe, argument string, src policy.Source) error {
-	text, err := json.Marshal(src)
+// Examine checks a policy in a child made of the binary exe. The error says that it may not be published: it is a
+// policy.CompileErrors, a *TestsFailed, a *Findings, a *CoverageLow, a *TooManyFlips, or ErrTime or policy.ErrMemory when the
+// policy is at fault. The report holds what was found out before, and whatever there is to say of a policy that passed.
+func Examine(ctx context.Context, exe string, r Request) (Report, error) {
+	report, err := examineAs(ctx, exe, Argument, r)
 	if err != nil {
-		return fmt.Errorf("policy check: %w", err)
+		return report, err
 	}
+	return report, r.replay(ctx, &report)
+}
+
+func examineAs(ctx context.Context, exe, argument string, r Request) (Report, error) {
+	text, err := json.Marshal(r.Source)
+	if err != nil {
+		return Report{}, fmt.Errorf("policy check: %w", err)
+	}
+	inputs, count := r.inputs()
 	size := len(text) >> 20
 	l := limits{Memory: Memory + MemoryPerMiB*int64(size), Time: Time + TimePerMiB*time.Duration(size)}
+	if count > 0 {
+		l.Time += inputsTime
+	}
 	header, err := json.Marshal(l)
 	if err != nil {
-		return fmt.Errorf("policy check: %w", err)
+		return Report{}, fmt.Errorf("policy check: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.Time)
 	defer cancel()
@@ -97,28 +107,17 @@ func check(ctx context.Context, exe, argument string, src policy.Source) error {
 	child := exec.CommandContext(ctx, exe, argument) //nolint:gosec // the caller names its own binary
 	child.Env = []string{"GOTRACEBACK=none"}
 	child.Dir = "/"
-	child.Stdin = io.MultiReader(bytes.NewReader(header), strings.NewReader("\n"), bytes.NewReader(text))
+	child.SysProcAttr = confine.Apart()
+	child.Stdin = io.MultiReader(bytes.NewReader(header), strings.NewReader("\n"), bytes.NewReader(text), strings.NewReader("\n"), bytes.NewReader(inputs))
 	child.Stdout, child.Stderr = stdout, stderr
 	child.WaitDelay = time.Second
 	runErr := child.Run()
 
-	var r report
-	if runErr == nil && json.Unmarshal(stdout.buf.Bytes(), &r) == nil && r.Done {
-		return r.err()
+	var found Report
+	if runErr == nil && json.Unmarshal(stdout.buf.Bytes(), &found) == nil && found.Done {
+		return found, found.err(r)
 	}
-	return death(ctx, runErr, stderr.buf.String())
-}
-
-func (r report) err() error {
-	switch {
-	case len(r.Refused) > 0:
-		return r.Refused
-	case len(r.Failed) > 0:
-		return &TestsFailed{Results: r.Failed}
-	case r.Slow != "":
-		return fmt.Errorf("%w: %s", ErrTime, r.Slow)
-	}
-	return nil
+	return Report{}, death(ctx, runErr, stderr.buf.String())
 }
 
 // death says why a child gave no report. Whatever it was, the policy is not published.

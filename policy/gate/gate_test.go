@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 	case "environment":
 		fmt.Fprint(os.Stderr, "cannot allocate memory")
 		if len(os.Environ()) == 1 {
-			fmt.Fprint(os.Stdout, `{"done": true}`)
+			fmt.Fprint(os.Stdout, `{"done": true, "coverage": {}}`)
 			os.Exit(0)
 		}
 		os.Exit(9)
@@ -92,11 +92,11 @@ func source(body string) policy.Source {
 	}
 }
 
-const yes = `decision := {"allow": true}`
+const yes = `decision := {"allow": true} if input.user.id != ""`
 
 func TestGoodPoliciesPass(t *testing.T) {
 	tested := source(yes)
-	tested.Tests = map[string]string{"notes_test.rego": "package chancery.authz_test\n\nimport data.chancery.authz\n\ntest_yes if authz.decision.allow"}
+	tested.Tests = map[string]string{"notes_test.rego": "package chancery.authz_test\n\nimport data.chancery.authz\n\ntest_yes if authz.decision.allow with input as {\"user\": {\"id\": \"usr_1\"}}"}
 	guard := source(yes)
 	guard.Role, guard.Resources, guard.Actions = policy.RoleGuard, []string{"notes"}, []string{"issue"}
 	template := policy.Source{

@@ -11,16 +11,19 @@ import (
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/policy"
 	"github.com/chancery-dev/chancery/policy/gate"
+	"github.com/chancery-dev/chancery/policy/lint"
 )
 
 // Checker implements object.Checker.
 type Checker struct {
 	// Gate checks what others wrote in a child process with hard limits (policy/gate): to compile it is work that
 	// its author controls. Nil checks in this process, as embedded templates always are.
-	Gate func(ctx context.Context, s policy.Source) error
+	Gate func(ctx context.Context, r gate.Request) (gate.Report, error)
+	// Floor is the least coverage of the modules by the tests, in percent; the gate holds it.
+	Floor int
 }
 
-var _ object.Checker = Checker{}
+var _ object.Reader = Checker{}
 
 // Source is a Policy object as the policy engine reads it.
 func Source(uid, name string, revision int64, s *object.PolicySpec) policy.Source {
@@ -36,19 +39,34 @@ func Source(uid, name string, revision int64, s *object.PolicySpec) policy.Sourc
 
 // CheckPolicy implements object.Checker.
 func (c Checker) CheckPolicy(ctx context.Context, name string, spec *object.PolicySpec) []object.Problem {
-	if c.Gate != nil && spec.Template == "" {
-		if err := c.Gate(ctx, Source("", name, 0, spec)); err != nil {
-			return problems(err)
-		}
-		return nil
+	refused, _ := c.ReadPolicy(ctx, name, spec)
+	return refused
+}
+
+// ReadPolicy implements object.Reader.
+func (c Checker) ReadPolicy(ctx context.Context, name string, spec *object.PolicySpec) (refused, warned []object.Problem) {
+	if c.Gate == nil || spec.Template != "" {
+		return here(ctx, name, spec), nil
 	}
+	report, err := c.Gate(ctx, gate.Request{Source: Source("", name, 0, spec), Floor: c.Floor})
+	for _, f := range report.Warnings() {
+		warned = append(warned, Finding(f, spec))
+	}
+	if err != nil {
+		refused = problems(err, spec)
+	}
+	return refused, warned
+}
+
+// here checks in this process.
+func here(ctx context.Context, name string, spec *object.PolicySpec) []object.Problem {
 	compiled, err := policy.Compile(ctx, Source("", name, 0, spec))
 	if err != nil {
-		return problems(err)
+		return problems(err, spec)
 	}
 	results, err := compiled.RunTests(ctx)
 	if err != nil {
-		return problems(err)
+		return problems(err, spec)
 	}
 	return failures(policy.Failed(results))
 }
@@ -65,24 +83,57 @@ func failures(results []policy.TestResult) []object.Problem {
 	return failed
 }
 
-func problems(err error) []object.Problem {
+// Finding is what a reader found, as a problem of the object.
+func Finding(f lint.Finding, spec *object.PolicySpec) object.Problem {
+	text := f.Text
+	if f.Fix != "" {
+		text += "; " + f.Fix
+	}
+	return object.Problem{Path: place(f.File, f.Row, f.Column, spec), Code: f.Rule, Text: text}
+}
+
+// place is where something is in a Policy object: spec.modules.FILE:ROW:COLUMN, or the member that it is about.
+func place(file string, row, column int, spec *object.PolicySpec) string {
+	switch {
+	case file == "":
+		return "spec"
+	case row == 0:
+		return "spec." + file
+	}
+	member := "modules"
+	if _, ok := spec.Tests[file]; ok {
+		member = "tests"
+	}
+	at := fmt.Sprintf("spec.%s.%s:%d", member, file, row)
+	if column > 0 {
+		at += fmt.Sprintf(":%d", column)
+	}
+	return at
+}
+
+func problems(err error, spec *object.PolicySpec) []object.Problem {
 	if tests, ok := errors.AsType[*gate.TestsFailed](err); ok {
 		return failures(tests.Results)
 	}
-	all, ok := errors.AsType[policy.CompileErrors](err)
-	if !ok {
-		return []object.Problem{{Path: "spec", Code: "policy_compile", Text: err.Error()}}
-	}
-	var list []object.Problem
-	for _, e := range all {
-		path := "spec"
-		if e.File != "" {
-			path = "spec." + e.File
+	if found, ok := errors.AsType[*gate.Findings](err); ok {
+		var list []object.Problem
+		for _, f := range found.Errors {
+			list = append(list, Finding(f, spec))
 		}
-		if e.Row > 0 {
-			path = fmt.Sprintf("spec.modules.%s:%d:%d", e.File, e.Row, e.Col)
-		}
-		list = append(list, object.Problem{Path: path, Code: e.Code, Text: e.Message})
+		return list
 	}
-	return list
+	if low, ok := errors.AsType[*gate.CoverageLow](err); ok {
+		return []object.Problem{{Path: place(low.File, low.Row, 0, spec), Code: "policy_coverage", Text: err.Error() + "; the first line that none does is here"}}
+	}
+	if _, ok := errors.AsType[*gate.TooManyFlips](err); ok {
+		return []object.Problem{{Path: "spec", Code: "policy_replay", Text: err.Error()}}
+	}
+	if all, ok := errors.AsType[policy.CompileErrors](err); ok {
+		var list []object.Problem
+		for _, e := range all {
+			list = append(list, object.Problem{Path: place(e.File, e.Row, e.Col, spec), Code: e.Code, Text: e.Message})
+		}
+		return list
+	}
+	return []object.Problem{{Path: "spec", Code: "policy_compile", Text: err.Error()}}
 }

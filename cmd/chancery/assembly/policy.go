@@ -66,9 +66,9 @@ func (s *Server) openChildren(ctx context.Context, now bool) (*pool.Pool, error)
 
 // checker checks what is applied: what others wrote in a child with hard limits.
 func (s *Server) checker() regocheck.Checker {
-	var c regocheck.Checker
+	c := regocheck.Checker{Floor: s.Config.Policy.CoverageFloor}
 	if s.Executable != "" {
-		c.Gate = func(ctx context.Context, source policy.Source) error { return gate.Check(ctx, s.Executable, source) }
+		c.Gate = func(ctx context.Context, r gate.Request) (gate.Report, error) { return gate.Examine(ctx, s.Executable, r) }
 	}
 	return c
 }

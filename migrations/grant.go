@@ -53,6 +53,8 @@ var rights = []struct{ table, may string }{
 	{"replicas", "select, insert, update, delete"},
 	{"replica_reports", "select, insert, update, delete"},
 	{"connections", "select, insert, update, delete"},
+	{"webhook_reading", "select, insert, update"},
+	{"webhook_messages", "select, insert, update, delete"},
 	{"connect_links", "select, insert, delete"}, // what has ended goes through chancery_sweep_connect
 	{"connect_trips", "select, insert, update (ends_at), delete"},
 	{"sessions", "select, insert, update (seen_at, keep_until, ended_at, end_reason)"}, // what has ended goes through chancery_sweep_sign_in

@@ -3,9 +3,12 @@ package storetest_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/chancery-dev/chancery/broker/audit"
+	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/store"
 	"github.com/chancery-dev/chancery/broker/storetest"
 	"github.com/chancery-dev/chancery/broker/tenant"
@@ -152,6 +155,175 @@ func TestConnectionsWithoutTenant(t *testing.T) {
 			if err := call(); !errors.Is(err, tenant.ErrNoTenant) {
 				t.Errorf("%s: %v", name, err)
 			}
+		}
+	})
+}
+
+// TestConnectionsEnd: what ended here stays until its provider was told, and one of many tells it.
+func TestConnectionsEnd(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, d *storetest.Database) {
+		mine := d.Tenant(t, "mine")
+		first, second := twoOf(t, d)
+		s := keepConnection(t, d, mine)
+		ctx, event := t.Context(), func() audit.Event { return storetest.Event(mine) }
+		if due, err := first.RevokedNext(ctx, mine, 10); err != nil || len(due) != 0 {
+			t.Fatalf("what is connected is taken for ended: %v %v", due, err)
+		}
+		if err := first.EndRevoked(ctx, mine, s.Connection, event()); !errors.Is(err, connection.ErrMoved) {
+			t.Fatalf("what is connected goes: %v", err)
+		}
+		must(t, first.Move(ctx, mine, s.ID, connection.Connected, connection.Revoked, "test", event()))
+		due, err := second.RevokedNext(ctx, mine, 10)
+		if err != nil || len(due) != 1 || due[0].ID != s.ID {
+			t.Fatalf("%v %v", due, err)
+		}
+		if others, err := first.RevokedNext(ctx, d.Default, 10); err != nil || len(others) != 0 {
+			t.Fatalf("another tenant's: %v %v", others, err)
+		}
+		must(t, first.TakeRevoked(ctx, due[0], time.Hour))
+		if err := second.TakeRevoked(ctx, due[0], time.Hour); !errors.Is(err, connection.ErrMoved) {
+			t.Fatalf("two take one: %v", err)
+		}
+		if rest, err := second.RevokedNext(ctx, mine, 10); err != nil || len(rest) != 0 {
+			t.Fatalf("it rests, and is due: %v %v", rest, err)
+		}
+		older := due[0]
+		older.Version = 7
+		if err := first.EndRevoked(ctx, mine, older, event()); !errors.Is(err, connection.ErrMoved) {
+			t.Fatalf("another credential goes: %v", err)
+		}
+		must(t, first.EndRevoked(ctx, mine, due[0], event()))
+		if _, err := second.Load(ctx, mine.String(), s.ID); !errors.Is(err, connection.ErrGone) {
+			t.Fatal(err)
+		}
+	})
+}
+
+// A refresh that is under way may still save a successor: until it is over, or too old to be alive, nothing goes.
+func TestConnectionsEndAfterTheirRefresh(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, d *storetest.Database) {
+		mine := d.Tenant(t, "mine")
+		rows, _ := twoOf(t, d)
+		s := keepConnection(t, d, mine)
+		ctx := t.Context()
+		attempt := connection.Attempt{Tenant: s.Tenant, ID: s.ID, Version: s.Version, Name: "try_1", By: "replica"}
+		must(t, rows.Begin(ctx, attempt))
+		must(t, rows.Move(ctx, mine, s.ID, connection.Connected, connection.Revoked, "test", storetest.Event(mine)))
+		if due, err := rows.RevokedNext(ctx, mine, 10); err != nil || len(due) != 0 {
+			t.Fatalf("%v %v", due, err)
+		}
+		if err := rows.TakeRevoked(ctx, s.Connection, 0); !errors.Is(err, connection.ErrMoved) {
+			t.Fatal(err)
+		}
+		if err := rows.EndRevoked(ctx, mine, s.Connection, storetest.Event(mine)); !errors.Is(err, connection.ErrMoved) {
+			t.Fatal(err)
+		}
+		must(t, rows.Fail(ctx, attempt, connection.Failure{Code: "transient"}))
+		if due, err := rows.RevokedNext(ctx, mine, 10); err != nil || len(due) != 1 {
+			t.Fatalf("%v %v", due, err)
+		}
+	})
+}
+
+// TestConnectionsNobodyHolds: by what became of their user, client and provider.
+func TestConnectionsNobodyHolds(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, d *storetest.Database) {
+		mine := d.Tenant(t, "mine")
+		ctx := t.Context()
+		rows, _ := twoOf(t, d)
+		objects, err := d.Store.Objects(d.Ledger(t, d.Store))
+		must(t, err)
+		kept := map[object.Kind]object.Stored{}
+		for kind, spec := range map[object.Kind]string{
+			object.KindUser: `{"status":"active","attributes":{"note":"\"status\":\"disabled\""}}`, object.KindClient: `{"client_id":"robot"}`, object.KindProvider: `{"manifest":"static"}`,
+		} {
+			change := storetest.New(mine, kind, "mine", spec)
+			_, err := objects.Apply(ctx, object.Write{Tenant: mine, Changes: []object.Change{change}, Events: []audit.Event{storetest.Event(mine)}})
+			must(t, err)
+			kept[kind] = change.Stored
+		}
+		n := 0
+		connect := func(owner connection.Owner, provider string) string {
+			n++
+			now := time.Now()
+			ref := connectiontest.Ref(mine.String(), now)
+			ref.Owner, ref.Provider = owner, provider
+			fake := connectiontest.NewProvider("single_use", time.Hour, time.Now)
+			s := connectiontest.New(t, connectiontest.Keyring(t, now), ref, fake.Connect(), now)
+			s.Account.ID = string(rune('a' + n))
+			must(t, rows.Create(ctx, s, storetest.Event(mine)))
+			return s.ID
+		}
+		user := connection.Owner{Kind: connection.User, UID: kept[object.KindUser].UID}
+		robot := connection.Owner{Kind: connection.Client, UID: kept[object.KindClient].UID}
+		there := kept[object.KindProvider].UID
+		held := []string{connect(user, there), connect(robot, there), connect(connection.Owner{Kind: connection.Client, UID: "https://agent.example/metadata"}, there)}
+		lost := []string{
+			connect(connection.Owner{Kind: connection.User, UID: "usr_gone"}, there), connect(connection.Owner{Kind: connection.Client, UID: "cli_gone"}, there),
+			connect(connection.Owner{Kind: connection.Client, UID: "dyn_gone"}, there), connect(user, "prv_gone"),
+		}
+		unheld := func() []string {
+			var all []string
+			for after := ""; ; {
+				found, next, err := rows.Unheld(ctx, mine, after, 2)
+				must(t, err)
+				for _, one := range found {
+					all = append(all, one.ID)
+				}
+				if after = next; next == "" {
+					return all
+				}
+			}
+		}
+		slices.Sort(lost)
+		if got := unheld(); !slices.Equal(got, lost) {
+			t.Fatalf("%v, want %v", got, lost)
+		}
+		if others, _, err := rows.Unheld(ctx, d.Default, "", 100); err != nil || len(others) != 0 {
+			t.Fatalf("another tenant's: %v %v", others, err)
+		}
+		// The user is disabled, and the client deleted.
+		gone := storetest.Delete(kept[object.KindClient])
+		off := storetest.Next(kept[object.KindUser], `{"status":"disabled"}`)
+		_, err = objects.Apply(ctx, object.Write{Tenant: mine, Changes: []object.Change{off, gone}, Events: []audit.Event{storetest.Event(mine)}})
+		must(t, err)
+		lost = append(lost, held[:2]...)
+		slices.Sort(lost)
+		if got := unheld(); !slices.Equal(got, lost) {
+			t.Fatalf("%v, want %v", got, lost)
+		}
+		if n, err := rows.CountHeldBy(ctx, mine, user); err != nil || n != 2 {
+			t.Errorf("%d %v", n, err)
+		}
+		if all, err := rows.HeldBy(ctx, mine, user, 10); err != nil || len(all) != 2 {
+			t.Errorf("%v %v", all, err)
+		}
+		// A deleted provider is read still: what ends at it needs what it said.
+		_, err = objects.Apply(ctx, object.Write{Tenant: mine, Changes: []object.Change{storetest.Delete(kept[object.KindProvider])}, Events: []audit.Event{storetest.Event(mine)}})
+		must(t, err)
+		if past, err := objects.EverByUID(ctx, mine, object.KindProvider, there); err != nil || string(past.Spec) != `{"manifest":"static"}` {
+			t.Errorf("%+v %v", past, err)
+		}
+		if _, err := objects.EverByUID(ctx, d.Default, object.KindProvider, there); !errors.Is(err, object.ErrNotFound) {
+			t.Errorf("another tenant's: %v", err)
+		}
+		if got := unheld(); len(got) != 7 {
+			t.Errorf("%v", got)
+		}
+		counts, err := rows.CountByStatus(ctx, mine)
+		if err != nil || counts[connection.Connected] != 7 {
+			t.Errorf("%v %v", counts, err)
+		}
+		inventory, err := rows.Inventory(ctx, mine, store.InventoryFilter{Owner: user, Limit: 1})
+		if err != nil || len(inventory) != 1 || inventory[0].Owner != user {
+			t.Errorf("%v %v", inventory, err)
+		}
+		inventory, err = rows.Inventory(ctx, mine, store.InventoryFilter{Provider: "prv_gone", Status: connection.Connected, Limit: 10})
+		if err != nil || len(inventory) != 1 {
+			t.Errorf("%v %v", inventory, err)
+		}
+		if inventory, err = rows.Inventory(ctx, mine, store.InventoryFilter{Status: connection.Revoked, Limit: 10}); err != nil || len(inventory) != 0 {
+			t.Errorf("%v %v", inventory, err)
 		}
 	})
 }

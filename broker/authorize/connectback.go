@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/id"
@@ -70,6 +71,19 @@ func (c *Connecting) confirm(ctx context.Context, v Visit, p *snapshot.Provider,
 	}
 	if waiting.ProviderUID != p.UID {
 		return Reply{}, oauth.Refuse(oauth.CodeConnectGone, "another provider's", "the provider's own")
+	}
+	// An account that the company does not let in is given back at once, and nobody is asked about it.
+	if !accepted(p, waiting.Account) {
+		if _, err := c.Connects.Decline(ctx, v.Tenant.UID.String(), arrived, person); err != nil {
+			return Reply{}, notConnected(err)
+		}
+		refusal := oauth.Refuse(oauth.CodeConnectAccountNotAllowed, waiting.Account.Label, strings.Join(p.Object.Accounts.EmailDomains, " "))
+		c.refused(v, s, p, waiting.Trip, refusal)
+		again := v.path(connectPath + p.Name)
+		if waiting.LinkID != "" {
+			again = v.path(interactPath + waiting.LinkID)
+		}
+		return Reply{}, failed{error: refusal, again: again, recorded: true}
 	}
 	topic := []string{"confirm a connection", arrived, handleOf(s)}
 	if !v.posted() {
@@ -143,6 +157,19 @@ func firstText(texts ...string) string {
 		}
 	}
 	return ""
+}
+
+// accepted tells whether a company lets an account be connected. One that is no address is none of a domain.
+func accepted(p *snapshot.Provider, a provider.Account) bool {
+	if p.Object == nil {
+		return false
+	}
+	domains := p.Object.Accounts.EmailDomains
+	if len(domains) == 0 {
+		return true
+	}
+	at := strings.LastIndexByte(a.Label, '@')
+	return at > 0 && slices.ContainsFunc(domains, func(domain string) bool { return strings.EqualFold(a.Label[at+1:], domain) })
 }
 
 // notConnected is what went wrong, in the words of the catalogue. The provider's own words are never shown.

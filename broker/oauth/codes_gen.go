@@ -345,6 +345,7 @@ const (
 	CodeConnectScopeRefused             Code = "connect_scope_refused"             // The service does not give the access that is asked
 	CodeConnectAccountUnread            Code = "connect_account_unread"            // The service does not say whose account it is, and nothing is connected without that
 	CodeConnectEnded                    Code = "connect_ended"                     // The person, the application or the provider was ended since this began
+	CodeConnectAccountNotAllowed        Code = "connect_account_not_allowed"       // Your company does not let this account be connected
 )
 
 var rows = []Row{
@@ -689,4 +690,5 @@ var rows = []Row{
 	{Code: CodeConnectScopeRefused, Error: "access_denied", Status: 403, Section: "docs/connections.md", Who: "admin", Text: "The service does not give the access that is asked", Fix: "Allow the scopes of scope_map in the registration at the provider, or take them out of the Provider."},
 	{Code: CodeConnectAccountUnread, Error: "temporarily_unavailable", Status: 503, Section: "docs/connections.md", Who: "operator", Text: "The service does not say whose account it is, and nothing is connected without that", Fix: "Begin again after a moment. What was obtained was given back."},
 	{Code: CodeConnectEnded, Error: "access_denied", Status: 403, Section: "docs/connections.md", Who: "admin", Text: "The person, the application or the provider was ended since this began", Fix: "Begin again with a new sign-in if it was meant to be for a moment only. Nothing was connected."},
+	{Code: CodeConnectAccountNotAllowed, Error: "access_denied", Status: 403, Section: "docs/connections.md", Who: "person", Text: "Your company does not let this account be connected", Fix: "Sign in at the service with your work account, then begin again. Nothing was connected, and what was obtained is given back. accounts.email_domains of the Provider says which accounts may be."},
 }

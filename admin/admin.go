@@ -107,6 +107,8 @@ type Config struct {
 	People People
 	Now    func() time.Time
 	Log    *slog.Logger
+	// Decisions is the decision log; nil serves none.
+	Decisions Decisions
 	// OpenMetrics and OpenDescription serve /metrics and the API's description without a credential.
 	OpenMetrics     bool
 	OpenDescription bool

@@ -130,6 +130,11 @@ func (s *Server) explain(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	if may(c, "policy.read") != nil {
+		if story, err = withoutPolicy(story); err != nil {
+			return err
+		}
+	}
 	c.Data(http.StatusOK, "application/json; charset=utf-8", story)
 	return nil
 }

@@ -8,7 +8,9 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/chancery-dev/chancery/broker/approval"
 	"github.com/chancery-dev/chancery/broker/capture"
+	"github.com/chancery-dev/chancery/broker/decision"
 	"github.com/chancery-dev/chancery/broker/keys"
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/lifecycle"
@@ -91,6 +93,13 @@ func rows() []row {
 		{lifecycle.ErrQuery, http.StatusBadRequest, "parameter_invalid"},
 		{registration.ErrUnknown, http.StatusNotFound, "registration_unknown"},
 		{registration.ErrInitial, http.StatusBadRequest, "parameter_invalid"},
+		{decision.ErrUnknown, http.StatusNotFound, "decision_unknown"},
+		{decision.ErrCursor, http.StatusBadRequest, "cursor_invalid"},
+		{decision.ErrRecent, http.StatusConflict, "decisions_recent"},
+		{decision.ErrNoCase, http.StatusUnprocessableEntity, "no_test"},
+		{decision.ErrReplayUnknown, http.StatusNotFound, "replay_unknown"},
+		{decision.ErrReplayBusy, http.StatusTooManyRequests, "replay_busy"},
+		{decision.ErrMatrixUnknown, http.StatusNotFound, "matrix_unknown"},
 		{capture.ErrGone, http.StatusNotFound, "capture_unknown"},
 		{object.ErrApprovalNeeded, http.StatusConflict, "approval_needed"},
 		{object.ErrOutdated, http.StatusConflict, "proposal_outdated"},

@@ -12,8 +12,8 @@ type Permission string
 func permissions() []Permission {
 	return []Permission{
 		"tenant.read", "tenant.write", "idp.read", "idp.write", "client.read", "client.write", "resource.read", "resource.write",
-		"user.read", "user.write", "policy.read", "policy.write", "policy.approve", "trust.approve", "proposal.read", "proposal.write", "proposal.decide", "idp.test", "idp.capture", "workload.read", "workload.write", "rolebinding.read", "rolebinding.write", "approval.read", "approval.decide", "provider.read", "provider.write", "secret.read", "secret.write", "token.read", "token.revoke", "registration.read", "registration.write",
-		"audit.read", "decision.read", "key.read", "key.write", "object.apply", "object.export", "metrics.read", "api.read",
+		"user.read", "user.write", "policy.read", "policy.write", "policy.approve", "trust.approve", "proposal.read", "proposal.write", "proposal.decide", "idp.test", "idp.capture", "workload.read", "workload.write", "rolebinding.read", "rolebinding.write", "approval.decide", "provider.read", "provider.write", "secret.read", "secret.write", "token.read", "token.revoke", "registration.read", "registration.write",
+		"audit.read", "decision.read", "decision.purge", "policy.replay", "key.read", "key.write", "object.apply", "object.export", "metrics.read", "api.read",
 	}
 }
 
@@ -49,9 +49,9 @@ func (r Role) Permissions() []Permission {
 			return p == "tenant.write" || p == "policy.approve" || p == "trust.approve" || p == "proposal.decide" || p == "approval.decide" || p == "rolebinding.read" || p == "rolebinding.write"
 		})
 	case RolePolicyAuthor:
-		return append(reading(), "policy.write", "proposal.write", "object.apply", "decision.read")
+		return append(reading(), "policy.write", "policy.replay", "proposal.write", "object.apply", "decision.read")
 	case RolePolicyApprover:
-		return append(reading(), "policy.approve", "proposal.decide", "decision.read")
+		return append(reading(), "policy.approve", "policy.replay", "proposal.decide", "decision.read")
 	case RoleIdPAdmin:
 		return append(reading(), "idp.write", "proposal.write", "idp.test", "idp.capture", "workload.write", "object.apply", "decision.read")
 	case RoleOperator:

@@ -163,13 +163,13 @@ func TestTestCase(t *testing.T) {
 		kept   []string
 		want   string
 	}{
-		"allowed":              {grouped(), alice, nil, `d.allow == true`},
-		"denied":               {grouped(), sales, nil, `d.allow == false`},
+		"allowed":              {grouped(), alice, nil, `"allow", null) == true`},
+		"denied":               {grouped(), sales, nil, `"allow", null) == false`},
 		"undefined":            {source(byClient), func(in *policy.Input) { in.Client.Name = "other" }, nil, "not authz.decision"},
 		"by the domain":        {source(`decision := {"allow": true, "scopes": {"notes:read"}, "lifetime": 60} if endswith(input.user.email, "@acme.com")`), alice, nil, "person@acme.com"},
 		"by the person":        {source(`decision := {"allow": true, "scopes": []} if input.user.sub == "00u1alice"`), alice, []string{"user.sub"}, "00u1alice"},
 		"by our id":            {source(`decision := {"allow": true, "step_up": {"max_age": 60}} if input.user.id == "usr_1"`), alice, []string{"user.id"}, `{"max_age": 60}`},
-		"with deny and reason": {source(`decision := {"allow": true, "deny": [sprintf("not %s", [input.user.email])], "reasons": [{"code": "b"}, {"code": "a"}]}`), alice, nil, "count(d.deny) == 1"},
+		"with deny and reason": {source(`decision := {"allow": true, "deny": [sprintf("not %s", [input.user.email])], "reasons": [{"code": "b"}, {"code": "a"}]}`), alice, nil, `"deny", [])) == 1`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -260,25 +260,22 @@ func assertions(said json.RawMessage, with string) ([]string, error) {
 			return nil
 		}
 		text, err := json.Marshal(v)
-		lines = append(lines, "d."+name+" == "+string(text))
+		lines = append(lines, `object.get(d, "`+name+`", null) == `+string(text))
 		return err
 	}
-	set := func(name, of string, v any) error {
+	set := func(of string, v any) error {
 		text, err := json.Marshal(v)
 		lines = append(lines, "{x | some x in "+of+"} == {x | some x in "+string(text)+"}")
 		return err
 	}
 	errs := []error{member("allow", a.Allow)}
-	if a.Allow == false { // the value of a rule that is false is no answer to not
-		lines[len(lines)-1] = "d.allow == false"
-	}
 	if a.Scopes != nil {
-		errs = append(errs, set("scopes", "d.scopes", a.Scopes))
+		errs = append(errs, set(`object.get(d, "scopes", [])`, a.Scopes))
 	} else {
 		lines = append(lines, `object.get(d, "scopes", null) == null`)
 	}
 	if n, ok := a.Deny.(int); ok {
-		lines = append(lines, fmt.Sprintf("count(d.deny) == %d", n))
+		lines = append(lines, fmt.Sprintf(`count(object.get(d, "deny", [])) == %d`, n))
 	}
 	for name, v := range map[string]any{"step_up": a.StepUp, "approval": a.Approval, "lifetime": a.Lifetime} {
 		if v != nil {
@@ -287,7 +284,7 @@ func assertions(said json.RawMessage, with string) ([]string, error) {
 	}
 	if a.Reasons != nil {
 		text, err := json.Marshal(a.Reasons)
-		lines = append(lines, "{r.code | some r in d.reasons} == {c | some c in "+string(text)+"}")
+		lines = append(lines, `{r.code | some r in object.get(d, "reasons", [])} == {c | some c in `+string(text)+"}")
 		errs = append(errs, err)
 	}
 	slices.Sort(lines[2:])

@@ -103,6 +103,7 @@ type Config struct {
 	Metrics     http.Handler
 	Ready       func(context.Context) error
 	Credentials []Credential
+	Approvals   Approvals
 	// People lets persons in by an access token of ours; nil lets none in.
 	People People
 	Now    func() time.Time
@@ -120,8 +121,8 @@ const MinToken = 32
 
 // Validate refuses a configuration with which a check would be empty.
 func (c Config) Validate() error {
-	if c.Objects == nil || c.Audit == nil || c.Keys == nil || c.Tokens == nil || c.Registrations == nil || c.Explain == nil || c.IdPTests == nil || c.IdPMetadata == nil || c.Captures == nil || c.Refusals == nil || c.Metrics == nil || c.Ready == nil || c.Now == nil || c.Log == nil {
-		return errors.New("admin: Objects, Audit, Keys, Tokens, Registrations, Explain, IdPTests, IdPMetadata, Captures, Refusals, Metrics, Ready, Now and Log are required")
+	if c.Objects == nil || c.Audit == nil || c.Keys == nil || c.Tokens == nil || c.Registrations == nil || c.Explain == nil || c.IdPTests == nil || c.IdPMetadata == nil || c.Captures == nil || c.Approvals == nil || c.Refusals == nil || c.Metrics == nil || c.Ready == nil || c.Now == nil || c.Log == nil {
+		return errors.New("admin: Objects, Audit, Keys, Tokens, Registrations, Explain, IdPTests, IdPMetadata, Captures, Approvals, Refusals, Metrics, Ready, Now and Log are required")
 	}
 	if c.Revisions.Store == nil || c.Proposals == nil || c.Status == nil {
 		return errors.New("admin: Revisions, Proposals and Status are required")

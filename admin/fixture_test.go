@@ -167,7 +167,7 @@ func newHouse(t *testing.T, change ...func(*admin.Config)) *house {
 		t.Fatal(err)
 	}
 	h.config = admin.Config{
-		Objects: path, Audit: h.book, Keys: ring{}, Tokens: h.tokens, Registrations: &registration.Desk{}, Explain: stories{}, IdPTests: &tests{}, IdPMetadata: &said{}, Captures: &waiting{}, Revisions: revision.Revisions{Store: noRevisions{}}, Proposals: &proposal.Desk{}, Status: noStatus{}, Refusals: h.lane, Root: root,
+		Objects: path, Audit: h.book, Keys: ring{}, Tokens: h.tokens, Registrations: &registration.Desk{}, Explain: stories{}, IdPTests: &tests{}, IdPMetadata: &said{}, Captures: &waiting{}, Approvals: &asked{}, Revisions: revision.Revisions{Store: noRevisions{}}, Proposals: &proposal.Desk{}, Status: noStatus{}, Refusals: h.lane, Root: root,
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "up 1\n") }),
 		Ready:   func(context.Context) error { return nil },
 		Now:     now, Log: slog.New(slog.DiscardHandler),

@@ -116,6 +116,10 @@ func rows() []row {
 		{proposal.ErrSelf, http.StatusForbidden, "approver_is_author"},
 		{proposal.ErrStanding, http.StatusForbidden, "permission_denied"},
 		{vault.ErrUnavailable, http.StatusServiceUnavailable, "vault_unavailable"},
+		{approval.ErrGone, http.StatusNotFound, "approval_unknown"},
+		{approval.ErrSubject, http.StatusForbidden, "approval_not_asked"},
+		{approval.ErrNotAsked, http.StatusForbidden, "approval_not_asked"},
+		{approval.ErrSettled, http.StatusConflict, "approval_settled"},
 		{ErrCursor, http.StatusBadRequest, "cursor_invalid"},
 	}
 }

@@ -72,6 +72,9 @@ func (rooms) Revoke(_ context.Context, _ tenant.UID, kid, _ string, _ audit.Prin
 
 func (rooms) Add(audit.Event, string) {}
 
+// noApprovals has nothing that waits.
+type noApprovals struct{ admin.Approvals }
+
 func newClient(t *testing.T) (*client.Client, *httptest.Server) {
 	t.Helper()
 	store := objecttest.New()
@@ -87,7 +90,7 @@ func newClient(t *testing.T) (*client.Client, *httptest.Server) {
 		t.Fatal(err)
 	}
 	s, err := admin.New(admin.Config{
-		Objects: path, Audit: rooms{}, Keys: rooms{}, Tokens: &lifecycle.Revoker{}, Registrations: &registration.Desk{}, Explain: rooms{}, IdPTests: rehearsal.Tests{}, IdPMetadata: noMetadata{}, Captures: &capture.Watch{}, Revisions: revision.Revisions{Store: noRevisions{}}, Proposals: &proposal.Desk{}, Status: noStatus{}, Refusals: rooms{}, Root: root, Metrics: http.NotFoundHandler(),
+		Objects: path, Audit: rooms{}, Keys: rooms{}, Tokens: &lifecycle.Revoker{}, Registrations: &registration.Desk{}, Explain: rooms{}, IdPTests: rehearsal.Tests{}, IdPMetadata: noMetadata{}, Captures: &capture.Watch{}, Approvals: noApprovals{}, Revisions: revision.Revisions{Store: noRevisions{}}, Proposals: &proposal.Desk{}, Status: noStatus{}, Refusals: rooms{}, Root: root, Metrics: http.NotFoundHandler(),
 		Ready: func(context.Context) error { return nil }, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		Credentials: []admin.Credential{{Name: "test", Token: secret.New(token), Role: admin.RoleOwner}},
 	})

@@ -1,0 +1,223 @@
+package downstream
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/chancery-dev/chancery/broker/audit"
+	"github.com/chancery-dev/chancery/broker/snapshot"
+	"github.com/chancery-dev/chancery/broker/tenant"
+	"github.com/chancery-dev/chancery/vault"
+	"github.com/chancery-dev/chancery/vault/connection"
+	"github.com/chancery-dev/chancery/vault/provider"
+)
+
+const (
+	endBatch = 50
+	// unheldWindow is how many rows are looked at in one step.
+	unheldWindow = 5000
+	firstRest    = time.Minute // a call takes 15 s at most: nobody else takes it meanwhile
+	longestRest  = time.Hour
+	// KeepTelling is for how long a provider that does not answer is told again that a credential ended.
+	KeepTelling = 7 * 24 * time.Hour
+)
+
+// AlertNotRevoked: a credential went here, and its provider never answered.
+const AlertNotRevoked connection.AlertKind = "not_revoked"
+
+// What became of a credential at its provider when its row went.
+const (
+	atProviderRevoked   = "revoked"
+	atProviderCannot    = "cannot_be_revoked" // the provider offers nothing
+	atProviderKept      = "connected_again"   // ending the old one would end the new one
+	atProviderUnopened  = "not_opened"        // nobody can read it any more
+	atProviderUnknown   = "provider_unusable"
+	atProviderNoAnswer  = "no_answer"
+	reasonOwnerGone     = "its owner, client or provider is gone or disabled"
+	systemPrincipalName = "chancery"
+)
+
+func systemBy(reason string) By {
+	return By{Principal: audit.Principal{Kind: "system", Name: systemPrincipalName}, Reason: reason}
+}
+
+// RevokeHeld ends everything that an owner connected, and tells how many there were.
+func (c *Custodian) RevokeHeld(ctx context.Context, t tenant.UID, owner connection.Owner, by By) (ended int64, err error) {
+	for {
+		held, err := c.Rows.HeldBy(ctx, t, owner, endBatch)
+		if err != nil {
+			return ended, err
+		}
+		before := ended
+		for _, one := range held {
+			switch _, err := c.Revoke(ctx, t, one.ID, by); {
+			case err == nil:
+				ended++
+			case !errors.Is(err, connection.ErrGone):
+				return ended, err
+			}
+		}
+		if len(held) < endBatch || ended == before {
+			return ended, nil
+		}
+	}
+}
+
+// CountHeld counts what RevokeHeld would end.
+func (c *Custodian) CountHeld(ctx context.Context, t tenant.UID, owner connection.Owner) (int64, error) {
+	return c.Rows.CountHeldBy(ctx, t, owner)
+}
+
+// Reconcile ends what nobody holds any more: its user is gone or disabled, its client or its provider is gone. It may run
+// on any number of replicas, and begins again after whatever stopped it.
+func (c *Custodian) Reconcile(ctx context.Context, t tenant.UID) (ended int, err error) {
+	for after := ""; ; {
+		unheld, next, err := c.Rows.Unheld(ctx, t, after, unheldWindow)
+		if err != nil {
+			return ended, err
+		}
+		for _, one := range unheld {
+			switch _, err := c.Revoke(ctx, t, one.ID, systemBy(reasonOwnerGone)); {
+			case err == nil:
+				ended++
+			case !errors.Is(err, connection.ErrGone):
+				return ended, err
+			}
+		}
+		if next == "" || next == after {
+			return ended, nil
+		}
+		after = next
+	}
+}
+
+// Tell tells providers of what ended here, of one tenant, and takes away what is dealt with. It tells how many went, and
+// how many are tried again later.
+func (c *Custodian) Tell(ctx context.Context, t tenant.UID) (gone, left int, err error) {
+	for ctx.Err() == nil {
+		due, err := c.Rows.RevokedNext(ctx, t, endBatch)
+		if err != nil {
+			return gone, left, err
+		}
+		for _, one := range due {
+			ended, err := c.tellOne(ctx, t, one)
+			switch {
+			case err != nil:
+				return gone, left, err
+			case ended:
+				gone++
+			default:
+				left++
+			}
+		}
+		if len(due) < endBatch {
+			break
+		}
+	}
+	return gone, left, ctx.Err()
+}
+
+// tellOne takes one for itself first, so that the other replicas leave it alone while it is asked for.
+func (c *Custodian) tellOne(ctx context.Context, t tenant.UID, one connection.Connection) (ended bool, err error) {
+	rest := min(longestRest, firstRest<<min(one.Failures, 6))
+	if err := c.Rows.TakeRevoked(ctx, one, rest); err != nil {
+		if errors.Is(err, connection.ErrMoved) || errors.Is(err, connection.ErrGone) {
+			return false, nil
+		}
+		return false, err
+	}
+	outcome, err := c.revokeAt(ctx, t, one)
+	if err != nil {
+		if c.Now().Sub(one.UpdatedAt) < KeepTelling {
+			c.Log.WarnContext(ctx, "a provider is told later that a credential ended", "connection", one.ID, "provider_uid", one.Provider, "again_in", rest, "error", err)
+			return false, nil
+		}
+		outcome = atProviderNoAnswer
+		if errors.Is(err, ErrUnusable) {
+			outcome = atProviderUnknown
+		}
+		c.Alert(ctx, connection.Alert{Kind: AlertNotRevoked, Ref: one.Ref, Version: one.Version, Detail: "the provider was told for a week, and did not answer"})
+	}
+	e, err := c.event(ctx, t, one, audit.TypeConnectionEnded, systemBy(""))
+	if err != nil {
+		return false, err
+	}
+	e.Detail["at_provider"] = outcome
+	switch err := c.Rows.EndRevoked(ctx, t, one, e); {
+	case errors.Is(err, connection.ErrMoved): // a refresh that was under way saved another one: it is the next to go
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	return true, nil
+}
+
+// revokeAt asks the provider to end a credential. An error is for later; everything else is what became of it.
+func (c *Custodian) revokeAt(ctx context.Context, t tenant.UID, one connection.Connection) (string, error) {
+	s, err := c.Rows.Load(ctx, t.String(), one.ID)
+	if err != nil {
+		return "", err
+	}
+	if s.Version != one.Version || s.Ref != one.Ref || s.Status != connection.Revoked {
+		return "", connection.ErrMoved
+	}
+	picture, err := c.Pictures.Of(ctx, t)
+	if err != nil {
+		return "", err
+	}
+	p, err := c.provider(ctx, t, one.Provider)
+	if err != nil {
+		return "", err
+	}
+	again, err := c.connectedAgain(ctx, t, one)
+	if err != nil {
+		return "", err
+	}
+	if again {
+		return atProviderKept, nil
+	}
+	return c.askToEnd(ctx, picture, p, s)
+}
+
+func (c *Custodian) askToEnd(ctx context.Context, t *snapshot.Tenant, p *snapshot.Provider, s connection.Stored) (string, error) {
+	if p.Manifest.Kind == provider.Static || p.Manifest.Revoke == nil { // nothing is opened for nothing
+		return atProviderCannot, nil
+	}
+	engine, err := c.Engines.Engine(ctx, t, p)
+	if err != nil {
+		return "", err
+	}
+	credential, err := connection.Open(ctx, c.Sealer, s.Ref, s)
+	switch {
+	case errors.Is(err, vault.ErrUnopened), errors.Is(err, vault.ErrMalformed), errors.Is(err, provider.ErrNotCredential):
+		c.Alert(ctx, connection.Alert{Kind: connection.AlertUnopened, Ref: s.Ref, Version: s.Version, Detail: "it does not open in its place, and is not revoked at its provider"})
+		return atProviderUnopened, nil
+	case err != nil:
+		return "", err
+	}
+	switch err := engine.Revoke(ctx, credential); {
+	case errors.Is(err, provider.ErrNoRevocation):
+		return atProviderCannot, nil
+	case err != nil && provider.OutcomeOf(err) == provider.Terminal: // it is dead there already
+		return atProviderRevoked, nil
+	case err != nil:
+		return "", err
+	}
+	return atProviderRevoked, nil
+}
+
+// connectedAgain tells whether the same account was connected anew since. At many providers a revocation ends everything
+// that the account gave us, and with it the connection that stays. An account that is not known may be any.
+func (c *Custodian) connectedAgain(ctx context.Context, t tenant.UID, one connection.Connection) (bool, error) {
+	held, err := c.Rows.Find(ctx, t.String(), one.Owner, one.Provider)
+	if err != nil {
+		return false, err
+	}
+	for _, other := range held {
+		if other.ID != one.ID && (one.Account.ID == "" || other.Account.ID == "" || other.Account.ID == one.Account.ID) {
+			return true, nil
+		}
+	}
+	return false, nil
+}

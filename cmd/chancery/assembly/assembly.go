@@ -17,6 +17,7 @@ import (
 	"github.com/chancery-dev/chancery/admin"
 	"github.com/chancery-dev/chancery/broker"
 	"github.com/chancery-dev/chancery/broker/capture"
+	"github.com/chancery-dev/chancery/broker/decision"
 	"github.com/chancery-dev/chancery/broker/grant"
 	"github.com/chancery-dev/chancery/broker/introspect"
 	"github.com/chancery-dev/chancery/broker/keys"
@@ -85,6 +86,7 @@ type Server struct {
 	clients          grant.Clients // who asks, with its budget
 	grants           *grant.Grants
 	captures         *capture.Watch
+	decisions        decision.Desk
 	people           people
 	lending          lending
 	staleness        *staleness

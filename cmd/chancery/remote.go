@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,7 +35,7 @@ type remoteFlags struct {
 func (c *command) addRemoteFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&c.remote.server, "server", "", "URL of the admin API ("+envAdminURL+"; else the configuration's admin section)")
-	flags.StringVar(&c.remote.tokenFile, "token-file", "", "file that holds the admin credential ("+envAdminToken+"; else the configuration's admin.token)")
+	flags.StringVar(&c.remote.tokenFile, "token-file", "", "file that holds the admin credential ("+envAdminToken+"; else your chancery login, else the configuration's admin.token)")
 	flags.StringVar(&c.remote.tenant, "tenant", "", "tenant (default: default)")
 }
 
@@ -67,6 +68,11 @@ func (c *command) admin() (*client.Client, error) {
 			return nil, err
 		}
 	}
+	if server != "" && token.IsZero() {
+		if token, err = c.loginAt(strings.TrimSuffix(server, "/")); err != nil {
+			return nil, err
+		}
+	}
 	if server == "" || token.IsZero() {
 		loaded, err := c.loadConfig()
 		if err != nil {
@@ -78,8 +84,13 @@ func (c *command) admin() (*client.Client, error) {
 			}
 		}
 		if token.IsZero() {
+			if token, err = c.loginAt(strings.TrimSuffix(server, "/")); err != nil {
+				return nil, err
+			}
+		}
+		if token.IsZero() {
 			if token, err = loaded.Secret(loaded.Admin.Token); err != nil {
-				return nil, fmt.Errorf("there is no admin credential: say --token-file or %s (admin.token: %w)", envAdminToken, err)
+				return nil, fmt.Errorf("there is no admin credential: sign in with chancery login, or say --token-file or %s (admin.token: %w)", envAdminToken, err)
 			}
 		}
 	}

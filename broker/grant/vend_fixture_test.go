@@ -149,7 +149,11 @@ func newLender(t *testing.T, changes ...change) *lender {
 func newLenderOf(t *testing.T, manifest string, changes ...change) *lender {
 	t.Helper()
 	all := append([]change{}, lendingSpec...)
-	if manifest != "linear" {
+	switch manifest {
+	case "linear":
+	case "client-credentials", "token-exchange": // which a company completes with its addresses
+		all = append(all, change{"manifest: linear", "own_manifest: {extends: " + manifest + ", name: " + manifest + ", token_url: https://as.example.com/token}"})
+	default:
 		all = append(all, change{"manifest: linear", "manifest: " + manifest})
 	}
 	l := &lender{world: newWorld(t, append(all, changes...)...), revoked: map[string]bool{}}

@@ -309,7 +309,7 @@ func TestVendAsksToConnect(t *testing.T) {
 	refusal := l.notLent(t, l.exchange(t), oauth.CodeConnectionRequired)
 	wire := refusal.Wire(issuer, "trc_2")
 	if wire.Status != 400 || wire.Error != "interaction_required" || wire.Members["interaction_uri"] != issuer+"/interact/lnk_01KAK6Z5G00000000000000000" ||
-		wire.Members["provider"] != "tracker" {
+		wire.Members["provider"] != "tracker" || wire.Members["expires_in"] != int64(300) {
 		t.Errorf("answered %+v", wire)
 	}
 	if len(l.links) != 1 || l.links[0].UserUID != l.alice(t).UID || l.links[0].ClientUID != l.uidOf(t, "Client", "agent") || !slices.Equal(l.links[0].Scopes, []string{"read"}) {

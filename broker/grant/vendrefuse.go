@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/downstream"
-	"github.com/chancery-dev/chancery/broker/id"
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/vault"
@@ -16,6 +15,9 @@ import (
 	"github.com/chancery-dev/chancery/vault/connection"
 	"github.com/chancery-dev/chancery/vault/provider"
 )
+
+// linkGood is how long a link can be opened at least: one that was given before comes again while half of its time is left.
+const linkGood = connect.Lifetime / 2
 
 // stalled is how long a client waits where nobody knows when it helps.
 const stalled = 30 * time.Second
@@ -88,7 +90,7 @@ func (g *Grants) interaction(ctx context.Context, c *call, code oauth.Code, rece
 	for name, value := range members {
 		refusal.Members[name] = value
 	}
-	if c.person == nil || g.Vending.Connecting == nil || len(c.Tenant.SignIn.IdPs) == 0 || l.provider.Manifest.Kind != provider.OAuth2 {
+	if c.person == nil || g.Vending.Connecting == nil || len(c.Tenant.SignIn.IdPs) == 0 {
 		return refusal
 	}
 	holder := l.presented.Holder
@@ -104,9 +106,7 @@ func (g *Grants) interaction(ctx context.Context, c *call, code oauth.Code, rece
 		return notKnown(err)
 	}
 	refusal.Members["interaction_uri"] = c.Tenant.Issuer + "/interact/" + link
-	if begun, ok := id.Time(id.Kind(strings.TrimSuffix(connect.Prefix, "_")), link); ok {
-		refusal.Members["expires_in"] = int64(max(begun.Add(connect.Lifetime).Sub(c.now), 0).Seconds())
-	}
+	refusal.Members["expires_in"] = int64(linkGood / time.Second)
 	return refusal
 }
 

@@ -75,6 +75,27 @@ func (b *browser) answer(ctx context.Context, address, redirectURI string) (url.
 	return nil, errors.New("the pages do not end")
 }
 
+// finish opens an address and goes on to a page with nothing to press.
+func (b *browser) finish(ctx context.Context, address string) error {
+	b.origin, b.shown = "", nil
+	next := visit{method: http.MethodGet, target: address}
+	for range maxPages {
+		page, err := b.open(ctx, next)
+		if err != nil {
+			return err
+		}
+		var ok bool
+		if next, ok = page.next(b.presses); ok {
+			continue
+		}
+		if page.status != http.StatusOK {
+			return fmt.Errorf("the browser is left at a page (%d): %s", page.status, page.text())
+		}
+		return nil
+	}
+	return errors.New("the pages do not end")
+}
+
 type visit struct {
 	method, target string
 	fields         url.Values

@@ -43,7 +43,8 @@ func TestEveryStepHolds(t *testing.T) {
 	}
 	want := []string{
 		"sign_in", "tool_call", "policy_refusal", "replay", "wrong_audience", "step_up",
-		"browser_sign_in", "browser_saml", "browser_step_up", "refresh", "logout", "audit",
+		"browser_sign_in", "browser_saml", "browser_step_up", "refresh", "logout",
+		"connection_required", "connect", "vend", "audit",
 	}
 	if !slices.Equal(steps, want) {
 		t.Errorf("%v, want %v", steps, want)

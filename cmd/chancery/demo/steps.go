@@ -34,6 +34,7 @@ type show struct {
 
 	document string // the client_id of MCP hosts
 	host     *host  // in whose browser she signs in
+	link     string // at which she connects an account
 }
 
 func steps() []step {
@@ -45,7 +46,7 @@ func steps() []step {
 		{"wrong_audience", "An assertion for another authorization server is refused", wrongAudience},
 		{"step_up", "Writing wants a stronger sign-in: the challenge is met, and the tool works", stepUp},
 	}
-	return append(append(steps, peopleSteps()...), step{"audit", "Everything that happened is in an audit log that proves itself", verifyAudit})
+	return append(append(append(steps, peopleSteps()...), lendingSteps()...), step{"audit", "Everything that happened is in an audit log that proves itself", verifyAudit})
 }
 
 func signIn(ctx context.Context, s *show) ([]string, error) {

@@ -53,6 +53,8 @@ func (w *world) nameOf(u *url.URL) string {
 		return "identity provider"
 	case strings.HasPrefix(w.Resource, at):
 		return "notes"
+	case strings.HasPrefix(w.GitHub.URL(), at):
+		return "github"
 	}
 	return at
 }

@@ -89,7 +89,7 @@ metadata: {name: notes-agent}
 spec:
   display_name: Notes agent
   auth: {method: client_secret_post}
-  grant_types: ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
+  grant_types: ["urn:ietf:params:oauth:grant-type:jwt-bearer", "urn:ietf:params:oauth:grant-type:token-exchange"]
   scopes: [notes:read, notes:write]
   resources: [notes]
 ---
@@ -102,6 +102,7 @@ spec:
     "notes:read": {risk: low, description: Read your notes}
     "notes:write": {risk: high, description: Change your notes, implies: ["notes:read"]}
   default_scopes: [notes:read]
+  token: {claims: [groups]} # what is lent for such a token is decided by them too
 ---
 apiVersion: chancery/v1
 kind: User
@@ -129,6 +130,17 @@ spec:
     grants:
       - {groups: [notes-editors], resource: notes, scopes: ["notes:write"]}
       - {groups: [notes-readers], resource: notes, scopes: ["notes:read"]}
+---
+apiVersion: chancery/v1
+kind: Policy
+metadata: {name: github-for-readers}
+spec:
+  role: grant
+  applies_to: {resources: [notes], actions: [vend]}
+  template: group-scopes
+  data:
+    grants:
+      - {groups: [notes-editors, notes-readers], resource: notes, scopes: ["profile:read"]}
 ---
 apiVersion: chancery/v1
 kind: Policy

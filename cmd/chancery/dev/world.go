@@ -22,6 +22,7 @@ import (
 	"github.com/chancery-dev/chancery/cmd/chancery/assembly"
 	"github.com/chancery-dev/chancery/cmd/chancery/config"
 	"github.com/chancery-dev/chancery/federation/idptest"
+	"github.com/chancery-dev/chancery/vault/provider/providertest"
 )
 
 // RedirectURI is the agent's at the IdP. Nothing listens there: the code is read from the redirect.
@@ -48,6 +49,7 @@ type World struct {
 	Context
 
 	IdP          *idptest.IdP
+	GitHub       *providertest.Server
 	Admin        *client.Client
 	ClientSecret secret.Text
 
@@ -86,10 +88,16 @@ func (w *World) start(ctx context.Context) error {
 	if w.company, err = openCompany(w.folder, w.options.Now()); err != nil {
 		return err
 	}
+	if err := w.startGitHub(); err != nil {
+		return err
+	}
 	if err := w.startChancery(ctx, public, admin, approved.Email); err != nil {
 		return err
 	}
 	if err := w.firstObjects(ctx); err != nil {
+		return err
+	}
+	if err := w.applyGitHub(ctx); err != nil {
 		return err
 	}
 	if err := w.startIdP(idp); err != nil {
@@ -216,7 +224,7 @@ func (w *World) startChancery(ctx context.Context, public, admin net.Listener, a
 		"database.url":       "sqlite://" + filepath.ToSlash(filepath.Join(folder, fileDatabase)),
 		"vault.keyring.file": filepath.Join(folder, fileKeyring),
 
-		"admin.secret_references": []string{"file:" + w.company.secretFile},
+		"admin.secret_references": []string{"file:" + w.company.secretFile, "file:" + w.gitHubSecret()},
 	})
 	// Neither file nor environment: what a service's settings say of where to listen is not for these surroundings.
 	loaded, err := config.Load(config.Sources{File: os.DevNull, Flags: settings})

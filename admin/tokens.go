@@ -111,8 +111,10 @@ type revocation struct {
 	Tokens *int64         `json:"tokens"` // null: they are dead and could not be counted
 	// Families of refresh tokens, the same. A token has none.
 	Families *int64 `json:"refresh_families,omitempty"`
-	Applied  bool   `json:"applied"`
-	Event    string `json:"event,omitempty"`
+	// Connections are accounts at other services that ended; null where not all could be. A token and an IdP have none.
+	Connections *int64 `json:"connections,omitempty"`
+	Applied     bool   `json:"applied"`
+	Event       string `json:"event,omitempty"`
 }
 
 func (s *Server) revokeToken(c *gin.Context) error {
@@ -152,6 +154,9 @@ func (s *Server) end(c *gin.Context, do func(tenant.UID, lifecycle.Request) (lif
 	}
 	if done.Kind != lifecycle.Token && done.Families >= 0 {
 		answer.Families = &done.Families
+	}
+	if (done.Kind == lifecycle.User || done.Kind == lifecycle.Client) && done.Connections >= 0 {
+		answer.Connections = &done.Connections
 	}
 	c.JSON(http.StatusOK, answer)
 	return nil

@@ -114,8 +114,10 @@ type Revocation struct {
 	Tokens *int64 `json:"tokens"` // nil: they are dead and could not be counted
 	// Families of refresh tokens; nil of a token, and if they could not be counted.
 	Families *int64 `json:"refresh_families,omitempty"`
-	Applied  bool   `json:"applied"`
-	Event    string `json:"event,omitempty"`
+	// Connections are accounts at other services; nil of a token and an IdP, and where not all could be ended.
+	Connections *int64 `json:"connections,omitempty"`
+	Applied     bool   `json:"applied"`
+	Event       string `json:"event,omitempty"`
 }
 
 // Revoke ends a token (kind token, which is its jti), or everything of a user, a client or an idp (a name or a uid).

@@ -33,7 +33,7 @@ type Events interface {
 	FindTrace(ctx context.Context, t tenant.UID, trace string) ([]audit.Event, error)
 }
 
-// Config is what a Revoker needs. Every member but Changed is required.
+// Config is what a Revoker needs. Every member but Changed and Connections is required.
 type Config struct {
 	Tokens  Tokens
 	Objects Objects
@@ -43,6 +43,8 @@ type Config struct {
 	Log     *slog.Logger
 	// Changed is told of a version that this process made, so that it answers nothing older.
 	Changed func(t tenant.UID, version int64)
+	// Connections are ended with their owner's tokens; nil where nothing is connected.
+	Connections Connections
 }
 
 // Revoker is the administrators' way to end tokens.
@@ -76,7 +78,9 @@ type Outcome struct {
 	Tokens int64
 	// Families is the same of families of refresh tokens.
 	Families int64
-	Event    string // "" for a dry run, and where nothing was left to end
+	// Connections is how many connected accounts ended; negative where not all could be. Of an IdP and a token: none.
+	Connections int64
+	Event       string // "" for a dry run, and where nothing was left to end
 }
 
 // uncounted says that the tokens are dead and were not counted.
@@ -143,7 +147,10 @@ func (r *Revoker) RevokeHolder(ctx context.Context, t tenant.UID, kind Kind, whi
 		if done.Tokens, err = r.Tokens.Count(ctx, t, h, 0); err != nil {
 			return done, err
 		}
-		done.Families, err = r.Tokens.CountFamilies(ctx, t, h, 0)
+		if done.Families, err = r.Tokens.CountFamilies(ctx, t, h, 0); err != nil {
+			return done, err
+		}
+		done.Connections, err = r.countConnections(ctx, t, h)
 		return done, err
 	}
 	now := r.Now()
@@ -155,13 +162,14 @@ func (r *Revoker) RevokeHolder(ctx context.Context, t tenant.UID, kind Kind, whi
 	}
 	r.Changed(t, version)
 	done.Event = event.ID
+	done.Connections = r.endConnections(ctx, t, h, q)
 	done.Tokens, done.Families = r.count(ctx, t, h, version)
 	if done.Tokens == uncounted || done.Families == uncounted {
 		return done, nil
 	}
 	counted := q.event(t, now, audit.TypeTokensCounted, map[string]string{
 		"kind": string(kind), "uid": h.UID, "name": name, "revocation": event.ID, "tokens": strconv.FormatInt(done.Tokens, 10),
-		"refresh_families": strconv.FormatInt(done.Families, 10),
+		"refresh_families": strconv.FormatInt(done.Families, 10), "connections": strconv.FormatInt(done.Connections, 10),
 	})
 	if err := r.Journal.Commit(ctx, ledger.Entry{Tenant: t, Event: counted}); err != nil {
 		r.Log.Warn("the count of a revocation was not recorded", "trace_id", q.Trace, "error", err)

@@ -44,7 +44,7 @@ What is revoked is what was issued. To keep new tokens away, disable the object 
 		if err := c.print(done, func(w io.Writer) error { return writeRevocation(w, done) }); err != nil {
 			return err
 		}
-		if dryRun && (done.Tokens == nil || *done.Tokens > 0 || done.Families != nil && *done.Families > 0) {
+		if dryRun && (done.Tokens == nil || *done.Tokens > 0 || done.Families != nil && *done.Families > 0 || done.Connections != nil && *done.Connections > 0) {
 			return errDiffers
 		}
 		return nil
@@ -62,6 +62,9 @@ func writeRevocation(w io.Writer, done client.Revocation) error {
 	}
 	if done.Families != nil && *done.Families > 0 {
 		tokens += " and " + strconv.FormatInt(*done.Families, 10) + " " + plural(*done.Families, "grant with refresh tokens", "grants with refresh tokens")
+	}
+	if done.Connections != nil && *done.Connections > 0 {
+		tokens += ", " + strconv.FormatInt(*done.Connections, 10) + " connected " + plural(*done.Connections, "account", "accounts")
 	}
 	verb := "revoked"
 	if !done.Applied {

@@ -21,7 +21,8 @@ type lending struct {
 	engines     *downstream.Engines
 	recorder    *downstream.Recorder
 	keeper      *connection.Keeper
-	desk        *connect.Desk // where people connect accounts
+	custody
+	desk *connect.Desk // where people connect accounts
 }
 
 // repairEvery is how often what the database did not take is offered to it again.
@@ -57,6 +58,9 @@ func (s *Server) openDownstream(context.Context) error {
 		return err
 	}
 	s.onClose(l.keeper.Close) // before the ledger and the database: a refresh under way is saved
+	if err := s.openCustody(); err != nil {
+		return err
+	}
 	return s.openConnect()
 }
 

@@ -31,7 +31,8 @@ func (s *Server) openIntrospection(context.Context) error {
 	}
 	s.revoker, err = lifecycle.New(lifecycle.Config{
 		Tokens: s.tokens, Objects: s.objects, Journal: s.ledger, Events: records{s.store.Audit()}, Now: s.Now, Log: s.Log,
-		Changed: func(t tenant.UID, version int64) { s.source.Changed(t, version) },
+		Changed:     func(t tenant.UID, version int64) { s.source.Changed(t, version) },
+		Connections: heldConnections{s.lending.custodian},
 	})
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"runtime/debug"
 	"time"
@@ -42,9 +43,9 @@ func Main(stdin io.Reader, stdout io.Writer) int {
 	if err := decoder.Decode(&src); err != nil {
 		return broken(err)
 	}
-	found, compiled := examine(context.Background(), src)
+	found, compiled := examine(context.Background(), src, l.Budget)
 	if compiled != nil && found.Slow == "" {
-		if err := found.measure(context.Background(), compiled, decoder); err != nil {
+		if err := found.measure(context.Background(), compiled, decoder, l.Budget); err != nil {
 			return broken(err)
 		}
 	}
@@ -61,7 +62,7 @@ func broken(err error) int {
 
 // enter limits the process for the rest of its life.
 func enter(l limits) error {
-	if l.Memory <= 0 || l.Time <= 0 {
+	if l.Memory <= 0 || l.Time <= 0 || l.Budget <= 0 {
 		return errors.New("no limits were given")
 	}
 	time.AfterFunc(l.Time, func() { os.Exit(exitLate) }) // should the parent be gone
@@ -77,7 +78,7 @@ func enter(l limits) error {
 const cores = 4
 
 // examine compiles, reads, tests and tries a policy. Without a set there is nothing to evaluate.
-func examine(ctx context.Context, src policy.Source) (Report, *policy.Set) {
+func examine(ctx context.Context, src policy.Source, budget time.Duration) (Report, *policy.Set) {
 	found := Report{Done: true}
 	if src.Template == "" { // a template is not the author's
 		var data any
@@ -102,7 +103,7 @@ func examine(ctx context.Context, src policy.Source) (Report, *policy.Set) {
 	if err != nil {
 		return found.refused(err), nil
 	}
-	found.Slow = try(ctx, set, src)
+	found.Slow = try(ctx, set, src, budget)
 	return found, set
 }
 
@@ -132,21 +133,37 @@ func alone(ctx context.Context, compiled *policy.Compiled) (*policy.Set, error) 
 
 // try evaluates the policy for every action on a request that holds nothing in
 // particular. Only running out of time counts: whether it allows is no matter here.
-func try(ctx context.Context, set *policy.Set, src policy.Source) (slow string) {
-	evaluator := policy.NewInProcess(tryBudget)
-	defer evaluator.Close()
+func try(ctx context.Context, set *policy.Set, src policy.Source, budget time.Duration) (slow string) {
 	for _, action := range policy.Actions() {
-		if d := evaluator.Decide(ctx, set, sample(action, src)); d.Code == policy.CodeTimeout {
+		if took := shortest(ctx, set, sample(action, src), budget); took > budget {
 			return "evaluation for action " + string(action)
 		}
 	}
 	return ""
 }
 
+// shortest is how long a decision takes. The machine may be busy: one that takes longer than its budget is made again, and
+// the shortest counts.
+func shortest(ctx context.Context, set *policy.Set, in *policy.Input, budget time.Duration) time.Duration {
+	least := time.Duration(math.MaxInt64)
+	for range attempts {
+		evaluator := policy.NewInProcess(generous * budget)
+		start := time.Now()
+		d := evaluator.Decide(ctx, set, in)
+		took := time.Since(start)
+		evaluator.Close()
+		if d.Code == policy.CodeTimeout {
+			took = math.MaxInt64
+		}
+		if least = min(least, took); least <= budget || d.Behind() {
+			break
+		}
+	}
+	return least
+}
+
 // measure evaluates recorded inputs, for as long as there is time. One that is not asked of the policy costs nothing.
-func (r *Report) measure(ctx context.Context, set *policy.Set, inputs *json.Decoder) error {
-	evaluator := policy.NewInProcess(tryBudget)
-	defer evaluator.Close()
+func (r *Report) measure(ctx context.Context, set *policy.Set, inputs *json.Decoder, budget time.Duration) error {
 	began, total := time.Now(), time.Duration(0)
 	for n := 1; time.Since(began) < inputsTime/2; n++ {
 		var text json.RawMessage
@@ -159,10 +176,8 @@ func (r *Report) measure(ctx context.Context, set *policy.Set, inputs *json.Deco
 		if err != nil {
 			return fmt.Errorf("recorded input %d: %w", n, err)
 		}
-		start := time.Now()
-		d := evaluator.Decide(ctx, set, in)
-		took := time.Since(start)
-		if d.Code == policy.CodeTimeout {
+		took := shortest(ctx, set, in, budget)
+		if took > budget {
 			r.Slow = fmt.Sprintf("evaluation of recorded input %d, of action %s", n, in.Action)
 			break
 		}
@@ -173,9 +188,11 @@ func (r *Report) measure(ctx context.Context, set *policy.Set, inputs *json.Deco
 	return nil
 }
 
-// tryBudget is generous: a machine that checks policies may be busy, and what it
-// decides with afterwards has a budget of its own.
-const tryBudget = 5 * policy.DefaultBudget
+const (
+	attempts = 3
+	// generous is how many budgets an attempt has.
+	generous = 3
+)
 
 // sample is a request that has every member.
 func sample(action policy.Action, src policy.Source) *policy.Input {

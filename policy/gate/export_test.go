@@ -13,4 +13,6 @@ func CheckAs(ctx context.Context, exe, argument string, src policy.Source) error
 }
 
 // EnterFrom limits this process as the child does.
-func EnterFrom(memory int64) error { return enter(limits{Memory: memory, Time: Time}) }
+func EnterFrom(memory int64) error {
+	return enter(limits{Memory: memory, Time: Time, Budget: policy.DefaultBudget})
+}

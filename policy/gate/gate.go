@@ -16,6 +16,7 @@ package gate
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -65,6 +66,7 @@ func (e *TestsFailed) Error() string {
 type limits struct {
 	Memory int64         `json:"memory"`
 	Time   time.Duration `json:"time"`
+	Budget time.Duration `json:"budget"` // of one evaluation
 }
 
 // Check is Examine of nothing but the policy: it compiles it, reads it (policy/lint), runs its tests and evaluates it once
@@ -92,7 +94,7 @@ func examineAs(ctx context.Context, exe, argument string, r Request) (Report, er
 	}
 	inputs, count := r.inputs()
 	size := len(text) >> 20
-	l := limits{Memory: Memory + MemoryPerMiB*int64(size), Time: Time + TimePerMiB*time.Duration(size)}
+	l := limits{Memory: Memory + MemoryPerMiB*int64(size), Time: Time + TimePerMiB*time.Duration(size), Budget: cmp.Or(r.Budget, policy.DefaultBudget)}
 	if count > 0 {
 		l.Time += inputsTime
 	}

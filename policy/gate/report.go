@@ -17,6 +17,8 @@ type Request struct {
 	Source policy.Source
 	// Floor is the least coverage of the modules by the tests, in percent. A template's own tests are not asked for.
 	Floor int
+	// Budget is how long an evaluation may take; 0 is policy.DefaultBudget.
+	Budget time.Duration
 	// Inputs are recorded inputs (policy.Input.JSON) to evaluate, the newest first; at most MaxInputs of them are read. One on
 	// which evaluation runs out of time refuses the policy.
 	Inputs iter.Seq[[]byte]

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/policy"
@@ -21,6 +22,8 @@ type Checker struct {
 	Gate func(ctx context.Context, r gate.Request) (gate.Report, error)
 	// Floor is the least coverage of the modules by the tests, in percent; the gate holds it.
 	Floor int
+	// Budget is how long an evaluation may take; 0 is policy.DefaultBudget.
+	Budget time.Duration
 }
 
 var _ object.Reader = Checker{}
@@ -48,7 +51,7 @@ func (c Checker) ReadPolicy(ctx context.Context, name string, spec *object.Polic
 	if c.Gate == nil || spec.Template != "" {
 		return here(ctx, name, spec), nil
 	}
-	report, err := c.Gate(ctx, gate.Request{Source: Source("", name, 0, spec), Floor: c.Floor})
+	report, err := c.Gate(ctx, gate.Request{Source: Source("", name, 0, spec), Floor: c.Floor, Budget: c.Budget})
 	for _, f := range report.Warnings() {
 		warned = append(warned, Finding(f, spec))
 	}

@@ -66,7 +66,7 @@ func (s *Server) openChildren(ctx context.Context, now bool) (*pool.Pool, error)
 
 // checker checks what is applied: what others wrote in a child with hard limits.
 func (s *Server) checker() regocheck.Checker {
-	c := regocheck.Checker{Floor: s.Config.Policy.CoverageFloor}
+	c := regocheck.Checker{Floor: s.Config.Policy.CoverageFloor, Budget: s.Config.Policy.TimeBudget}
 	if s.Executable != "" {
 		c.Gate = func(ctx context.Context, r gate.Request) (gate.Report, error) { return gate.Examine(ctx, s.Executable, r) }
 	}

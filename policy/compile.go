@@ -36,6 +36,7 @@ type Compiled struct {
 	// Without a query: shelved has it (Shelf), or it is evaluated elsewhere (Isolate), where kept is compiled.
 	shelved *shelved
 	kept    *kept
+	sees    wanted // what the text of one that is evaluated elsewhere may read of input
 }
 
 // Ref names the revision that was compiled.

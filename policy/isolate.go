@@ -71,6 +71,7 @@ func Isolate(src Source) (*Compiled, error) {
 	if c.kept, err = pack(src); err != nil {
 		return nil, err
 	}
+	c.sees = seenBy(resolved.Modules)
 	c.src = resolved
 	c.src.Data, c.src.DataSchema, c.src.Modules, c.src.Tests = nil, nil, nil, nil
 	return c, nil

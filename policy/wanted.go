@@ -10,6 +10,14 @@ type wanted map[string]map[string]bool
 // wantedBy reads off compiled modules what they can see of input. Wherever it is
 // not plain from the text, it is everything.
 func wantedBy(compiler *ast.Compiler) wanted {
+	modules := make([]*ast.Module, 0, len(compiler.Modules))
+	for _, m := range compiler.Modules {
+		modules = append(modules, m)
+	}
+	return wantedIn(modules...)
+}
+
+func wantedIn(modules ...*ast.Module) wanted {
 	w := wanted{}
 	everything := false
 	visit := func(t *ast.Term) bool {
@@ -28,7 +36,7 @@ func wantedBy(compiler *ast.Compiler) wanted {
 		}
 		return everything
 	}
-	for _, m := range compiler.Modules {
+	for _, m := range modules {
 		ast.WalkTerms(m, visit)
 	}
 	if everything {

@@ -193,7 +193,7 @@ func (c *Connecting) named(v Visit) (*snapshot.Provider, error) {
 }
 
 func connectable(p *snapshot.Provider) bool {
-	return !p.Disabled && (p.Manifest.Kind == provider.OAuth2 || p.Manifest.Kind == provider.Static)
+	return !p.Disabled && p.OfPeople()
 }
 
 // serve shows what the person is asked, or takes what he says.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/chancery-dev/chancery/broker/audit"
+	"github.com/chancery-dev/chancery/broker/downstream"
 	"github.com/chancery-dev/chancery/broker/id"
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/broker/page"
@@ -73,7 +74,7 @@ func (c *Connecting) confirm(ctx context.Context, v Visit, p *snapshot.Provider,
 		return Reply{}, oauth.Refuse(oauth.CodeConnectGone, "another provider's", "the provider's own")
 	}
 	// An account that the company does not let in is given back at once, and nobody is asked about it.
-	if !accepted(p, waiting.Account) {
+	if !p.Takes(waiting.Account) {
 		if _, err := c.Connects.Decline(ctx, v.Tenant.UID.String(), arrived, person); err != nil {
 			return Reply{}, notConnected(err)
 		}
@@ -159,19 +160,6 @@ func firstText(texts ...string) string {
 	return ""
 }
 
-// accepted tells whether a company lets an account be connected. One that is no address is none of a domain.
-func accepted(p *snapshot.Provider, a provider.Account) bool {
-	if p.Object == nil {
-		return false
-	}
-	domains := p.Object.Accounts.EmailDomains
-	if len(domains) == 0 {
-		return true
-	}
-	at := strings.LastIndexByte(a.Label, '@')
-	return at > 0 && slices.ContainsFunc(domains, func(domain string) bool { return strings.EqualFold(a.Label[at+1:], domain) })
-}
-
 // notConnected is what went wrong, in the words of the catalogue. The provider's own words are never shown.
 func notConnected(err error) error {
 	for _, one := range []struct {
@@ -190,6 +178,9 @@ func notConnected(err error) error {
 		{provider.ErrUnsupported, oauth.CodeConnectProviderUnknown},
 		{connection.ErrMoved, oauth.CodeConnectGone},
 		{connection.ErrTaken, oauth.CodeConnectGone},
+		{downstream.ErrUnusable, oauth.CodeProviderMisconfigured},
+		{downstream.ErrDisabled, oauth.CodeConnectProviderUnknown},
+		{downstream.ErrNotThere, oauth.CodeConnectProviderUnknown},
 	} {
 		if errors.Is(err, one.is) {
 			return &oauth.Error{Code: one.code, Cause: err}

@@ -84,7 +84,7 @@ func (c *command) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&c.configFile, "config", c.env("CHANCERY_CONFIG"), "configuration file (CHANCERY_CONFIG; default ./chancery.yaml)")
 	root.PersistentFlags().StringArrayVar(&c.settings, "set", nil, "a setting of the configuration, KEY=VALUE; stronger than file and environment")
 	root.PersistentFlags().Lookup("config").DefValue = "" // help says the same wherever it is asked
-	root.AddCommand(c.serveCommand(), c.demoCommand(), c.devCommand(), c.tokenCommand(), c.vendCommand(), c.execCommand(), c.conformanceCommand(), c.configCommand(), c.migrateCommand(), c.childCommand(gate.Argument), c.childCommand(pool.Argument))
+	root.AddCommand(c.serveCommand(), c.demoCommand(), c.devCommand(), c.tokenCommand(), c.vendCommand(), c.execCommand(), c.connectCommand(), c.conformanceCommand(), c.configCommand(), c.migrateCommand(), c.childCommand(gate.Argument), c.childCommand(pool.Argument))
 	c.addRecordCommands(root)
 	c.addCompletions(root)
 	sayUsage(root)

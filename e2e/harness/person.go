@@ -114,6 +114,9 @@ func (p *Page) Button(name, value string) (Form, bool) {
 	return Form{}, false
 }
 
+// StopAt has redirects, and pages that go on by themselves, to what begins so not followed from now on; "" follows all.
+func (p *Person) StopAt(prefix string) { p.stop = prefix }
+
 // Open opens an address, and goes wherever it leads, short of what begins with StopAt.
 func (p *Person) Open(target string) *Page {
 	p.t.Helper()

@@ -16,6 +16,9 @@ const (
 	SignInSecret   = "chancery-at-the-idp"
 	secretFile     = "idp-secret"
 
+	// ProviderSecret is the variable that objects may refer to for our secret at a downstream service (Options.Env).
+	ProviderSecret = "CHANCERY_E2E_PROVIDER_SECRET"
+
 	// Host is a public client of the code flow, of which an answer goes to a port of loopback.
 	Host         = "host"
 	HostRedirect = "http://127.0.0.1/callback"

@@ -115,14 +115,17 @@ func (w *World) startIdP(options idptest.Options) {
 // newProcess writes the configuration of a replica.
 func (w *World) newProcess(i, port int, databaseURL string, changes map[string]any) *Process {
 	w.t.Helper()
-	admin := fmt.Sprintf("127.0.0.1:%d", Port(w.t))
+	admin, given := changes["admin.listen"].(string) // of one replica alone
+	if !given {
+		admin = fmt.Sprintf("127.0.0.1:%d", Port(w.t))
+	}
 	leaves := map[string]any{
 		"profile":                 "dev",
 		"server.public_url":       w.Issuer,
 		"server.listen":           fmt.Sprintf("127.0.0.1:%d", port),
 		"admin.listen":            admin,
 		"admin.token":             map[string]any{"file": w.path("admin-token")},
-		"admin.secret_references": []string{"file:" + w.path(secretFile)},
+		"admin.secret_references": []string{"file:" + w.path(secretFile), "env:" + ProviderSecret},
 		"database.url":            databaseURL,
 		"database.migrate":        "auto",
 		"vault.keyring.file":      w.path("keyring"),

@@ -15,6 +15,7 @@ import (
 	"unicode"
 
 	"github.com/chancery-dev/chancery/broker/audit"
+	"github.com/chancery-dev/chancery/broker/decision"
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/broker/tenant"
@@ -29,6 +30,11 @@ type Reader interface {
 	FindTrace(ctx context.Context, t tenant.UID, trace string) ([]audit.Event, error)
 	// FindDecision finds one policy evaluation by its id.
 	FindDecision(ctx context.Context, t tenant.UID, id string) (ledger.Decision, error)
+}
+
+// Court decides a recorded decision again; decision.Court does. Nil tells only what is recorded.
+type Court interface {
+	Decide(ctx context.Context, t tenant.UID, d ledger.Decision) (decision.Again, error)
 }
 
 // Story is what there is to tell.
@@ -72,6 +78,9 @@ type Policy struct {
 	Deny     []string          `json:"deny,omitempty"`
 	Input    json.RawMessage   `json:"input,omitempty"`
 	Result   json.RawMessage   `json:"result,omitempty"`
+	// Again is the recorded input under the recorded revisions. It shows the text of policies, and names the groups that they
+	// trust.
+	Again *decision.Again `json:"again,omitempty"`
 }
 
 // Reason is why a policy said what it said.
@@ -82,7 +91,7 @@ type Reason struct {
 }
 
 // Tell finds the story of a trace or decision id.
-func Tell(ctx context.Context, r Reader, t tenant.UID, id string) (Story, error) {
+func Tell(ctx context.Context, r Reader, court Court, t tenant.UID, id string) (Story, error) {
 	trace := id
 	if strings.HasPrefix(id, "dec_") {
 		d, err := r.FindDecision(ctx, t, id)
@@ -112,7 +121,11 @@ func Tell(ctx context.Context, r Reader, t tenant.UID, id string) (Story, error)
 	if err != nil {
 		return Story{}, err
 	}
-	s.Policy, err = fromDecision(d)
+	if s.Policy, err = fromDecision(d); err != nil || court == nil {
+		return s, err
+	}
+	again, err := court.Decide(ctx, t, d)
+	s.Policy.Again = &again
 	return s, err
 }
 
@@ -183,6 +196,9 @@ func (s Story) Lines() []string {
 		}
 		for _, r := range s.Policy.Reasons {
 			add("    %s %s", r.Code, r.Detail)
+		}
+		for _, line := range again(s.Policy.Again) {
+			add("    %s", line)
 		}
 	}
 	if s.Cause != "" {

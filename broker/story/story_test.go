@@ -64,7 +64,7 @@ func refusal() book {
 
 func TestTell(t *testing.T) {
 	for _, id := range []string{"trc_1", "dec_1"} {
-		s, err := story.Tell(t.Context(), refusal(), acme, id)
+		s, err := story.Tell(t.Context(), refusal(), nil, acme, id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,13 +85,13 @@ func TestNothingToTell(t *testing.T) {
 	}{
 		"unknown trace": {acme, "trc_2"}, "unknown decision": {acme, "dec_2"}, "another tenant": {other, "trc_1"}, "another tenant's decision": {other, "dec_1"}, "nothing": {acme, ""},
 	} {
-		if _, err := story.Tell(t.Context(), refusal(), c.of, c.id); !errors.Is(err, story.ErrNotFound) {
+		if _, err := story.Tell(t.Context(), refusal(), nil, c.of, c.id); !errors.Is(err, story.ErrNotFound) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	broken := refusal()
 	broken.err = errors.New("reset")
-	if _, err := story.Tell(t.Context(), broken, acme, "trc_1"); err == nil || errors.Is(err, story.ErrNotFound) {
+	if _, err := story.Tell(t.Context(), broken, nil, acme, "trc_1"); err == nil || errors.Is(err, story.ErrNotFound) {
 		t.Errorf("a database that fails: %v", err)
 	}
 }
@@ -100,20 +100,20 @@ func TestNothingToTell(t *testing.T) {
 func TestOldStory(t *testing.T) {
 	b := refusal()
 	b.decisions = nil
-	s, err := story.Tell(t.Context(), b, acme, "trc_1")
+	s, err := story.Tell(t.Context(), b, nil, acme, "trc_1")
 	if err != nil || s.Policy != nil || s.Code != "iss_unknown" {
 		t.Errorf("%+v, %v", s, err)
 	}
 	b = refusal()
 	b.decisions["dec_1"] = ledger.Decision{ID: "dec_1", Result: []byte("{")}
-	if _, err := story.Tell(t.Context(), b, acme, "trc_1"); err == nil {
+	if _, err := story.Tell(t.Context(), b, nil, acme, "trc_1"); err == nil {
 		t.Error("a result that cannot be read was told")
 	}
 }
 
 // TestLinesAreForTerminals: nothing that an outsider sent moves the cursor or turns the text around.
 func TestLinesAreForTerminals(t *testing.T) {
-	s, err := story.Tell(t.Context(), refusal(), acme, "trc_1")
+	s, err := story.Tell(t.Context(), refusal(), nil, acme, "trc_1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestLinesAreForTerminals(t *testing.T) {
 func TestLinesOfWhatCameBeforeTheChecks(t *testing.T) {
 	b := refusal()
 	said := func() string {
-		s, err := story.Tell(t.Context(), b, acme, "trc_1")
+		s, err := story.Tell(t.Context(), b, nil, acme, "trc_1")
 		if err != nil {
 			t.Fatal(err)
 		}

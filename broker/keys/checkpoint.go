@@ -77,7 +77,7 @@ func openCheckpoint(ctx context.Context, sealer vault.Sealer, rows []CheckpointR
 	if current == nil {
 		return nil, nil //nolint:nilnil // none yet is an answer
 	}
-	p, err := open(ctx, sealer, checkpointPlace(current.KeyID), ES256, current.Sealed)
+	p, err := open(ctx, sealer, CheckpointPlace(current.KeyID), ES256, current.Sealed)
 	if err != nil {
 		return nil, fmt.Errorf("open checkpoint key %s: %w", current.KeyID, err)
 	}
@@ -93,14 +93,15 @@ func newCheckpoint(ctx context.Context, sealer vault.Sealer, now time.Time) (Che
 	if err != nil {
 		return CheckpointRow{}, err
 	}
-	sealed, err := p.seal(ctx, sealer, checkpointPlace(p.id))
+	sealed, err := p.seal(ctx, sealer, CheckpointPlace(p.id))
 	if err != nil {
 		return CheckpointRow{}, fmt.Errorf("seal checkpoint key: %w", err)
 	}
 	return CheckpointRow{KeyID: p.id, PublicJWK: p.jwk, Sealed: sealed, CreatedAt: now}, nil
 }
 
-func checkpointPlace(keyID string) vault.AAD {
+// CheckpointPlace is where a checkpoint key rests.
+func CheckpointPlace(keyID string) vault.AAD {
 	return vault.AAD{Tenant: vault.Installation, Table: "checkpoint_keys", UID: keyID, Column: "sealed"}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	jose "github.com/go-jose/go-jose/v4"
 
+	"github.com/chancery-dev/chancery/broker/tenant"
 	"github.com/chancery-dev/chancery/federation/jwks"
 	"github.com/chancery-dev/chancery/vault"
 )
@@ -120,3 +121,6 @@ func open(ctx context.Context, sealer vault.Sealer, place vault.AAD, algorithm s
 func place(tenantUID, keyID string) vault.AAD {
 	return vault.AAD{Tenant: tenantUID, Table: "signing_keys", UID: keyID, Column: "sealed"}
 }
+
+// SigningPlace is where a tenant's signing key rests.
+func SigningPlace(t tenant.UID, keyID string) vault.AAD { return place(t.String(), keyID) }

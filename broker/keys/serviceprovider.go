@@ -188,7 +188,7 @@ func byTime(a, b ServiceProviderRow) int {
 }
 
 func (s *ServiceProviders) open(ctx context.Context, t tenant.UID, row ServiceProviderRow) (pair, *x509.Certificate, error) {
-	p, err := s.opened.open(ctx, s.sealer, serviceProviderPlace(t, row.KeyID, row.Purpose), RS256, row.Sealed)
+	p, err := s.opened.open(ctx, s.sealer, ServiceProviderPlace(t, row.KeyID, row.Purpose), RS256, row.Sealed)
 	if err != nil {
 		return pair{}, nil, err
 	}
@@ -204,8 +204,8 @@ func (s *ServiceProviders) open(ctx context.Context, t tenant.UID, row ServicePr
 	return p, certificate, nil
 }
 
-// serviceProviderPlace names the purpose too: a key does not change what it is for.
-func serviceProviderPlace(t tenant.UID, keyID string, purpose Purpose) vault.AAD {
+// ServiceProviderPlace is where a service provider's key rests. It names the purpose too: a key does not change what it is for.
+func ServiceProviderPlace(t tenant.UID, keyID string, purpose Purpose) vault.AAD {
 	return vault.AAD{Tenant: t.String(), Table: "service_provider_keys", UID: keyID, Column: "sealed_" + string(purpose)}
 }
 

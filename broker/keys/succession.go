@@ -174,7 +174,7 @@ func (p *provision) insert(ctx context.Context, purpose Purpose, state State, at
 	if err != nil {
 		return ServiceProviderRow{}, err
 	}
-	sealed, err := key.seal(ctx, p.of.sealer, serviceProviderPlace(p.change.Tenant, key.id, purpose))
+	sealed, err := key.seal(ctx, p.of.sealer, ServiceProviderPlace(p.change.Tenant, key.id, purpose))
 	if err != nil {
 		return ServiceProviderRow{}, fmt.Errorf("seal service provider key: %w", err)
 	}

@@ -22,14 +22,19 @@ func (c *command) keysCommand() *cobra.Command {
 }
 
 func (c *command) keysListCommand() *cobra.Command {
+	var sealing bool
 	cmd := &cobra.Command{
 		Use:     "list",
-		Short:   "List a tenant's signing keys",
-		Example: "  chancery keys list --tenant acme",
+		Short:   "List a tenant's signing keys, or the keys that seal",
+		Example: "  chancery keys list --tenant acme\n  chancery keys list --keyring",
 		Args:    cobra.NoArgs,
 	}
+	cmd.Flags().BoolVar(&sealing, "keyring", false, "the keys that seal secrets at rest instead: of the keyring, or the versions of Vault's")
 	c.addOutputFlag(cmd, asTable)
 	return c.onRecords(cmd, func(ctx context.Context, admin *client.Client, _ []string) error {
+		if sealing {
+			return c.listVaultKeys(ctx, admin)
+		}
 		keys, err := admin.Keys(ctx)
 		if err != nil {
 			return err
@@ -44,32 +49,50 @@ func (c *command) keysListCommand() *cobra.Command {
 
 func (c *command) keysRotateCommand() *cobra.Command {
 	var algorithm string
+	var sealing bool
 	cmd := &cobra.Command{
 		Use:   "rotate",
 		Short: "Prepare a successor of the key that signs",
 		Long: `Prepare a successor of the key that signs. It is published at once and signs when every verifier had time to see it; what the
-old one signed stays good.`,
+old one signed stays good.
+
+With --keyring: make a new root key of the local keyring, which seals from now on. What the others sealed still opens; chancery
+vault rewrap moves it. Replicas that have a copy of the file and not the file itself need the new one first.`,
 		Example: `  chancery keys rotate
+  chancery keys rotate --keyring
   chancery keys rotate --algorithm RS256 --tenant acme`,
 		Args: cobra.NoArgs,
 	}
 	cmd.Flags().StringVar(&algorithm, "algorithm", "", "ES256, RS256 or EdDSA (default: ES256)")
+	cmd.Flags().BoolVar(&sealing, "keyring", false, "rotate the keyring, which seals secrets at rest, instead")
+	cmd.MarkFlagsMutuallyExclusive("keyring", "algorithm")
 	c.addOutputFlag(cmd, asTable)
 	return c.onRecords(cmd, func(ctx context.Context, admin *client.Client, _ []string) error {
+		if sealing {
+			keyID, err := admin.RotateVaultKey(ctx)
+			return c.printVaultKey(keyID, "seals from now on; move what rests under others: chancery vault rewrap", err)
+		}
 		outcome, err := admin.RotateKeys(ctx, algorithm)
 		return c.printKeyOutcome(outcome, err)
 	})
 }
 
 func (c *command) keysRetireCommand() *cobra.Command {
+	var sealing bool
 	cmd := &cobra.Command{
-		Use:     "retire KID",
-		Short:   "End a key's signing; what it signed stays good",
+		Use:   "retire KID",
+		Short: "End a key's signing; what it signed stays good",
+		Long: `End a key's signing; what it signed stays good. With --keyring: take a root key out of the keyring for ever. It is refused
+while anything rests under it, or a refresh token that was made with it may live.`,
 		Example: "  chancery keys retire 0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx",
 		Args:    cobra.ExactArgs(1),
 	}
+	cmd.Flags().BoolVar(&sealing, "keyring", false, "the key is one of the keyring, which seals secrets at rest")
 	c.addOutputFlag(cmd, asTable)
 	return c.onRecords(cmd, func(ctx context.Context, admin *client.Client, args []string) error {
+		if sealing {
+			return c.printVaultKey(args[0], "is gone from the keyring", admin.RetireVaultKey(ctx, args[0]))
+		}
 		outcome, err := admin.RetireKey(ctx, args[0])
 		return c.printKeyOutcome(outcome, err)
 	})

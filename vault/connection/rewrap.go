@@ -50,32 +50,76 @@ func (r Rewrapper) Run(ctx context.Context, tenant, after string, batch int, tel
 	}
 	away := 0
 	for {
-		rows, err := r.Store.RewrapNext(ctx, tenant, p.KeyID, p.After, batch)
-		if err != nil {
+		n, err := r.batch(ctx, tenant, batch, &p, &away)
+		if err != nil || n == 0 {
 			return p, err
-		}
-		if len(rows) == 0 {
-			return p, nil
-		}
-		for _, s := range rows {
-			if err := ctx.Err(); err != nil {
-				return p, err
-			}
-			err := r.one(ctx, s, &p)
-			if err == nil {
-				away = 0
-			} else if away++; away >= maxAway {
-				return p, err
-			}
-			p.After = s.ID
 		}
 		tell(p)
 	}
 }
 
+// Batch moves one batch behind a row, and tells how many rows it looked at: none is the end. keyID is the newest key's.
+func (r Rewrapper) Batch(ctx context.Context, tenant, keyID, after string, batch int) (Progress, int, error) {
+	p := Progress{KeyID: keyID, After: after}
+	if r.Store == nil || r.Sealer == nil || r.Alert == nil || r.Now == nil || tenant == "" || keyID == "" || batch < 1 || batch > MaxBatch {
+		return p, 0, fmt.Errorf("%w: a rewrap needs a store, a sealer, a tenant, a key, and a batch of 1 to %d", ErrIncomplete, MaxBatch)
+	}
+	away := 0
+	n, err := r.batch(ctx, tenant, batch, &p, &away)
+	return p, n, err
+}
+
+func (r Rewrapper) batch(ctx context.Context, tenant string, batch int, p *Progress, away *int) (int, error) {
+	rows, err := r.Store.RewrapNext(ctx, tenant, p.KeyID, p.After, batch)
+	if err != nil || len(rows) == 0 {
+		return 0, err
+	}
+	moved, err := r.inOneCall(ctx, rows)
+	if err != nil {
+		return 0, err
+	}
+	for i, s := range rows {
+		if err := ctx.Err(); err != nil {
+			return i, err
+		}
+		err := r.one(ctx, s, moved[i], p)
+		if err == nil {
+			*away = 0
+		} else if *away++; *away >= maxAway {
+			return i, err
+		}
+		p.After = s.ID
+	}
+	return len(rows), nil
+}
+
+// inOneCall has a sealer that can do so move all rows at once. Where it cannot, each is opened and sealed by itself.
+func (r Rewrapper) inOneCall(ctx context.Context, rows []Stored) ([]*vault.Rewrapped, error) {
+	moved := make([]*vault.Rewrapped, len(rows))
+	sealer, ok := r.Sealer.(vault.Batch)
+	if !ok {
+		return moved, nil
+	}
+	var all []vault.Stood
+	var of []int
+	for i, s := range rows {
+		if at, err := s.place(s.Version); err == nil {
+			all, of = append(all, vault.Stood{Blob: s.Blob, Place: at}), append(of, i)
+		}
+	}
+	done, err := sealer.Rewrap(ctx, all)
+	if err != nil {
+		return nil, fmt.Errorf("rewrap: %w", err)
+	}
+	for i := range done {
+		moved[of[i]] = &done[i]
+	}
+	return moved, nil
+}
+
 // one rewraps a row. An error says that the store or the sealer did not answer; the row stays as it is.
-func (r Rewrapper) one(ctx context.Context, s Stored, p *Progress) error {
-	err := r.rewrap(ctx, s)
+func (r Rewrapper) one(ctx context.Context, s Stored, moved *vault.Rewrapped, p *Progress) error {
+	err := r.rewrap(ctx, s, moved)
 	p.Left = max(0, p.Left-1)
 	switch {
 	case err == nil:
@@ -93,7 +137,10 @@ func (r Rewrapper) one(ctx context.Context, s Stored, p *Progress) error {
 	return fmt.Errorf("rewrap %s: %w", s.ID, err)
 }
 
-func (r Rewrapper) rewrap(ctx context.Context, s Stored) error {
+func (r Rewrapper) rewrap(ctx context.Context, s Stored, moved *vault.Rewrapped) error {
+	if moved != nil {
+		return r.replace(ctx, s, moved)
+	}
 	at, err := s.place(s.Version)
 	if err != nil {
 		return err
@@ -108,6 +155,18 @@ func (r Rewrapper) rewrap(ctx context.Context, s Stored) error {
 		return err
 	}
 	return r.Store.Rewrap(ctx, s, Successor{Blob: blob, KeyID: keyID, SealedAt: r.Now().UTC()})
+}
+
+// replace writes what the sealer made of a row.
+func (r Rewrapper) replace(ctx context.Context, s Stored, moved *vault.Rewrapped) error {
+	if moved.Err != nil {
+		return moved.Err
+	}
+	taken, err := vault.Parse(moved.Blob)
+	if err != nil {
+		return err
+	}
+	return r.Store.Rewrap(ctx, s, Successor{Blob: moved.Blob, KeyID: taken.KeyID, SealedAt: r.Now().UTC()})
 }
 
 // newest is the key that seals now: a blob tells.

@@ -169,3 +169,22 @@ func (t inTurn) Derive(purpose string) ([][]byte, error) {
 	}
 	return all, nil
 }
+
+// watchKeyring reads the keyring again, so that this replica seals with a key that another one made.
+func (s *Server) watchKeyring(ctx context.Context) {
+	if s.secrets.ring == nil {
+		return
+	}
+	ticks := time.NewTicker(keysRefresh)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+		}
+		if err := s.secrets.ring.Reload(); err != nil {
+			s.Log.Error("the keyring cannot be read any more; the keys of before stay in use", "error", err)
+		}
+	}
+}

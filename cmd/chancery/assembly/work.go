@@ -30,6 +30,7 @@ func (s *Server) startWork(ctx context.Context) {
 	s.work.Go(func() { s.watchConnections(ctx) })
 	s.work.Go(func() { s.watchEndings(ctx) })
 	s.work.Go(func() { s.watchConnects(ctx) })
+	s.work.Go(func() { s.watchKeyring(ctx) })
 }
 
 // watchClock: while the clocks disagree the replica is not ready (threat F13). A database that cannot be asked is not ready

@@ -13,13 +13,16 @@ import (
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/store"
 	"github.com/chancery-dev/chancery/cmd/chancery/config"
+	"github.com/chancery-dev/chancery/vault"
 	"github.com/chancery-dev/chancery/vault/keyring"
+	"github.com/chancery-dev/chancery/vault/transit"
 )
 
 // Admin is what is asked of a running server; *client.Client is one.
 type Admin interface {
 	List(ctx context.Context, kind object.Kind) ([]object.Object, error)
 	Keys(ctx context.Context) ([]client.Key, error)
+	VaultKeys(ctx context.Context) (client.VaultKeys, error)
 	TestIdP(ctx context.Context, t client.IdPTest) (json.RawMessage, error)
 }
 
@@ -41,6 +44,8 @@ type Doctor struct {
 	Config
 	db      *store.Store
 	keyring *keyring.Keyring
+	sealer  vault.Sealer // nil: what rests cannot be opened here
+	transit *transit.Client
 	held    bool // a server holds the SQLite file
 	served  bool // the admin API answers, and knows us
 	behind  bool // migrations are missing
@@ -58,19 +63,20 @@ func Run(ctx context.Context, c Config) (Report, error) {
 	d := &Doctor{Config: c, report: Report{At: c.Now().UTC()}}
 	defer d.close()
 	if !d.configuration() {
-		for _, check := range []string{"profile", "files", "keyring", "database", "server", "public", "certificate", "keys", "audit", "idps", "egress"} {
+		for _, check := range []string{"profile", "files", "keyring", "database", "server", "public", "certificate", "keys", "sealed", "audit", "idps", "egress"} {
 			d.report.skip(check, "the configuration is not valid")
 		}
 		return d.report, ctx.Err()
 	}
 	d.profile()
 	d.files()
-	d.openKeyring()
+	d.openSealer(ctx)
 	d.database(ctx)
 	d.server(ctx)
 	d.public(ctx)
 	d.certificate()
 	d.keys(ctx)
+	d.vaultUsage(ctx)
 	d.audit(ctx)
 	d.idps(ctx)
 	d.egressRow(ctx)
@@ -84,6 +90,9 @@ func Run(ctx context.Context, c Config) (Report, error) {
 func (d *Doctor) close() {
 	if d.db != nil {
 		_ = d.db.Close()
+	}
+	if d.transit != nil {
+		d.transit.Close()
 	}
 }
 

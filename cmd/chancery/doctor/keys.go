@@ -51,18 +51,19 @@ func (d *Doctor) keysOf(ctx context.Context, t object.Stored) {
 		d.report.add(check, Fail, err.Error(), "look at the database's log")
 		return
 	}
-	if d.keyring != nil {
+	if d.sealer != nil {
 		for _, row := range rows {
 			if row.State == keys.Revoked {
 				continue
 			}
-			if err := keys.Openable(ctx, d.keyring, t.Tenant, row); err != nil {
-				d.report.add(check, Fail, "it does not open out of the keyring: "+err.Error(), "vault.keyring.file is another installation's, or older than the key: bring back the newest copy")
+			if err := keys.Openable(ctx, d.sealer, t.Tenant, row); err != nil {
+				seen, do := d.unopened(err)
+				d.report.add(check, Fail, seen, do)
 				return
 			}
 		}
 	}
-	d.judgeKeys(check, t.Name, rows, d.keyring != nil)
+	d.judgeKeys(check, t.Name, rows, d.sealer != nil)
 }
 
 func (d *Doctor) keysOfServer(ctx context.Context) {
@@ -120,7 +121,7 @@ func (d *Doctor) judgeKeys(check, name string, rows []keys.Row, opened bool) {
 		text += fmt.Sprintf(", %d prepared", prepared)
 	}
 	if opened {
-		text += "; all open out of the keyring"
+		text += "; all open"
 	}
 	if len(late) > 0 {
 		d.report.add(check, Warn, text, fmt.Sprintf("%s is past keys.rotate_every (%s): a running server rotates by itself; if one runs, its log says why not", strings.Join(late, " and "), d.Loaded.Keys.RotateEvery))

@@ -53,7 +53,7 @@ func (d *Doctor) openKeyring() {
 	case err != nil:
 		d.report.add("keyring", Fail, err.Error(), "bring back its copy")
 	default:
-		d.keyring = k
+		d.keyring, d.sealer = k, k
 		d.report.ok("keyring", fmt.Sprintf("%s is its owner's alone; keys in it: %d", path, len(k.Keys())))
 	}
 }

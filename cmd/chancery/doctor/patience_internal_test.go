@@ -34,6 +34,11 @@ func (h *hanging) List(_ context.Context, kind object.Kind) ([]object.Object, er
 
 func (h *hanging) Keys(context.Context) ([]client.Key, error) { return nil, nil }
 
+func (h *hanging) VaultKeys(ctx context.Context) (client.VaultKeys, error) {
+	<-ctx.Done()
+	return client.VaultKeys{}, ctx.Err()
+}
+
 func (h *hanging) TestIdP(ctx context.Context, _ client.IdPTest) (json.RawMessage, error) {
 	h.tests.Add(1)
 	<-ctx.Done()

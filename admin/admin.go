@@ -95,6 +95,7 @@ type Config struct {
 	IdPMetadata   IdPMetadata
 	Captures      Captures
 	Refusals      Refusals
+	Vault         Vault // nil: what seals is not to be seen here
 	// Revisions are the past of policies, Proposals what waits or is drafted, Status what replicas run.
 	Revisions   revision.Revisions
 	Proposals   *proposal.Desk

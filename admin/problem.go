@@ -18,7 +18,9 @@ import (
 	"github.com/chancery-dev/chancery/broker/proposal"
 	"github.com/chancery-dev/chancery/broker/registration"
 	"github.com/chancery-dev/chancery/broker/revision"
+	"github.com/chancery-dev/chancery/broker/rewrap"
 	"github.com/chancery-dev/chancery/vault"
+	"github.com/chancery-dev/chancery/vault/keyring"
 )
 
 // Problem is an error as RFC 9457 writes it, with our code and the trace.
@@ -120,6 +122,10 @@ func rows() []row {
 		{approval.ErrSubject, http.StatusForbidden, "approval_not_asked"},
 		{approval.ErrNotAsked, http.StatusForbidden, "approval_not_asked"},
 		{approval.ErrSettled, http.StatusConflict, "approval_settled"},
+		{ErrVaultState, http.StatusConflict, "key_state"},
+		{rewrap.ErrBatch, http.StatusBadRequest, "parameter_invalid"},
+		{rewrap.ErrCursor, http.StatusBadRequest, "cursor_invalid"},
+		{keyring.ErrUnknown, http.StatusNotFound, "key_unknown"},
 		{ErrCursor, http.StatusBadRequest, "cursor_invalid"},
 	}
 }

@@ -66,9 +66,10 @@ func (s *Server) route() error {
 func (s *Server) endpoints() map[string]endpoint {
 	all := map[string]endpoint{
 		"describe": s.describe, "metrics": s.metrics, "live": s.live, "ready": s.ready,
-		"console":     func(c *gin.Context) error { consolePage(c); return nil },
-		"listTenants": s.listTenants,
-		"getTenant":   s.get(object.KindTenant), "putTenant": s.put(object.KindTenant), "deleteTenant": s.remove(object.KindTenant),
+		"console":       func(c *gin.Context) error { consolePage(c); return nil },
+		"listTenants":   s.listTenants,
+		"listVaultKeys": s.listVaultKeys, "rotateVaultKey": s.rotateVaultKey, "retireVaultKey": s.retireVaultKey, "rewrap": s.rewrapStep,
+		"getTenant": s.get(object.KindTenant), "putTenant": s.put(object.KindTenant), "deleteTenant": s.remove(object.KindTenant),
 	}
 	both := map[string]endpoint{
 		"listSecrets": s.listSecrets, "addSecret": s.addSecret, "revokeSecret": s.revokeSecret,

@@ -58,6 +58,8 @@ type Court struct {
 	Root      tenant.UID // of tenant default, whose guards may bind all
 	// Evaluator decides; nil is one in this process with five times the budget of a decision.
 	Evaluator policy.Evaluator
+	// Compile prepares a policy of a tenant, here or elsewhere; nil compiles here.
+	Compile Compile
 }
 
 func (c Court) evaluator() (policy.Evaluator, func()) {
@@ -90,7 +92,11 @@ func (c Court) panel(ctx context.Context, t tenant.UID, refs []policy.Ref) (pane
 			own = append(own, src)
 		}
 	}
-	return assemble(ctx, own, inherited)
+	name := "" // of a tenant other than default: what others wrote may be evaluated elsewhere
+	if t == c.Root {
+		name = tenant.DefaultName
+	}
+	return c.Compile.assemble(ctx, name, own, inherited)
 }
 
 var errPurged = errors.New("its input is no longer kept")
@@ -130,7 +136,7 @@ func (c Court) Decide(ctx context.Context, t tenant.UID, d ledger.Decision) (Aga
 	if a.Differs = !alike(d.Result, now); a.Differs {
 		a.Result = &now
 	}
-	if err := a.rules(ctx, p, in); err != nil {
+	if err := a.rules(ctx, evaluator, p, in); err != nil {
 		return a, err
 	}
 	for _, r := range now.Reasons {
@@ -168,13 +174,13 @@ func alike(recorded []byte, now policy.Decision) bool {
 }
 
 // rules lists what was true, and marks the last rule of decision of each policy.
-func (a *Again) rules(ctx context.Context, p panel, in *policy.Input) error {
+func (a *Again) rules(ctx context.Context, e policy.Evaluator, p panel, in *policy.Input) error {
 	for _, ref := range p.set.Policies(resourceOf(in), in.Action) {
 		i := slices.IndexFunc(p.compiled, func(c *policy.Compiled) bool { return c.Ref() == ref })
 		if i < 0 {
 			continue
 		}
-		found, err := p.compiled[i].Explain(ctx, in)
+		found, err := explain(ctx, e, p.compiled[i], in)
 		if err != nil && ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -190,9 +196,20 @@ func (a *Again) rules(ctx context.Context, p panel, in *policy.Input) error {
 			continue
 		}
 		last := &a.Rules[decided]
-		last.Decided, last.Text = true, text(p.compiled[i].Source().Modules[last.File], last.Row)
+		last.Decided, last.Text = true, text(p.texts[i].Modules[last.File], last.Row)
 	}
 	return nil
+}
+
+// explain lists the rules that were true, wherever the policy is evaluated.
+func explain(ctx context.Context, e policy.Evaluator, c *policy.Compiled, in *policy.Input) ([]policy.Rule, error) {
+	type explainer interface {
+		Explain(ctx context.Context, c *policy.Compiled, in *policy.Input) ([]policy.Rule, error)
+	}
+	if elsewhere, ok := e.(explainer); ok {
+		return elsewhere.Explain(ctx, c, in)
+	}
+	return c.Explain(ctx, in)
 }
 
 const maxText = 24 // lines of a rule that are shown
@@ -229,11 +246,11 @@ func meaning(p panel, r policy.Reason) Meaning {
 			m.Means = row.Text
 		}
 	}
-	for _, c := range p.compiled {
-		if r.Policy != "" && c.Ref().Name != r.Policy {
+	for _, src := range p.texts {
+		if r.Policy != "" && src.Name != r.Policy {
 			continue
 		}
-		modules := c.Source().Modules
+		modules := src.Modules
 		for _, file := range sorted(modules) {
 			if row, above := said(modules[file], r.Code); row > 0 {
 				m.File, m.Row = file, row

@@ -38,21 +38,31 @@ type Policies struct {
 	Objects Objects
 	Root    tenant.UID // of tenant default, whose guards may bind all
 	Checker object.Checker
+	// Compile prepares a policy of a tenant, here or elsewhere; nil compiles here.
+	Compile Compile
 }
+
+// Compile prepares a policy for evaluation; *regocheck.Compiler's does.
+type Compile func(ctx context.Context, tenantName string, src policy.Source) (*policy.Compiled, error)
+
+func (c Compile) of(ctx context.Context, tenantName string, src policy.Source) (*policy.Compiled, error) {
+	if c == nil {
+		return policy.Compile(ctx, src)
+	}
+	return c(ctx, tenantName, src)
+}
+
+// everybody names the tenant of guards that bind all.
+const everybody = tenant.DefaultName
 
 // panel is who decides: policies with their text.
 type panel struct {
 	set      *policy.Set
 	compiled []*policy.Compiled
+	texts    []policy.Source // of each
 }
 
-func (p panel) sources() []policy.Source {
-	all := make([]policy.Source, 0, len(p.compiled))
-	for _, c := range p.compiled {
-		all = append(all, c.Source())
-	}
-	return all
-}
+func (p panel) sources() []policy.Source { return p.texts }
 
 const listed = 500
 
@@ -94,24 +104,27 @@ func (p Policies) live(ctx context.Context, t tenant.UID) ([]policy.Source, erro
 }
 
 // assemble compiles policies that are to decide together.
-func assemble(ctx context.Context, own, inherited []policy.Source) (panel, error) {
+func (c Compile) assemble(ctx context.Context, name string, own, inherited []policy.Source) (panel, error) {
 	var p panel
-	compile := func(sources []policy.Source) ([]*policy.Compiled, error) {
+	compile := func(name string, sources []policy.Source) ([]*policy.Compiled, error) {
 		var all []*policy.Compiled
 		for _, src := range sources {
-			c, err := policy.Compile(ctx, src)
+			compiled, err := c.of(ctx, name, src)
 			if err != nil {
 				return nil, fmt.Errorf("policy %s: %w", src.Name, err)
 			}
-			all = append(all, c)
+			if !compiled.Isolated() {
+				src = compiled.Source()
+			}
+			all, p.texts = append(all, compiled), append(p.texts, src)
 		}
 		return all, nil
 	}
-	mine, err := compile(own)
+	mine, err := compile(name, own)
 	if err != nil {
 		return p, err
 	}
-	theirs, err := compile(inherited)
+	theirs, err := compile(everybody, inherited)
 	if err != nil {
 		return p, err
 	}
@@ -170,7 +183,7 @@ func (p Policies) drafted(ctx context.Context, t tenant.UID, name string, draft 
 	if err != nil {
 		return panel{}, err
 	}
-	made, err := assemble(ctx, sources, guards)
+	made, err := p.Compile.assemble(ctx, name, sources, guards)
 	if conflict, ok := errors.AsType[*policy.Conflict](err); ok {
 		return panel{}, unfit("", "policy_conflict", conflict.Error())
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/chancery-dev/chancery/admin"
 	"github.com/chancery-dev/chancery/broker/audit"
+	"github.com/chancery-dev/chancery/broker/decision"
 	"github.com/chancery-dev/chancery/broker/keys"
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/object"
@@ -85,10 +86,13 @@ func found(err error) error {
 }
 
 // explainer tells stories to the admin API.
-type explainer struct{ records records }
+type explainer struct {
+	records records
+	court   decision.Court
+}
 
 func (e explainer) Explain(ctx context.Context, t tenant.UID, id string) (json.RawMessage, error) {
-	s, err := story.Tell(ctx, e.records, t, id)
+	s, err := story.Tell(ctx, e.records, e.court, t, id)
 	if errors.Is(err, story.ErrNotFound) {
 		return nil, object.ErrNotFound
 	}

@@ -37,6 +37,7 @@ func (s *Server) openPolicies(ctx context.Context) error {
 		}
 	}
 	s.compiler = regocheck.NewCompiler(where, policy.NewShelf(0))
+	s.evaluation = options
 	evaluator := policy.NewInProcess(s.Config.Policy.TimeBudget, options...)
 	s.onClose(func(context.Context) error { evaluator.Close(); return nil })
 	s.evaluator = evaluator

@@ -215,7 +215,9 @@ func refusalOf(err error, connects bool) error {
 type ScopesRefusedError struct{ Cause error }
 
 // Error implements error.
-func (e *ScopesRefusedError) Error() string { return "the provider refuses the scopes: " + e.Cause.Error() }
+func (e *ScopesRefusedError) Error() string {
+	return "the provider refuses the scopes: " + e.Cause.Error()
+}
 
 // Unwrap gives the cause.
 func (e *ScopesRefusedError) Unwrap() error { return e.Cause }

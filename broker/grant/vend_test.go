@@ -404,7 +404,6 @@ func TestVendPolicyTakesAway(t *testing.T) {
 	}
 }
 
-
 // What cannot be had now says when it can.
 func TestVendOutages(t *testing.T) {
 	for name, test := range map[string]struct {

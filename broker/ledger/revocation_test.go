@@ -1,10 +1,12 @@
 package ledger
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/id"
 	"github.com/chancery-dev/chancery/broker/tenant"
 )
@@ -40,5 +42,25 @@ func TestTokensCarryTheirVersion(t *testing.T) {
 	}
 	if e := (Entry{Tenant: acme}).versioned(); e.Token != nil {
 		t.Error("a token out of nothing")
+	}
+}
+
+// A lease is decided on a picture of its tenant, as a token is: without, nothing would be compared.
+func TestLeasesNeedAPicture(t *testing.T) {
+	acme := tenant.MustParseUID("ten_acme")
+	e := Entry{
+		Tenant: acme, Pictures: []Picture{{Tenant: acme, Version: 7}},
+		Event: audit.Event{ID: "evt_1", At: time.Unix(1, 0), Tenant: acme, Type: audit.TypeTokenVended, Outcome: audit.Allowed},
+	}
+	if err := e.check(); err != nil {
+		t.Errorf("refused: %v", err)
+	}
+	e.Pictures = nil
+	if err := e.check(); !errors.Is(err, ErrUnfit) {
+		t.Errorf("without a picture: %v", err)
+	}
+	e.Pictures = []Picture{{Tenant: tenant.MustParseUID("ten_root"), Version: 7}}
+	if err := e.check(); !errors.Is(err, ErrUnfit) {
+		t.Errorf("with another tenant's: %v", err)
 	}
 }

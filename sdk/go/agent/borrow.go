@@ -88,7 +88,9 @@ func (l Lease) Value() string {
 func (l Lease) Authorize(r *http.Request) { r.Header.Set(l.Header, l.Value()) }
 
 // String names the lease, and nothing that is secret.
-func (l Lease) String() string { return "lease of " + l.Provider + " for " + strings.Join(l.Scopes, " ") }
+func (l Lease) String() string {
+	return "lease of " + l.Provider + " for " + strings.Join(l.Scopes, " ")
+}
 
 // GoString implements fmt.GoStringer.
 func (l Lease) GoString() string { return l.String() }

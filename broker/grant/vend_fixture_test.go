@@ -22,7 +22,6 @@ import (
 	"github.com/chancery-dev/chancery/vault/connect"
 	"github.com/chancery-dev/chancery/vault/connection"
 	"github.com/chancery-dev/chancery/vault/connection/connectiontest"
-	"github.com/chancery-dev/chancery/vault/keyring"
 	"github.com/chancery-dev/chancery/vault/provider"
 	"github.com/chancery-dev/chancery/vault/provider/providertest"
 )
@@ -67,7 +66,7 @@ type lender struct {
 	server  *providertest.Server
 	engine  *provider.Provider
 	memory  *connectiontest.Memory
-	keyring *keyring.Keyring
+	sealer  vault.Sealer
 	keeper  *connection.Keeper
 	links   []connect.Order
 	revoked map[string]bool
@@ -128,16 +127,16 @@ func (b shelved) Find(ctx context.Context, t string, o connection.Owner, p strin
 	return b.memory.Find(ctx, t, o, p)
 }
 
-// Seal and Open are the keyring's, unless it is away.
+// Seal and Open are the sealer's, unless it is away.
 func (l *lender) Seal(ctx context.Context, plaintext []byte, aad vault.AAD) ([]byte, error) {
-	return l.keyring.Seal(ctx, plaintext, aad)
+	return l.sealer.Seal(ctx, plaintext, aad)
 }
 
 func (l *lender) Open(ctx context.Context, blob []byte, aad vault.AAD) ([]byte, error) {
 	if l.outage != nil {
 		return nil, l.outage
 	}
-	return l.keyring.Open(ctx, blob, aad)
+	return l.sealer.Open(ctx, blob, aad)
 }
 
 func newLender(t *testing.T, changes ...change) *lender {
@@ -175,7 +174,7 @@ func newLenderOf(t *testing.T, manifest string, changes ...change) *lender {
 		Transport: l.server.Transport(), Now: clock,
 	})
 	must(t, err)
-	l.memory, l.keyring = connectiontest.NewMemory(clock), connectiontest.Keyring(t, l.now)
+	l.memory, l.sealer = connectiontest.NewMemory(clock), connectiontest.Keyring(t, l.now)
 	l.keeper, err = connection.New(connection.Config{
 		Store: l.memory, Sealer: l, Providers: l, Shelf: &connectiontest.Shelf{}, Replica: "one", Log: slog.New(slog.DiscardHandler), Now: clock,
 		Alert: func(_ context.Context, a connection.Alert) { l.alerts = append(l.alerts, a.Kind) },
@@ -233,7 +232,7 @@ func (l *lender) connects(t *testing.T, owner connection.Owner, login string, sc
 	must(t, err)
 	p, _ := l.picture(t).Provider("tracker")
 	ref := connection.Ref{Tenant: l.picture(t).UID.String(), ID: connection.NewID(l.now), Owner: owner, Provider: p.UID}
-	stored := connectiontest.New(t, l.keyring, ref, credential, l.now)
+	stored := connectiontest.New(t, l.sealer, ref, credential, l.now)
 	stored.Account = account
 	must(t, l.memory.Create(t.Context(), stored))
 	return stored.Connection

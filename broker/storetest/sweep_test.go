@@ -3,6 +3,7 @@ package storetest_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -159,14 +160,16 @@ func TestSweepsOfStrangersGoInBatches(t *testing.T) {
 			"select $2, %s, %[1]s, 'cli_1', 'claude', 'x', '', 'waiting', 5000000, 1, 2, '', '', 0, '' from c",
 		"chancery_sweep_interactions": "insert into interactions (tenant_uid, handle, user_uid, client_uid, client_id, resource_uid, sealed, acr_values, begun_at, ends_at) " +
 			"select $2, %s, 'usr_1', 'cli_1', 'claude', 'res_1', %[1]s, '', 1, 2 from c",
+		"chancery_sweep_connect": "insert into connect_links (tenant_uid, handle, user_uid, client_uid, client_id, client_name, provider_uid, scopes, account, trace, sealed, begun_at, ends_at, goes_at) " +
+			"select $2, %s, 'usr_1', 'cli_1', 'claude', 'Claude', 'prv_1', '[]', '', '', @sealed, 1, 2, 3 from c",
 		"chancery_sweep_families": "insert into refresh_families (tenant_uid, id, origin, user_uid, client_uid, idp_uid, issuer, session, offline, resources, identity, acr, amr, jkt, version, generation, began_at, rotated_at, idle_until, expires_at) " +
 			"select $2, cast(n as text), '', 'usr_1', 'cli_1', 'idp_1', '', %s, true, '[]', '[]', '', '[]', '', 1, 0, 1, 1, 1, 1 from c",
 	} {
 		t.Run(function, func(t *testing.T) {
 			storetest.Each(t, func(t *testing.T, d *storetest.Database) {
-				number := "cast(printf('%032d', n) as blob)" // as long as a digest
+				number, sealed := "cast(printf('%032d', n) as blob)", "x'43485330'" // as long as a digest
 				if d.Role != "" {
-					number = "convert_to(lpad(n::text, 32, '0'), 'UTF8')"
+					number, sealed = "convert_to(lpad(n::text, 32, '0'), 'UTF8')", `'\x43485330'::bytea`
 				}
 				tx, err := d.Owner.BeginTx(t.Context(), nil)
 				mustBe(t, err)
@@ -174,7 +177,7 @@ func TestSweepsOfStrangersGoInBatches(t *testing.T) {
 					_, err := tx.ExecContext(t.Context(), "select set_config('chancery.tenant', $1, true)", d.Default.String())
 					mustBe(t, err)
 				}
-				_, err = tx.ExecContext(t.Context(), "with recursive c (n) as (select 1 union all select n + 1 from c where n < $1) "+fmt.Sprintf(fill, number), many, d.Default.String())
+				_, err = tx.ExecContext(t.Context(), "with recursive c (n) as (select 1 union all select n + 1 from c where n < $1) "+strings.ReplaceAll(fmt.Sprintf(fill, number), "@sealed", sealed), many, d.Default.String())
 				mustBe(t, errors.Join(err, tx.Commit()))
 				want := int64(many)
 				if d.Role != "" {
@@ -185,7 +188,7 @@ func TestSweepsOfStrangersGoInBatches(t *testing.T) {
 					}
 				}
 				swept, err := d.Store.Sweep(t.Context(), store.Retention{})
-				if err != nil || swept.Requests+swept.Devices+swept.Interactions+swept.Families != want {
+				if err != nil || swept.Requests+swept.Devices+swept.Interactions+swept.Families+swept.Connects != want {
 					t.Errorf("swept %+v %v, want %d", swept, err, want)
 				}
 			})

@@ -38,7 +38,7 @@ func (h *house) routes(t *testing.T) []route {
 }
 
 func (r route) at(tenant string) string {
-	return strings.NewReplacer("{tenant}", tenant, "{name}", "notes", "{id}", "trc_1", "{kid}", "k1", "{jti}", knownToken).Replace(r.path)
+	return strings.NewReplacer("{tenant}", tenant, "{name}", "notes", "{id}", "trc_1", "{kid}", "k1", "{revision}", "1", "{jti}", knownToken).Replace(r.path)
 }
 
 func TestEveryRouteNeedsACredential(t *testing.T) {

@@ -216,7 +216,7 @@ func (s *Server) remove(kind object.Kind) endpoint {
 
 // statusOf: what waits for a second person is accepted, and not done.
 func statusOf(p object.Plan) int {
-	if p.Pending != nil && p.Pending.Proposal != "" {
+	if len(p.Pending) > 0 && p.Pending[0].Proposal != "" {
 		return http.StatusAccepted
 	}
 	return http.StatusOK

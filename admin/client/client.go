@@ -202,6 +202,7 @@ type ApplyOptions struct {
 	Manager string // "" is apply
 	DryRun  bool
 	Prune   bool
+	Note    string // why, for those who read the history of policies
 }
 
 // Apply makes objects of this tenant so, all or none.
@@ -215,6 +216,9 @@ func (c *Client) Apply(ctx context.Context, objects []object.Object, o ApplyOpti
 	}
 	if o.Manager != "" {
 		query.Set("manager", o.Manager)
+	}
+	if o.Note != "" {
+		query.Set("note", o.Note)
 	}
 	if objects == nil {
 		objects = []object.Object{}
@@ -245,8 +249,9 @@ func (c *Client) ApplyAll(ctx context.Context, objects []object.Object, o ApplyO
 		}
 		all.Items = append(all.Items, plan.Items...)
 		all.Warnings = append(all.Warnings, plan.Warnings...)
+		all.Pending = append(all.Pending, plan.Pending...)
 	}
-	all.Applied = !o.DryRun
+	all.Applied = !o.DryRun && len(all.Pending) == 0
 	return all, nil
 }
 

@@ -67,6 +67,7 @@ type Proposed struct {
 // Pending says that a change waits, or with a dry run would wait.
 type Pending struct {
 	Code      string    `json:"code"` // pending_approval
+	Tenant    string    `json:"tenant"`
 	Needs     []Need    `json:"needs"`
 	Proposal  string    `json:"proposal,omitempty"` // its id
 	Hash      string    `json:"hash,omitempty"`     // to which an approval is bound
@@ -135,7 +136,7 @@ func (d *draft) fourEyes(ctx context.Context) error {
 	slices.Sort(needs)
 	d.needs = slices.Compact(needs)
 	if len(d.needs) > 0 && !d.covered() {
-		d.plan.Pending = &Pending{Code: CodePending, Needs: d.needs}
+		d.plan.Pending = []Pending{{Code: CodePending, Tenant: d.name, Needs: d.needs}}
 	}
 	return nil
 }
@@ -302,7 +303,8 @@ func (d *draft) propose(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.plan.Pending = &pending
+	pending.Tenant = d.name
+	d.plan.Pending = []Pending{pending}
 	return nil
 }
 

@@ -128,8 +128,8 @@ type Plan struct {
 	Items    []Item    `json:"items"`
 	Warnings []Problem `json:"warnings,omitempty"`
 	Applied  bool      `json:"applied"`
-	// Pending is there when a second person must allow it: nothing was made.
-	Pending *Pending `json:"pending,omitempty"`
+	// Pending is what a second person must allow, of each tenant: nothing of those was made.
+	Pending []Pending `json:"pending,omitempty"`
 }
 
 // Differs tells whether anything changes.
@@ -216,6 +216,7 @@ func (p *Path) ApplyAll(ctx context.Context, objects []Object, r Request) (Plan,
 		done, err := p.Apply(ctx, name, byTenant[name], r)
 		all.Items = append(all.Items, done.Items...)
 		all.Warnings = append(all.Warnings, done.Warnings...)
+		all.Pending = append(all.Pending, done.Pending...)
 		if err != nil {
 			return all, fmt.Errorf("tenant %s: %w", name, err)
 		}

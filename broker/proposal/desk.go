@@ -126,8 +126,8 @@ func (d Desk) Submit(ctx context.Context, t Tenant, id, hash, note string, by Ac
 	}
 	if plan, err := d.look(ctx, t, p); err != nil {
 		return p, err
-	} else if plan.Pending != nil {
-		next.Needs = plan.Pending.Needs
+	} else if len(plan.Pending) > 0 {
+		next.Needs = plan.Pending[0].Needs
 	}
 	return next, d.Store.Move(ctx, p.State, p.Hash, next, d.event(next, audit.TypeProposalChanged, by.Principal, by.Trace))
 }

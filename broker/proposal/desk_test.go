@@ -268,7 +268,7 @@ func TestNoWayAround(t *testing.T) {
 				h.T = t
 				r := h.request(human("alice"))
 				r.DryRun = true
-				if plan := h.apply(r, test.documents...); plan.Pending == nil || plan.Pending.Code != object.CodePending || plan.Pending.Proposal != "" {
+				if plan := h.apply(r, test.documents...); len(plan.Pending) != 1 || plan.Pending[0].Code != object.CodePending || plan.Pending[0].Proposal != "" {
 					t.Errorf("a dry run does not tell: %+v", plan)
 				}
 				p := h.proposes(h.request(human("alice")), test.documents...)
@@ -319,7 +319,7 @@ func TestDeletion(t *testing.T) {
 		if err != nil || plan.Pending == nil {
 			t.Fatalf("%+v, %v", plan, err)
 		}
-		p, err := h.desk.Approve(t.Context(), h.tenant, plan.Pending.Proposal, plan.Pending.Hash, actor(human("bob")))
+		p, err := h.desk.Approve(t.Context(), h.tenant, plan.Pending[0].Proposal, plan.Pending[0].Hash, actor(human("bob")))
 		if err != nil {
 			t.Fatal(err)
 		}

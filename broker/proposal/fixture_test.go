@@ -132,10 +132,10 @@ func (h *house) apply(r object.Request, documents ...string) object.Plan {
 func (h *house) proposes(r object.Request, documents ...string) proposal.Proposal {
 	h.Helper()
 	plan := h.apply(r, documents...)
-	if plan.Applied || plan.Pending == nil || plan.Pending.Proposal == "" {
+	if plan.Applied || len(plan.Pending) != 1 || plan.Pending[0].Proposal == "" {
 		h.Fatalf("it did not wait: %+v", plan)
 	}
-	return h.get(plan.Pending.Proposal)
+	return h.get(plan.Pending[0].Proposal)
 }
 
 func (h *house) get(id string) proposal.Proposal {

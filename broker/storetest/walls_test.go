@@ -128,7 +128,7 @@ func TestTenantsDoNotSeeEachOther(t *testing.T) {
 }
 
 // walled are the tables behind row-level security.
-var walled = []string{"approvals", "approval_words", "replays", "access_matrices", "policy_revisions", "proposals", "shadow_counts", "replica_reports", "connections", "objects", "object_revisions", "object_keys", "client_secrets", "signing_keys", "revocations", "idp_captures", "service_provider_keys", "saml_metadata", "registered_clients", "registered_counts", "registration_tokens", "pending_requests", "pushed_requests", "consents", "interactions", "passkeys", "passkey_challenges", "sessions", "departures", "profiles", "refresh_families", "device_authorizations"}
+var walled = []string{"approvals", "approval_words", "replays", "access_matrices", "policy_revisions", "proposals", "shadow_counts", "replica_reports", "connections", "connect_links", "connect_trips", "objects", "object_revisions", "object_keys", "client_secrets", "signing_keys", "revocations", "idp_captures", "service_provider_keys", "saml_metadata", "registered_clients", "registered_counts", "registration_tokens", "pending_requests", "pushed_requests", "consents", "interactions", "passkeys", "passkey_challenges", "sessions", "departures", "profiles", "refresh_families", "device_authorizations"}
 
 func TestRowLevelSecurity(t *testing.T) {
 	d := postgres(t)
@@ -147,9 +147,11 @@ func TestRowLevelSecurity(t *testing.T) {
 	addServiceProviderKey(t, d, d.Default)
 	keepMetadata(t, d, d.Default)
 	keepConnection(t, d, d.Default)
+	keepConnects(t, d, d.Default)
 	keepRegistrations(t, d, d.Default)
 	keepRequests(t, d, d.Default)
 	keepInteractions(t, d, d.Default)
+	keepRevisions(t, d, d.Default)
 	begin(t, d, family(t, d, d.Default, "walled", "usr_1", "cli_1"))
 	must(t, d.Store.Devices(d.Ledger(t, d.Store)).Begin(t.Context(), d.Default, waitingDevice(time.Now()), 10))
 	raw := d.Raw(t)

@@ -21,6 +21,7 @@ type applying struct {
 	dryRun  bool
 	prune   bool
 	manager string
+	note    string
 }
 
 func (a *applying) add(cmd *cobra.Command) {
@@ -38,7 +39,10 @@ func (c *command) applyCommand() *cobra.Command {
 		Long: `Make the objects of files so, all or none, and in force at once. Objects may be of several tenants: one that names none
 belongs to --tenant. Everything is tried before anything is made; each tenant is then all or none by itself.
 
-Exit status: 0 done; 1 refused, and nothing was made; with --dry-run 2 if anything would change.`,
+Where a tenant asks a second person (Tenant, spec.approval), what he must allow is kept as a proposal and nothing is made:
+pending_approval, with its id.
+
+Exit status: 0 done; 1 refused, and nothing was made; 2 it waits for a second person, or with --dry-run if anything would change.`,
 		Example: `  chancery apply -f objects/ --dry-run
   chancery apply -f objects/ --prune
   cat client.yaml | chancery apply -f - --tenant acme`,
@@ -46,6 +50,7 @@ Exit status: 0 done; 1 refused, and nothing was made; with --dry-run 2 if anythi
 	}
 	a.add(cmd)
 	cmd.Flags().BoolVar(&a.dryRun, "dry-run", false, "change nothing, say what would change; exit status 2 if anything")
+	cmd.Flags().StringVar(&a.note, "note", "", "why, for those who read the history of policies")
 	c.addOutputFlag(cmd, asTable)
 	return c.onRecords(cmd, func(ctx context.Context, admin *client.Client, _ []string) error { return c.apply(ctx, admin, a) })
 }
@@ -78,7 +83,7 @@ func (c *command) apply(ctx context.Context, admin *client.Client, a applying) e
 	if len(written.Objects) == 0 { // with --prune, an empty file would otherwise be read as a wish
 		return fmt.Errorf("there is no object in %s", strings.Join(a.files, ", "))
 	}
-	plan, err := admin.ApplyAll(ctx, written.Objects, client.ApplyOptions{Manager: a.manager, DryRun: a.dryRun, Prune: a.prune})
+	plan, err := admin.ApplyAll(ctx, written.Objects, client.ApplyOptions{Manager: a.manager, DryRun: a.dryRun, Prune: a.prune, Note: a.note})
 	if err != nil {
 		return located(written, err)
 	}
@@ -91,7 +96,7 @@ func (c *command) apply(ctx context.Context, admin *client.Client, a applying) e
 	if err := c.print(plan, func(w io.Writer) error { return writePlan(w, plan) }); err != nil {
 		return err
 	}
-	if a.dryRun && plan.Differs() {
+	if a.dryRun && plan.Differs() || len(plan.Pending) > 0 {
 		return errDiffers
 	}
 	return nil
@@ -134,7 +139,23 @@ func writePlan(w io.Writer, plan object.Plan) error {
 	}
 	parts = append(parts, fmt.Sprintf("%d unchanged", counts[object.Unchanged]))
 	_, err := fmt.Fprintln(w, strings.Join(parts, ", "))
+	for _, p := range plan.Pending {
+		writePending(w, p)
+	}
 	return err
+}
+
+func writePending(w io.Writer, p object.Pending) {
+	needs := make([]string, len(p.Needs))
+	for i, n := range p.Needs {
+		needs[i] = string(n)
+	}
+	what := "a second person must allow it (" + strings.Join(needs, ", ") + ")"
+	if p.Proposal == "" {
+		_, _ = fmt.Fprintf(w, "%s: tenant %s: %s\n", visible(p.Code), visible(p.Tenant), visible(what))
+		return
+	}
+	_, _ = fmt.Fprintf(w, "%s: tenant %s: %s until %s: %s, hash %s\n", visible(p.Code), visible(p.Tenant), visible(what), clock(p.ExpiresAt), visible(p.Proposal), visible(p.Hash))
 }
 
 func changeText(f object.FieldChange) string {

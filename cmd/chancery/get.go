@@ -25,7 +25,8 @@ assertion, for what, under which decision, and whether it is live, expired or re
   chancery get client claude --output yaml
   chancery get idp okta --tenant acme --output json
   chancery get token tok_01JZ8Q0V9V2B7T5D4N3M2K1H0G
-  chancery get tokens --user alice --live`,
+  chancery get tokens --user alice --live
+  chancery get connections --user alice`,
 		Args: cobra.RangeArgs(1, 2),
 	}
 	tokens.add(cmd)
@@ -33,6 +34,9 @@ assertion, for what, under which decision, and whether it is live, expired or re
 	return c.onRecords(cmd, func(ctx context.Context, admin *client.Client, args []string) error {
 		if args[0] == "token" || args[0] == "tokens" {
 			return c.getTokens(ctx, admin, args[1:], tokens)
+		}
+		if args[0] == "connection" || args[0] == "connections" {
+			return c.getConnections(ctx, admin, args[1:], connectionFlags{user: tokens.user, client: tokens.client})
 		}
 		if tokens != (tokenFlags{limit: tokens.limit}) {
 			return errors.New("--client, --user, --idp, --live and --since are about tokens")
@@ -117,7 +121,7 @@ func (c *command) deleteCommand() *cobra.Command {
 		Short: "Remove one object, at once",
 		Long: `Remove one object, at once. What is created again under its name is another object and inherits nothing.
 
-Exit status: 0 done; 1 refused; with --dry-run 2, since it would change something.`,
+Exit status: 0 done; 1 refused; 2 it waits for a second person, or with --dry-run, since it would change something.`,
 		Example: `  chancery delete client claude
   chancery delete user eve --tenant acme --dry-run`,
 		Args: cobra.ExactArgs(2),
@@ -136,7 +140,7 @@ Exit status: 0 done; 1 refused; with --dry-run 2, since it would change somethin
 		if err := c.print(plan, func(w io.Writer) error { return writePlan(w, plan) }); err != nil {
 			return err
 		}
-		if dryRun && plan.Differs() {
+		if dryRun && plan.Differs() || len(plan.Pending) > 0 {
 			return errDiffers
 		}
 		return nil

@@ -24,8 +24,10 @@ import (
 const maxModule = 1 << 20
 
 func (c *command) policyCommand() *cobra.Command {
-	parent := &cobra.Command{Use: "policy", Short: "Write and test policies; these commands ask no server"}
-	parent.AddCommand(c.policyFmtCommand(), c.policyCheckCommand(), c.policyTestCommand(), c.policyEvalCommand(), c.policyReplayCommand(), c.policyMatrixCommand())
+	parent := &cobra.Command{Use: "policy", Short: "Write, test, replay, publish and watch policies"}
+	parent.AddCommand(c.policyFmtCommand(), c.policyCheckCommand(), c.policyTestCommand(), c.policyEvalCommand(), c.policyReplayCommand(), c.policyMatrixCommand(), c.policyTestFromCommand(),
+		c.policyHistoryCommand(), c.policyDiffCommand(), c.policyStatusCommand(), c.policyPullCommand(),
+		c.policyDraftCommand(), c.policyProposeCommand(), c.policyPublishCommand(), c.policyRollbackCommand())
 	return parent
 }
 

@@ -28,21 +28,26 @@ type tabulating struct {
 	tenant  string
 	groups  []string
 	at      string
+	online  onlineMatrix
 }
 
 func (c *command) policyMatrixCommand() *cobra.Command {
 	var t tabulating
 	cmd := &cobra.Command{
-		Use:   "matrix -f FILE|DIR",
+		Use:   "matrix [-f FILE|DIR]",
 		Short: "Show which client gets which scopes of which resource for which group",
-		Long: `Evaluate the policies of files for every client, every resource and every group, and show what is granted: scopes, step-up, approval,
-or why not. Clients and resources are those of the files; groups are those that the policies' data and text name, those of User
+		Long: `Evaluate policies for every client, every resource and every group, and show what is granted: scopes, step-up, approval,
+or why not. Without files the server is asked about what is live, or with --draft about a draft in its place; --revision shows what was kept
+when a revision of --policy was published. Clients and resources are those of the objects; groups are those that the policies' data and text name, those of User
 objects, the aliases of IdentityProvider objects, and --group. A row is a person in that group alone, one in no group, or the client for itself,
 who asks for every scope that client and resource leave. What the policies read besides, such as the time, has one value in every row;
-it is listed below the table. With --against, only what another folder's policies answer differently is shown.
+it is listed below the table. With --against, only what another folder's policies, or an earlier revision, answer differently is shown; with --draft, what it changes.
 
-Exit status: 0 done; 1 the files cannot be read, a policy does not compile, or there are too many rows; 2 with --against, if anything differs.`,
-		Example: `  chancery policy matrix -f objects/
+Exit status: 0 done; 1 the files cannot be read, a policy does not compile, or there are too many rows; 2 with --against or --draft, if anything differs.`,
+		Example: `  chancery policy matrix --resource notes
+  chancery policy matrix --draft objects/
+  chancery policy matrix --policy notes --revision 7 --against 6
+  chancery policy matrix -f objects/
   chancery policy matrix -f objects/ --output csv > access.csv
   chancery policy matrix -f draft/ --against objects/`,
 		Args: cobra.NoArgs,
@@ -53,6 +58,7 @@ Exit status: 0 done; 1 the files cannot be read, a policy does not compile, or t
 	flags.StringVar(&t.tenant, "tenant", tenant.DefaultName, "whose policies decide")
 	flags.StringArrayVar(&t.groups, "group", nil, "a group more; may be repeated")
 	flags.StringVar(&t.at, "at", "", "when it is asked, as 2026-08-31T12:00:00Z (default: now)")
+	t.online.add(c, cmd)
 	c.addOutputFlag(cmd, asTable)
 	flags.Lookup("output").Usage = "table, csv, json or yaml (default: table)"
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -60,6 +66,12 @@ Exit status: 0 done; 1 the files cannot be read, a policy does not compile, or t
 			if err := c.checkOutput(); err != nil {
 				return fmt.Errorf("--output: %q: table, csv, json or yaml is expected", c.output)
 			}
+		}
+		if len(t.files) == 0 {
+			return plainError(c.tabulateOnline(cmd.Context(), t))
+		}
+		if t.online.given() {
+			return errors.New("-f tabulates files: --draft, --client, --resource, --policy and --revision are for the server's own")
 		}
 		return plainError(c.tabulate(cmd.Context(), t))
 	}

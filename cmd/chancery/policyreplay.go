@@ -22,23 +22,30 @@ type replaying struct {
 	drafts    []string
 	tenant    string
 	maxFlips  int
+	online    onlineReplay
 }
 
 func (c *command) policyReplayCommand() *cobra.Command {
 	var r replaying
 	cmd := &cobra.Command{
-		Use:   "replay --decisions FILE|- --draft FILE|DIR",
+		Use:   "replay [--since WHEN | --decisions FILE|-] [--draft FILE|DIR]",
 		Short: "Compare recorded decisions with what a draft would have said",
-		Long: `Evaluate the inputs of recorded decisions under the Policy objects of a draft, all policies of the tenant, and say what differs:
-allow to deny and the reverse, scopes won and lost, step-up, approval, lifetime, claims; by client, user, resource, rule (file and line) and reason.
+		Long: `Evaluate the inputs of recorded decisions under the Policy objects of a draft and say what differs: allow to deny and the reverse,
+scopes won and lost, step-up, approval, lifetime, claims; by client, user, resource, rule (file and line) and reason.
 
-The decisions are JSON lines, each with id, at, policies, input and result as they were recorded. A flip is a decision whose answer
-turns: anything but a lifetime or claims alone. Decisions whose input is no longer kept are counted and not compared. What a scope
-implies is not recorded: it is read from the Resource objects of the draft.
+With --since the server replays what it recorded: the draft's policies take the place of those of their names, and the others stay
+(--prune: they go); without --draft what is live is replayed. It runs beside the requests; interrupted, it is cancelled (--detach leaves it
+and prints its id, --resume ID shows it). With --decisions a file of JSON lines is replayed here, as decisions export writes it, and the
+draft is all policies of the tenant.
+
+A flip is a decision whose answer turns: anything but a lifetime or claims alone. Decisions whose input is no longer kept are counted and
+not compared. Those of which the draft reads what the record masks are compared by their pseudonyms, counted as not certain, and count
+against --max-flips. What a scope implied is recorded; for older records it is read from the Resource objects.
 
 Exit status: 0 done; 1 the files cannot be read, a policy does not compile, the replay did not end, or --max-flips is given and
-nothing could be compared; 2 more flips than --max-flips, records that cannot be read or are another tenant's included.`,
-		Example: `  chancery policy replay --decisions last-week.jsonl --draft objects/
+nothing could be compared; 2 more flips than --max-flips, records that cannot be read, are not certain or are another tenant's included.`,
+		Example: `  chancery policy replay --since 7d --draft objects/ --max-flips 5
+  chancery policy replay --decisions last-week.jsonl --draft objects/
   chancery policy replay --decisions last-week.jsonl --draft objects/ --max-flips 5 --output json`,
 		Args: cobra.NoArgs,
 	}
@@ -47,10 +54,17 @@ nothing could be compared; 2 more flips than --max-flips, records that cannot be
 	flags.StringArrayVar(&r.drafts, "draft", nil, "file or folder of objects; may be repeated")
 	flags.StringVar(&r.tenant, "tenant", tenant.DefaultName, "whose policies the draft's are")
 	flags.IntVar(&r.maxFlips, "max-flips", replay.NoThreshold, "how many flips are tolerated; negative is any number")
+	r.online.add(c, cmd)
 	c.addOutputFlag(cmd, asTable)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := c.checkOutput(); err != nil {
 			return err
+		}
+		if r.decisions == "" {
+			return plainError(c.replayOnline(cmd.Context(), r))
+		}
+		if r.online.given() {
+			return errors.New("--decisions replays a file: --since, --until, --client, --user, --resource, --prune, --detach and --resume are for the server's own")
 		}
 		return plainError(c.replay(cmd.Context(), r))
 	}
@@ -58,9 +72,6 @@ nothing could be compared; 2 more flips than --max-flips, records that cannot be
 }
 
 func (c *command) replay(ctx context.Context, r replaying) error {
-	if r.decisions == "" {
-		return errors.New("say which decisions: --decisions FILE, or --decisions - for standard input")
-	}
 	if len(r.drafts) == 0 {
 		return errors.New("say which draft: --draft FILE or --draft DIR")
 	}

@@ -94,8 +94,10 @@ type Config struct {
 	IdPTests      IdPTests
 	IdPMetadata   IdPMetadata
 	Captures      Captures
-	Refusals      Refusals
-	Vault         Vault // nil: what seals is not to be seen here
+	// Connections may be nil: then nothing is connected.
+	Connections Connections
+	Refusals    Refusals
+	Vault       Vault // nil: what seals is not to be seen here
 	// Revisions are the past of policies, Proposals what waits or is drafted, Status what replicas run.
 	Revisions   revision.Revisions
 	Proposals   *proposal.Desk

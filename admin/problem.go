@@ -11,6 +11,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/approval"
 	"github.com/chancery-dev/chancery/broker/capture"
 	"github.com/chancery-dev/chancery/broker/decision"
+	"github.com/chancery-dev/chancery/broker/downstream"
 	"github.com/chancery-dev/chancery/broker/keys"
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/lifecycle"
@@ -20,6 +21,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/revision"
 	"github.com/chancery-dev/chancery/broker/rewrap"
 	"github.com/chancery-dev/chancery/vault"
+	"github.com/chancery-dev/chancery/vault/connection"
 	"github.com/chancery-dev/chancery/vault/keyring"
 )
 
@@ -93,6 +95,11 @@ func rows() []row {
 		{keys.ErrConflict, http.StatusConflict, "key_changed"},
 		{lifecycle.ErrUnknown, http.StatusNotFound, "token_unknown"},
 		{lifecycle.ErrQuery, http.StatusBadRequest, "parameter_invalid"},
+		{connection.ErrGone, http.StatusNotFound, "connection_unknown"},
+		{connection.ErrMoved, http.StatusConflict, "connection_changed"},
+		{downstream.ErrState, http.StatusConflict, "connection_state"},
+		{downstream.ErrQuery, http.StatusBadRequest, "parameter_invalid"},
+		{downstream.ErrImport, http.StatusUnprocessableEntity, "import_refused"},
 		{registration.ErrUnknown, http.StatusNotFound, "registration_unknown"},
 		{registration.ErrInitial, http.StatusBadRequest, "parameter_invalid"},
 		{decision.ErrUnknown, http.StatusNotFound, "decision_unknown"},

@@ -3,6 +3,7 @@ package admin
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -100,6 +101,7 @@ func (s *Server) endpoints() map[string]endpoint {
 		both["put"+string(kind)] = s.put(kind)
 		both["delete"+string(kind)] = s.remove(kind)
 	}
+	maps.Copy(both, s.connectionEndpoints())
 	for name, handle := range both {
 		all[name], all[name+"OfDefault"] = handle, handle
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/audit"
+	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/snapshot"
 	"github.com/chancery-dev/chancery/broker/tenant"
@@ -50,6 +51,7 @@ type Custodian struct {
 	Engines  Maker
 	Keeper   Keeper
 	Sealer   vault.Sealer
+	Journal  Journal
 	Alert    func(context.Context, connection.Alert)
 	// Nudge is told that something ended, so that its provider is told soon.
 	Nudge func(tenant.UID)
@@ -59,7 +61,7 @@ type Custodian struct {
 
 // NewCustodian refuses one in which a part is missing.
 func NewCustodian(c Custodian) (*Custodian, error) {
-	if c.Rows == nil || c.Past == nil || c.Pictures == nil || c.Engines == nil || c.Keeper == nil || c.Sealer == nil || c.Alert == nil || c.Nudge == nil ||
+	if c.Rows == nil || c.Past == nil || c.Pictures == nil || c.Engines == nil || c.Keeper == nil || c.Sealer == nil || c.Journal == nil || c.Alert == nil || c.Nudge == nil ||
 		c.Now == nil || c.Log == nil {
 		return nil, errors.New("downstream: a part of the custodian is missing")
 	}
@@ -179,7 +181,7 @@ type Tested struct {
 
 // Test asks the provider whose credential it is; it is refreshed before, if it must be. A provider that cannot be asked
 // that way is asked for nothing: the credential is opened and lives.
-func (c *Custodian) Test(ctx context.Context, t tenant.UID, id string) (Tested, error) {
+func (c *Custodian) Test(ctx context.Context, t tenant.UID, id string, by By) (Tested, error) {
 	s, err := c.Rows.Load(ctx, t.String(), id)
 	if err != nil {
 		return Tested{}, err
@@ -187,6 +189,17 @@ func (c *Custodian) Test(ctx context.Context, t tenant.UID, id string) (Tested, 
 	if s.Status == connection.Revoked {
 		return Tested{}, connection.ErrGone
 	}
+	e, err := c.event(ctx, t, s.Connection, audit.TypeConnectionTested, by)
+	if err != nil {
+		return Tested{}, err
+	}
+	if err := c.Journal.Commit(ctx, ledger.Entry{Tenant: t, Event: e}); err != nil { // nobody uses a credential unseen
+		return Tested{}, err
+	}
+	return c.test(ctx, t, s)
+}
+
+func (c *Custodian) test(ctx context.Context, t tenant.UID, s connection.Stored) (Tested, error) {
 	picture, err := c.Pictures.Of(ctx, t)
 	if err != nil {
 		return Tested{}, err

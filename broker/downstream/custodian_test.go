@@ -13,6 +13,7 @@ import (
 
 	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/downstream"
+	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/secret"
 	"github.com/chancery-dev/chancery/broker/snapshot"
@@ -44,6 +45,7 @@ type office struct {
 	during  func()
 	moving  int // how often Move finds the row changed
 	fresh   error
+	tested  []audit.Event
 }
 
 func newOffice(t *testing.T) *office {
@@ -101,7 +103,7 @@ spec: {manifest: static}
 		t.Fatal(err)
 	}
 	o.Custodian, err = downstream.NewCustodian(downstream.Custodian{
-		Rows: o, Past: o, Pictures: o.source, Engines: engines, Keeper: o, Sealer: connectiontest.Keyring(t, begin), Nudge: func(tenant.UID) { o.nudged++ },
+		Rows: o, Past: o, Pictures: o.source, Engines: engines, Keeper: o, Sealer: connectiontest.Keyring(t, begin), Journal: o, Nudge: func(tenant.UID) { o.nudged++ },
 		Alert: func(_ context.Context, a connection.Alert) { o.alerts = append(o.alerts, a.Kind) },
 		Now:   func() time.Time { return o.now }, Log: slog.New(slog.DiscardHandler),
 	})
@@ -242,6 +244,11 @@ func (o *office) Fresh(ctx context.Context, ref connection.Ref, _ connection.Wan
 	s := o.rows[ref.ID]
 	c, err := connection.Open(ctx, o.Sealer, ref, s)
 	return connection.Live{Connection: s.Connection, Credential: c}, err
+}
+
+func (o *office) Commit(_ context.Context, e ledger.Entry) error {
+	o.tested = append(o.tested, e.Event)
+	return nil
 }
 
 func (o *office) Used(context.Context, connection.Connection, string) error { return nil }
@@ -423,26 +430,29 @@ func TestRevokeHeld(t *testing.T) {
 func TestTestAConnection(t *testing.T) {
 	o := newOffice(t)
 	id := o.connect(t, "hub", nil)
-	if done, err := o.Test(t.Context(), o.picture.UID, id); err != nil || !done.Works || done.Account.Label != "alice@hub.example" {
+	if done, err := o.Test(t.Context(), o.picture.UID, id, admin("why")); err != nil || !done.Works || done.Account.Label != "alice@hub.example" {
 		t.Fatalf("%+v %v", done, err)
 	}
+	if len(o.tested) != 1 || o.tested[0].Type != audit.TypeConnectionTested || o.tested[0].Principal.Name != "admin.token" {
+		t.Errorf("%+v", o.tested)
+	}
 	mute := o.connect(t, "mute", nil)
-	if done, err := o.Test(t.Context(), o.picture.UID, mute); err != nil || !done.Works {
+	if done, err := o.Test(t.Context(), o.picture.UID, mute, admin("why")); err != nil || !done.Works {
 		t.Errorf("%+v %v", done, err)
 	}
 	o.status = http.StatusUnauthorized
-	if done, err := o.Test(t.Context(), o.picture.UID, id); err != nil || done.Works || done.Code == "" {
+	if done, err := o.Test(t.Context(), o.picture.UID, id, admin("why")); err != nil || done.Works || done.Code == "" {
 		t.Errorf("%+v %v", done, err)
 	}
 	o.fresh = &connection.Refusal{Code: connection.CodeReauthorization, Reason: "terminal"}
-	if done, err := o.Test(t.Context(), o.picture.UID, id); err != nil || done.Works || done.Code != "reauthorization_required" {
+	if done, err := o.Test(t.Context(), o.picture.UID, id, admin("why")); err != nil || done.Works || done.Code != "reauthorization_required" {
 		t.Errorf("%+v %v", done, err)
 	}
 	o.fresh = errors.New("the database is away")
-	if _, err := o.Test(t.Context(), o.picture.UID, id); err == nil {
+	if _, err := o.Test(t.Context(), o.picture.UID, id, admin("why")); err == nil {
 		t.Error("an outage of ours is taken for the provider's")
 	}
-	if _, err := o.Test(t.Context(), o.picture.UID, "con_none"); !errors.Is(err, connection.ErrGone) {
+	if _, err := o.Test(t.Context(), o.picture.UID, "con_none", admin("why")); !errors.Is(err, connection.ErrGone) {
 		t.Error(err)
 	}
 }

@@ -71,7 +71,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"text for a list":           {clientDoc, "resources: [notes]", "resources: notes", "expected a list"},
 		"a list without value":      {clientDoc, "resources: [notes]", "resources:", "spec.resources: has no value"},
 		"an inline secret":          {clientDoc, "secret: {}", "secret: hunter2hunter2hunter2", "never written inline"},
-		"a secret in Vault":         {clientDoc, "secret: {}", `secret: {vault: "kv/a#b"}`, "Vault are not served yet"},
+		"a secret in Vault":         {clientDoc, "secret: {}", `secret: {vault: "kv/a"}`, "is not MOUNT/PATH#KEY"},
 		"two places of a secret":    {clientDoc, "secret: {}", "secret: {env: A, file: /b}", "more than one place"},
 		"an unknown place":          {clientDoc, "secret: {}", "secret: {value: x}", `unknown field "value"`},
 		"a name in upper case":      {clientDoc, "{name: claude}", "{name: Claude}", "metadata.name"},

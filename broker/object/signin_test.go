@@ -87,7 +87,7 @@ func TestSignInRefused(t *testing.T) {
 		"no secret":                 {openIDDoc, "    client_secret: {env: KC_SECRET}\n", "", "spec.oidc.client_secret", "is required: expected {env: NAME} or {file: PATH}, or auth_method: private_key_jwt"},
 		"key and secret":            {openIDDoc, "client_secret_post", "private_key_jwt", "spec.oidc.client_secret", "with private_key_jwt our key is the proof"},
 		"inline secret":             {openIDDoc, "{env: KC_SECRET}", "hunter2", "", "a secret is never written inline"},
-		"secret in Vault":           {openIDDoc, "{env: KC_SECRET}", "{vault: a#b}", "spec.oidc.client_secret", "references into Vault are not served yet"},
+		"secret in Vault":           {openIDDoc, "{env: KC_SECRET}", "{vault: a#b}", "spec.oidc.client_secret.vault", "is not MOUNT/PATH#KEY"},
 		"two places":                {openIDDoc, "{env: KC_SECRET}", "{env: A, file: /a}", "spec.oidc.client_secret", "names more than one place"},
 		"no openid":                 {openIDDoc, "[openid, email]", "[email]", "spec.oidc.scopes", "lacks openid"},
 		"no scopes":                 {openIDDoc, "[openid, email]", "[]", "spec.oidc.scopes", "is empty"},

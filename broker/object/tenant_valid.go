@@ -131,7 +131,7 @@ func (f *findings) secretRef(path string, r SecretRef) {
 	case given > 1:
 		f.add(path, "names more than one place: expected {env: NAME} or {file: PATH}")
 	case r.Vault != "":
-		f.addCode("not_served", path, "references into Vault are not served yet: expected {env: NAME} or {file: PATH}")
+		f.value(path+".vault", r.Vault, vaultProblem)
 	case r.Env != "":
 		f.value(path+".env", r.Env, envProblem)
 	case r.File != "":

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	"github.com/chancery-dev/chancery/cmd/chancery/assembly"
 	"github.com/chancery-dev/chancery/federation/idptest"
 	"github.com/chancery-dev/chancery/federation/idptest/samltest"
+	"github.com/chancery-dev/chancery/vault/transit/transittest"
 )
 
 // family is a metric as it is documented, or as a server says it.
@@ -147,6 +149,14 @@ func (p *place) day(t *testing.T, s *assembly.Server) {
 	}
 }
 
+// rootTokenFile holds a token of a double of Vault.
+func rootTokenFile(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "vault-token")
+	must(t, os.WriteFile(path, []byte(transittest.RootToken), 0o600))
+	return path
+}
+
 // TestMetricsPage: what a server says after a day is what the page says, names, types and labels; no more, no less.
 func TestMetricsPage(t *testing.T) {
 	families, _ := metricsPage(t)
@@ -166,7 +176,10 @@ func TestMetricsPage(t *testing.T) {
 	}
 	secured := newPlace(t)
 	cert, key, _ := certificate(t, secured.folder)
-	other, _ := secured.start(t, settings{"server.tls.cert": cert, "server.tls.key": key})
+	other, _ := secured.start(t, settings{
+		"server.tls.cert": cert, "server.tls.key": key, "vault.backend": "transit", "vault.transit.address": transittest.Start(t).URL,
+		"vault.transit.auth.token.file": rootTokenFile(t), "vault.keyring.file": "",
+	})
 	got := said(text)
 	maps.Copy(got, maps.Collect(func(yield func(string, family) bool) {
 		for name, f := range said(scrape(t, other)) {

@@ -41,11 +41,7 @@ func (s *Server) openVault(ctx context.Context) error {
 		}
 		s.onClose(func(context.Context) error { client.Close(); return nil })
 		s.secrets.transit = client
-		s.Config.UseVault(func(reference string) (string, error) {
-			ctx, cancel := context.WithTimeout(context.Background(), readPatience)
-			defer cancel()
-			return client.Secret(ctx, reference)
-		})
+		s.Config.UseVault((&vaultTexts{ask: client.Secret, now: s.Now}).read)
 	}
 	if s.Config.Vault.Backend == config.BackendTransit {
 		return s.openTransit(ctx)
@@ -86,7 +82,7 @@ func (s *Server) openTransit(ctx context.Context) error {
 	}
 	s.Log.Info("vault: the key is fit", "mount", s.Config.Vault.Transit.Mount, "key", s.Config.Vault.Transit.Key, "type", key.Type, "latest_version", key.Latest, "min_decryption_version", key.MinDecrypt)
 	s.secrets.Sealer = s.secrets.transit
-	if s.Config.Origin("vault.keyring.file") == config.OriginDefault {
+	if s.Config.Origin("vault.keyring.file") == config.OriginDefault || s.Config.Vault.Keyring.File == "" {
 		return nil
 	}
 	// Somebody names a keyring beside Transit: what it sealed before still opens, until it was rewrapped.

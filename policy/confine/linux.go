@@ -60,7 +60,7 @@ func Process(l Limits) (*Confined, error) {
 
 // Allow changes what may be mapped, up to Limits.Most.
 func (c *Confined) Allow(memory int64) error {
-	now := min(c.mapped+uint64(max(memory, 0)), c.most) //nolint:gosec // not negative
+	now := min(c.mapped+uint64(max(memory, 0)), c.most)
 	if err := syscall.Setrlimit(syscall.RLIMIT_DATA, &syscall.Rlimit{Cur: now, Max: c.most}); err != nil {
 		return fmt.Errorf("set the memory limit: %w", err)
 	}

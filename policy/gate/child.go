@@ -142,15 +142,15 @@ func try(ctx context.Context, set *policy.Set, src policy.Source, budget time.Du
 	return ""
 }
 
-// shortest is how long a decision takes. The machine may be busy: one that takes longer than its budget is made again, and
-// the shortest counts.
+// shortest is the processor time that a decision takes. What else the process does at that time counts too: one that takes
+// longer than its budget is made again, and the shortest counts.
 func shortest(ctx context.Context, set *policy.Set, in *policy.Input, budget time.Duration) time.Duration {
 	least := time.Duration(math.MaxInt64)
 	for range attempts {
 		evaluator := policy.NewInProcess(generous * budget)
-		start := time.Now()
+		before := confine.Spent()
 		d := evaluator.Decide(ctx, set, in)
-		took := time.Since(start)
+		took := confine.Spent() - before
 		evaluator.Close()
 		if d.Code == policy.CodeTimeout {
 			took = math.MaxInt64
@@ -164,8 +164,8 @@ func shortest(ctx context.Context, set *policy.Set, in *policy.Input, budget tim
 
 // measure evaluates recorded inputs, for as long as there is time. One that is not asked of the policy costs nothing.
 func (r *Report) measure(ctx context.Context, set *policy.Set, inputs *json.Decoder, budget time.Duration) error {
-	began, total := time.Now(), time.Duration(0)
-	for n := 1; time.Since(began) < inputsTime/2; n++ {
+	began, total := confine.Spent(), time.Duration(0)
+	for n := 1; confine.Spent()-began < inputsTime/2; n++ {
 		var text json.RawMessage
 		if err := inputs.Decode(&text); errors.Is(err, io.EOF) {
 			break

@@ -8,6 +8,6 @@
 // and no file but its three pipes, limits itself before it reads anything that somebody wrote, and is sent policies once,
 // by the hash of their content. It is not trusted for what it says: the caller checks every answer again.
 //
-// The package imports policy and policy/confine, nothing else of Chancery. Its clock is the machine's: it measures how long
-// children take, and decides nothing by it but their end.
+// The package imports policy and policy/confine, nothing else of Chancery. It reads no clock but
+// for the deadlines of its pipes.
 package pool

@@ -54,7 +54,7 @@ func write(w io.Writer, k kind, parts ...[]byte) error {
 		return errFrame
 	}
 	frame := make([]byte, 4, 4+size)
-	binary.BigEndian.PutUint32(frame, uint32(size)) //nolint:gosec // bounded above
+	binary.BigEndian.PutUint32(frame, uint32(size))
 	frame = append(frame, byte(k))
 	for _, p := range parts {
 		frame = append(frame, p...)

@@ -70,7 +70,7 @@ func open(t testing.TB, budget time.Duration, change func(*pool.Config)) *world 
 	}
 	w.InProcess = policy.NewInProcess(budget, policy.WithFar(w.pool))
 	t.Cleanup(func() {
-		w.InProcess.Close()
+		w.Close()
 		if err := w.pool.Close(t.Context()); err != nil && t.Context().Err() == nil {
 			t.Error(err)
 		}

@@ -210,9 +210,9 @@ func (w *worker) evaluate(k kind, content []byte) error {
 	w.begin(binary.BigEndian.Uint64(sequence), cancel)
 	defer w.begin(0, nil)
 
-	start := time.Now()
+	before := confine.Spent()
 	answer, err := w.ask(ctx, k, [keySize]byte(key), input, time.Duration(binary.BigEndian.Uint64(budget))) //nolint:gosec // the parent's
-	took := number(uint64(time.Since(start)))                                                               //nolint:gosec // not negative
+	took := number(uint64(confine.Spent() - before))                                                        //nolint:gosec // not negative
 	verdict := []byte{goesOn}
 	if confine.Spent() > w.cpu/2 {
 		verdict[0] = retires

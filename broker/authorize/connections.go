@@ -156,4 +156,3 @@ func (c *Connecting) removed(v Visit, s *session.Session, one connection.Connect
 	e.Detail["connection"], e.Detail["account"] = one.ID, one.Account.Label
 	return e
 }
-

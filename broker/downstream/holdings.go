@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/audit"
@@ -104,9 +105,7 @@ func (h *Holdings) Remove(ctx context.Context, t *snapshot.Tenant, c connection.
 	now := h.Now()
 	e.ID, e.At, e.Type = id.New(id.Event, now), now, audit.TypeConnectionEnded
 	detail := map[string]string{"at_provider": became}
-	for name, value := range e.Detail {
-		detail[name] = value
-	}
+	maps.Copy(detail, e.Detail)
 	e.Detail = detail
 	if err := h.Held.Remove(ctx, t.UID, c.ID, e); err != nil && !errors.Is(err, connection.ErrGone) {
 		h.Log.WarnContext(ctx, "a connection that ended is still there", "tenant", c.Tenant, "connection", c.ID, "error", err)

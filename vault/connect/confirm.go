@@ -67,12 +67,11 @@ func (d *Desk) waiting(ctx context.Context, tenant, text string, p Person) (Wait
 		}
 	}
 	for _, one := range held {
-		switch {
-		case one.Account.ID == l.Account.ID:
+		if one.Account.ID == l.Account.ID {
 			w.Again = true
-		default:
-			w.Others = append(w.Others, one.Account.Label)
+			continue
 		}
+		w.Others = append(w.Others, one.Account.Label)
 	}
 	if t.Account != "" && t.Account != l.Account.ID && t.Account != l.Account.Label {
 		w.Meant = t.Account
@@ -110,7 +109,7 @@ func (d *Desk) Confirm(ctx context.Context, tenant, text string, p Person, site,
 		}
 	}
 	if errors.Is(err, ErrGone) || errors.Is(err, ErrEnded) || errors.Is(err, ErrHeld) {
-		d.abandon(ctx, engine, w.Trip, c, w.Account)
+		err = errors.Join(err, d.abandon(ctx, engine, w.Trip, c, w.Account))
 	}
 	return m, err
 }

@@ -72,7 +72,7 @@ func TestArriveRefuses(t *testing.T) {
 			if w.store.Trips(connect.Arrived) != 0 || len(w.owned()) != 0 {
 				t.Error("something waits all the same")
 			}
-			if test.want == connect.ErrWrongPerson || test.want == connect.ErrWrongBrowser || test.want == connect.ErrGone {
+			if errors.Is(test.want, connect.ErrWrongPerson) || errors.Is(test.want, connect.ErrWrongBrowser) || errors.Is(test.want, connect.ErrGone) {
 				if w.fake.Count("code") != 0 {
 					t.Error("the code was redeemed")
 				}

@@ -73,7 +73,7 @@ func (s *suite) links(t *testing.T) {
 	must(t, s.Store.KeepLink(t.Context(), l, 8))
 	found, err := s.Second.FindLink(t.Context(), s.Tenant, l.Handle)
 	must(t, err)
-	if found.Order.Trace != l.Trace || !slices.Equal(found.Scopes, l.Scopes) || found.Account != l.Account || found.ClientID != l.ClientID || found.ClientName != l.ClientName ||
+	if found.Trace != l.Trace || !slices.Equal(found.Scopes, l.Scopes) || found.Account != l.Account || found.ClientID != l.ClientID || found.ClientName != l.ClientName ||
 		!found.ExpiresAt.Equal(l.ExpiresAt) || string(found.Sealed) != string(l.Sealed) || found.UserUID != l.UserUID || found.ProviderUID != l.ProviderUID {
 		t.Errorf("%+v", found)
 	}

@@ -31,6 +31,16 @@ func wordOf(who, group string, allow bool) approval.Word {
 	return approval.Word{Group: group, UserUID: "usr_" + who, Name: who, IdPUID: "idp_1", Allow: allow, At: whole(time.Now())}
 }
 
+// keepApprovals keeps one, with a word.
+func keepApprovals(t *testing.T, d *storetest.Database, uid tenant.UID) {
+	t.Helper()
+	asked := d.Store.Approvals(d.Ledger(t, d.Store))
+	a, err := asked.Begin(t.Context(), approvalOf(uid, 1), 8, eventOf(uid, audit.TypeApprovalRequested))
+	kept(t, err)
+	_, err = asked.Say(t.Context(), uid, a.ID, wordOf("carol", "security", true), eventOf(uid, audit.TypeApprovalAllowed))
+	kept(t, err)
+}
+
 // An approval is kept, said to once for each group and of each person, found by its binding, and over when it is used.
 func TestApprovals(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, d *storetest.Database) {

@@ -21,6 +21,11 @@ func (t *target) enlarge(ctx context.Context, o options, copies map[string]int) 
 	if _, err := t.scene.tokens(ctx, 1); err != nil {
 		return err
 	}
+	if copies[dimConnected] > 0 {
+		if err := t.scene.connect(ctx); err != nil {
+			return err
+		}
+	}
 	if err := t.process.stop(); err != nil {
 		return err
 	}
@@ -30,7 +35,7 @@ func (t *target) enlarge(ctx context.Context, o options, copies map[string]int) 
 	}
 	defer func() { _ = c.Close(context.WithoutCancel(ctx)) }()
 	begun := time.Now()
-	for _, dimension := range []string{dimIdPs, dimClients, dimAudit} {
+	for _, dimension := range []string{dimIdPs, dimClients, dimAudit, dimConnected} {
 		n := copies[dimension]
 		if n == 0 {
 			continue
@@ -78,6 +83,13 @@ var copying = map[string][]string{
 		`insert into client_secrets (tenant_uid, id, client_uid, scheme, digest, created_at)
 select s.tenant_uid, left(s.id, -8) || lpad(n::text, 8, '0'), left(o.uid, -8) || lpad(n::text, 8, '0'), s.scheme, s.digest, s.created_at
 from client_secrets s join objects o on o.uid = s.client_uid, generate_series(1, $N) n where o.name = 'client-copy'`,
+	},
+	// Other people's, of the same provider: they do not open, and are here to be in the way.
+	dimConnected: {
+		`insert into connections (tenant_uid, id, owner_kind, owner_uid, provider_uid, account_id, account_label, scopes, status, reason, version, credential, key_id, sealed_at,
+refresh_state, created_at, updated_at)
+select tenant_uid, left(id, -8) || lpad(n::text, 8, '0'), 'user', 'usr_copy' || n, provider_uid, account_id, account_label, scopes, status, reason, version, credential, key_id,
+sealed_at, refresh_state, created_at, updated_at from connections, generate_series(1, $N) n where owner_kind = 'client'`,
 	},
 	// Events of one day, of a writer that nobody asks about: they are here to be in the way, not to be verified.
 	dimAudit: {

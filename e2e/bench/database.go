@@ -121,12 +121,20 @@ func (d *database) verify(ctx context.Context, left rows) error {
 
 // superuser connects to this database as who made it.
 func (d *database) superuser(ctx context.Context) (*pgx.Conn, error) {
-	root, err := url.Parse(d.server)
+	root, err := d.superuserURL()
 	if err != nil {
 		return nil, err
 	}
+	return pgx.Connect(ctx, root)
+}
+
+func (d *database) superuserURL() (string, error) {
+	root, err := url.Parse(d.server)
+	if err != nil {
+		return "", err
+	}
 	root.Path = "/" + d.name
-	return pgx.Connect(ctx, root.String())
+	return root.String(), nil
 }
 
 func (d *database) drop(ctx context.Context) error {

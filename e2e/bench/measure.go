@@ -69,6 +69,9 @@ func (t *target) onPostgres(ctx context.Context, o options) error {
 		return err
 	}
 	t.db, t.database = db, db.cpu()
+	if t.scene.superuser, err = db.superuserURL(); err != nil {
+		return errors.Join(err, db.drop(context.WithoutCancel(ctx)))
+	}
 	err = t.scene.configure(db.runtimeURL, db.ownerURL)
 	if err == nil {
 		err = t.startThrice(ctx, o)

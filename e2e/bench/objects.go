@@ -131,7 +131,7 @@ metadata: {name: {{.Client}}}
 spec:
   display_name: Bench agent
   auth: {method: client_secret_post, secret: {file: {{.SecretFile}}}}
-  grant_types: ["urn:ietf:params:oauth:grant-type:jwt-bearer", client_credentials]
+  grant_types: ["urn:ietf:params:oauth:grant-type:jwt-bearer", client_credentials, "urn:ietf:params:oauth:grant-type:token-exchange"]
   scopes: ["notes:read", "notes:write"]
   resources: [notes, notes-rs256, notes-eddsa]
 ---
@@ -151,6 +151,14 @@ spec:
     "notes:write": {risk: high, description: Change your notes, implies: ["notes:read"]}
   default_scopes: ["notes:read"]
   server: {client: {{.Server}}}
+---
+apiVersion: chancery/v1
+kind: Provider
+metadata: {name: tracker}
+spec:
+  own_manifest: {extends: static, name: tracker}
+  scope_map: {"notes:read": []}
+  allow: {clients: [{{.Client}}], resources: [notes]}
 ---
 apiVersion: chancery/v1
 kind: Resource

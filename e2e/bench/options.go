@@ -61,8 +61,8 @@ func parse(args []string) (options, error) {
 	flags.BoolVar(&keycloak, "keycloak", false, "measure a Keycloak too (deploy/ci/keycloak.sh starts it, on the same PostgreSQL)")
 	flags.StringVar(&paths, "paths", strings.Join(pathNames(), ","), "what is asked; empty for none")
 	flags.BoolVar(&o.overload, "overload", true, "measure more connections than the server takes")
-	flags.StringVar(&scale, "scale", "idps=1000,clients=10000,entries=20000,audit=100000", "how many of what the large server has; empty for none")
-	flags.BoolVar(&full, "full", false, "the whole: 3 rounds of 3s, 10,000 IdPs, 1,000,000 clients, 100,000 entries, 10,000,000 audit events; takes an hour")
+	flags.StringVar(&scale, "scale", "idps=1000,clients=10000,entries=20000,audit=100000,connections=100000", "how many of what the large server has; empty for none")
+	flags.BoolVar(&full, "full", false, "the whole: 3 rounds of 3s, 10,000 IdPs, 1,000,000 clients, 100,000 entries, 10,000,000 audit events, 1,000,000 connections; takes an hour")
 	flags.StringVar(&o.out, "out", "build/bench", "folder of the results")
 	flags.StringVar(&o.binary, "binary", "", "a built chancery; empty builds it into a temporary folder")
 	flags.BoolVar(&o.profile, "profile", false, "write a CPU profile of each path at each number of connections, into -out; -binary must then be one of -profile too")
@@ -73,7 +73,7 @@ func parse(args []string) (options, error) {
 	}
 	if full {
 		o.duration, o.warmup, o.rounds = 3*time.Second, time.Second, 3
-		scale = "idps=10000,clients=1000000,entries=100000,audit=10000000"
+		scale = "idps=10000,clients=1000000,entries=100000,audit=10000000,connections=1000000"
 	}
 	if keycloak {
 		standard = append(standard, subjectKeycloak)

@@ -49,6 +49,7 @@ const (
 	pathSign   = "verify+sign"
 	pathIDJAG  = "id-jag"
 	pathClient = "client_credentials"
+	pathVend   = "vend"
 )
 
 // paths are all that can be measured, the yardsticks first.
@@ -69,6 +70,7 @@ func paths() []path {
 		{name: "revocation", subjects: engines, prepare: revocations, good: anything, leaves: rows{revoked: 1}},
 		{name: "code exchange", subjects: engines, yardstick: pathSign, prepare: exchanges, good: carriesToken, leaves: rows{tokens: 1, codes: 1}},
 		{name: "refresh", subjects: engines, yardstick: pathSign, prepare: rotations, good: carriesRefreshToken, leaves: rows{tokens: 1}},
+		{name: pathVend, subjects: engines, fixed: true, prepare: vends, good: carriesToken, leaves: byLease},
 		{name: "par", subjects: engines, fixed: true, prepare: once((*scene).pushed), good: carriesRequestURI},
 		{name: "sign-in page", subjects: engines, yardstick: pathPing, fixed: true, prepare: get("/signin?then=/account"), good: isPage},
 		{name: "jwks", subjects: everybody, yardstick: pathPing, fixed: true, prepare: document((*scene).jwksPath), good: something},

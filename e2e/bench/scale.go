@@ -36,12 +36,14 @@ const (
 	dimClients   = "clients"
 	dimEntries   = "entries"
 	dimAudit     = "audit"
+	dimConnected = "connections"
+	fewConnected = 1_000
 	pathCopies   = "client_credentials"
 	whatAllTurns = "clients, all in turn"
 )
 
 // dimensions say how many of each the small server has.
-var dimensions = map[string]int{dimIdPs: fewIdPs, dimClients: fewClients, dimEntries: fewEntries, dimAudit: 0}
+var dimensions = map[string]int{dimIdPs: fewIdPs, dimClients: fewClients, dimEntries: fewEntries, dimAudit: 0, dimConnected: fewConnected}
 
 // byCopies is client_credentials by many clients in turn.
 var byCopies = path{name: pathCopies, prepare: each((*scene).clientCopy), good: carriesToken, leaves: rows{tokens: 1}}
@@ -54,10 +56,10 @@ func measureScale(ctx context.Context, o options, folder string, result *Result)
 		return err
 	}
 	defer func() { err = errors.Join(err, small.stop(ctx)) }()
-	if err := small.enlarge(ctx, o, map[string]int{dimIdPs: fewIdPs, dimClients: fewClients}); err != nil {
+	if err := small.enlarge(ctx, o, map[string]int{dimIdPs: fewIdPs, dimClients: fewClients, dimConnected: fewConnected}); err != nil {
 		return err
 	}
-	for _, name := range []string{dimIdPs, dimClients, dimEntries, dimAudit} {
+	for _, name := range []string{dimIdPs, dimClients, dimEntries, dimAudit, dimConnected} {
 		if n := o.scale[name]; n > 0 {
 			if err := measureDimension(ctx, o, folder, small, name, n, result); err != nil {
 				return fmt.Errorf("%s=%d: %w", name, n, err)
@@ -102,6 +104,8 @@ func measureDimension(ctx context.Context, o options, folder string, small *targ
 		}
 		v.What, large.scene.clients, large.stock = whatAllTurns, n, map[string]*stock{}
 		return compare(ctx, o, small, large, byCopies, v, result)
+	case dimConnected:
+		return compare(ctx, o, small, large, pathOf(pathVend), v, result)
 	default:
 		small.scene.idps, large.scene.idps = 0, 0
 		return compare(ctx, o, small, large, pathOf(pathIDJAG), v, result)

@@ -48,6 +48,9 @@ type scene struct {
 
 	people *people // once configured
 
+	superuser string // URL of the database where it is PostgreSQL
+	connected bool   // the agent has a connection
+
 	made atomic.Int64 // requests so far
 	left rows         // what their answers left
 }

@@ -96,11 +96,12 @@ type Approval struct {
 	Groups      []string // each of which is needed, in order
 	Within      time.Duration
 	Lifetime    time.Duration // of what is given, at most: those who are asked are told
-	DecisionID  string // of the first time that it was asked
+	DecisionID  string        // of the first time that it was asked
 	State       State
 	BegunAt     time.Time
 	ExpiresAt   time.Time
 	Words       []Word
+	Link        string // where people find it; not kept, and there only while it begins
 }
 
 // binding is what an approval binds: a request that differs in any of it is another one.

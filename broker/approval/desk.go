@@ -134,6 +134,7 @@ func (d *Desk) Seek(ctx context.Context, q Ask) (Approval, error) {
 		}
 	}
 	wanted.ID, wanted.BegunAt, wanted.ExpiresAt = id.New(id.Approval, now), now, now.Add(wanted.Within)
+	wanted.Link = q.Tenant.Issuer + "/interact/" + wanted.ID
 	e := d.event(audit.TypeApprovalRequested, audit.Challenged, wanted, visitOf(q))
 	e.Principal, e.Client, e.Resource, e.Decision, e.Scope = q.Client, q.ClientID, q.Resource.Name, q.Decision, strings.Join(wanted.Scopes, " ")
 	return d.Store.Begin(ctx, wanted, MaxWaiting, e)

@@ -19,6 +19,8 @@ import (
 type Approvals struct {
 	store  *Store
 	ledger Applier
+	// Notices is told of requests that begin, in their transaction; nil: nobody is.
+	Notices approval.Notices
 }
 
 var _ approval.Store = (*Approvals)(nil)
@@ -173,9 +175,11 @@ func (k *Approvals) Begin(ctx context.Context, a approval.Approval, most int, e 
 		if waiting >= most {
 			return approval.ErrCrowded
 		}
-		_, err = tx.ExecContext(ctx, keepApproval, a.Tenant.String(), a.ID, a.Binding[:], redemption[:], a.UserUID, a.ClientUID, a.ClientID, a.ResourceUID,
-			a.Provider, strings.Join(a.Scopes, " "), string(policies), string(needed), a.Within.Microseconds(), a.Lifetime.Microseconds(), a.DecisionID, a.BegunAt.UnixMicro(), a.ExpiresAt.UnixMicro())
-		return err
+		if _, err = tx.ExecContext(ctx, keepApproval, a.Tenant.String(), a.ID, a.Binding[:], redemption[:], a.UserUID, a.ClientUID, a.ClientID, a.ResourceUID,
+			a.Provider, strings.Join(a.Scopes, " "), string(policies), string(needed), a.Within.Microseconds(), a.Lifetime.Microseconds(), a.DecisionID, a.BegunAt.UnixMicro(), a.ExpiresAt.UnixMicro()); err != nil {
+			return err
+		}
+		return k.notice(ctx, tx, a)
 	})
 	if errors.Is(err, errSettledBefore) {
 		return kept, nil
@@ -184,6 +188,17 @@ func (k *Approvals) Begin(ctx context.Context, a approval.Approval, most int, e 
 		return approval.Approval{}, err
 	}
 	return kept, nil
+}
+
+func (k *Approvals) notice(ctx context.Context, tx *sql.Tx, a approval.Approval) error {
+	if k.Notices == nil {
+		return nil
+	}
+	n, err := a.Notice()
+	if err != nil {
+		return err
+	}
+	return k.Notices.Put(ctx, tx, n)
 }
 
 // Say implements approval.Store: of any number who say it at a time, between replicas too, one does.

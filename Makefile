@@ -35,6 +35,7 @@ bench: ## measure every endpoint on PostgreSQL and SQLite (BENCHFLAGS=…)
 	@deploy/ci/install-tools.sh postgres
 	@deploy/ci/postgres.sh run --durable -- go run ./e2e/bench $(BENCHFLAGS)
 	@go test -run '^$$' -bench 'VerifyResponse|VerifyBearer|Render' -benchmem ./federation/saml ./broker/page
+	@go test -run '^$$' -bench Decide -benchmem ./policy/pool
 
 .PHONY: fuzz
 fuzz: ## each native fuzz target for FUZZTIME (60s)

@@ -135,9 +135,9 @@ func (s *Shelf) keep(one *shelved) *shelved {
 	return one
 }
 
-// cost estimates what a compiled policy takes, of what it was compiled from: measured, the compiler's own part is the same
-// for all, and terms take some twenty times their text.
-func (k *kept) cost() int64 { return 256<<10 + 20*int64(k.size) }
+// cost estimates what a compiled policy takes, of what it was compiled from: measured, some thirty times the text of modules,
+// and half of that for data.
+func (k *kept) cost() int64 { return 32<<10 + 32*int64(k.size) }
 
 // ask returns what is compiled, and compiles it again if it was put away.
 func (one *shelved) ask(ctx context.Context) (*query, error) {

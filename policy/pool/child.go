@@ -38,7 +38,7 @@ const (
 	// startWithin bounds the start of a child, until it has limited itself.
 	startWithin = 10 * time.Second
 	// A child keeps so many policies, and so many bytes of their content; one may be as large as it likes to be.
-	maxPolicies = 256
+	maxPolicies = 1024
 	maxKept     = 16 << 20
 )
 

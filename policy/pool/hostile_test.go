@@ -279,8 +279,8 @@ func TestChildrenAreReplaced(t *testing.T) {
 // A child keeps a bounded number of policies.
 func TestManyPolicies(t *testing.T) {
 	w := open(t, patience, func(c *pool.Config) { c.Size = 1 })
-	for i := range 600 {
-		src := policytest.Grant(fmt.Sprintf("decision := {\"allow\": true, \"claims\": {\"n\": %d}}", i%300))
+	for i := range 1500 {
+		src := policytest.Grant(fmt.Sprintf("decision := {\"allow\": true, \"claims\": {\"n\": %d}}", i%1200))
 		if d := w.Decide(t.Context(), isolated(t, src), policytest.Alice()); !d.Allow {
 			t.Fatalf("%d: %+v", i, d)
 		}

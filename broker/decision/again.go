@@ -267,7 +267,9 @@ func meaning(p panel, r policy.Reason) Meaning {
 // said finds the row where a module spells a code, and the comment above the rule it is in.
 func said(module, code string) (row int, above string) {
 	lines := strings.Split(module, "\n")
-	at := slices.IndexFunc(lines, func(l string) bool { return strings.Contains(l, `"`+code+`"`) && !strings.HasPrefix(strings.TrimSpace(l), "#") })
+	at := slices.IndexFunc(lines, func(l string) bool {
+		return strings.Contains(l, `"`+code+`"`) && !strings.HasPrefix(strings.TrimSpace(l), "#")
+	})
 	if at < 0 {
 		return 0, ""
 	}

@@ -264,6 +264,10 @@ func assertions(said json.RawMessage, with string) ([]string, error) {
 		return err
 	}
 	set := func(of string, v any) error {
+		if list, ok := v.([]any); ok && len(list) == 0 { // nothing can be taken from a list of nothing
+			lines = append(lines, "count("+of+") == 0")
+			return nil
+		}
 		text, err := json.Marshal(v)
 		lines = append(lines, "{x | some x in "+of+"} == {x | some x in "+string(text)+"}")
 		return err
@@ -282,8 +286,10 @@ func assertions(said json.RawMessage, with string) ([]string, error) {
 			errs = append(errs, member(name, v))
 		}
 	}
-	if a.Reasons != nil {
-		text, err := json.Marshal(a.Reasons)
+	if codes, ok := a.Reasons.([]string); ok && len(codes) == 0 {
+		lines = append(lines, `count(object.get(d, "reasons", [])) == 0`)
+	} else if ok {
+		text, err := json.Marshal(codes)
 		lines = append(lines, `{r.code | some r in object.get(d, "reasons", [])} == {c | some c in `+string(text)+"}")
 		errs = append(errs, err)
 	}

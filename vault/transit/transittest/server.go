@@ -32,6 +32,7 @@ type Server struct {
 	wrong   Wrong
 	delay   time.Duration
 	drop    bool
+	closed  string // operations that the policy lacks, those with this in their path
 	calls   map[string]int
 }
 
@@ -79,6 +80,9 @@ func (s *Server) Slow(d time.Duration) { s.set(func() { s.delay = d }) }
 
 // Drop cuts every connection without an answer, as a server does that is not there.
 func (s *Server) Drop(drop bool) { s.set(func() { s.drop = drop }) }
+
+// DenyPath takes the operations with a part in their path out of every policy but the root's; "" gives them back.
+func (s *Server) DenyPath(part string) { s.set(func() { s.closed = part }) }
 
 // Issue makes a token that may use the keys and secrets; a ttl of 0 has no end. It is not the root's: Deny and RevokeAll
 // touch it.
@@ -211,7 +215,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.self(w, path, r.Header.Get("X-Vault-Token"), t) {
 		return
 	}
-	if t.denied {
+	if t.denied || (s.closed != "" && strings.Contains(path, s.closed) && r.Header.Get("X-Vault-Token") != RootToken) {
 		fail(w, http.StatusForbidden, "1 error occurred:\n\t* permission denied\n\n")
 		return
 	}
@@ -263,7 +267,7 @@ func (s *Server) login(w http.ResponseWriter, path string, body map[string]any) 
 func (s *Server) self(w http.ResponseWriter, path, value string, t *token) bool {
 	switch path {
 	case "auth/token/lookup-self":
-		write(w, map[string]any{"data": map[string]any{"id": value, "ttl": int(t.ttl.Seconds()), "renewable": t.ttl > 0}})
+		write(w, map[string]any{"data": map[string]any{"id": value, "ttl": int(t.ttl.Seconds()), "renewable": t.ttl > 0, "policies": []string{"default", "chancery"}}})
 	case "auth/token/renew-self":
 		write(w, map[string]any{"auth": map[string]any{"client_token": value, "lease_duration": int(t.ttl.Seconds()), "renewable": true}})
 	default:

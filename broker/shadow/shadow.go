@@ -57,8 +57,8 @@ type Compiler interface {
 	Compile(ctx context.Context, tenantName string, src policy.Source) (*policy.Compiled, error)
 }
 
-// Watch asks drafts. Every part is required.
-type Watch struct {
+// Config is what a watch needs. Every part is required.
+type Config struct {
 	Store     Store
 	Proposals Proposals
 	Policies  Compiler
@@ -66,7 +66,11 @@ type Watch struct {
 	Replica   string
 	Now       func() time.Time
 	Log       *slog.Logger
+}
 
+// Watch asks drafts.
+type Watch struct {
+	Config
 	runs  atomic.Pointer[map[tenant.UID]*run] // nil: none
 	queue chan job
 }
@@ -82,14 +86,11 @@ type job struct {
 }
 
 // New opens a watch; nothing runs before Run.
-func New(w Watch) (*Watch, error) {
-	if w.Store == nil || w.Proposals == nil || w.Policies == nil || w.Policy == nil || w.Replica == "" || w.Now == nil || w.Log == nil {
+func New(c Config) (*Watch, error) {
+	if c.Store == nil || c.Proposals == nil || c.Policies == nil || c.Policy == nil || c.Replica == "" || c.Now == nil || c.Log == nil {
 		return nil, errors.New("shadow: a part is missing")
 	}
-	return &Watch{
-		Store: w.Store, Proposals: w.Proposals, Policies: w.Policies, Policy: w.Policy, Replica: w.Replica, Now: w.Now, Log: w.Log,
-		queue: make(chan job, maxQueue),
-	}, nil
+	return &Watch{Config: c, queue: make(chan job, maxQueue)}, nil
 }
 
 // See is told of every decision, before it is answered. It never waits. The input and the decision must not be changed after.

@@ -31,7 +31,7 @@ func (s *Server) proposals() *proposal.Desk {
 func (s *Server) openDrafts(context.Context) error {
 	s.replica = id.New(id.Replica, s.Now())
 	var err error
-	s.drafts, err = shadow.New(shadow.Watch{
+	s.drafts, err = shadow.New(shadow.Config{
 		Store: s.store.Shadows(), Proposals: s.store.Proposals(s.ledger), Policies: s.compiler, Policy: s.evaluator,
 		Replica: s.replica, Now: s.Now, Log: s.Log,
 	})

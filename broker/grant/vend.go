@@ -161,18 +161,26 @@ func (g *Grants) settleConnection(ctx context.Context, c *call) error {
 	if l.found, err = g.Vending.Downstream.Find(ctx, c.Tenant, l.provider, l.owner); err != nil {
 		return notKnown(err)
 	}
-	chosen, err := connection.Choose(l.found, c.Form.Get("account"))
-	if err != nil {
-		l.choice = err
+	l.choose(c.Form.Get("account"))
+	if l.chosen == nil { // told when policy has been asked
 		return nil
 	}
-	l.chosen = &chosen
 	for _, key := range l.provider.Keys() {
-		if len(downstream.Covers(l.provider, chosen.Scopes, l.provider.ScopeMap[key])) == 0 {
+		if len(downstream.Covers(l.provider, l.chosen.Scopes, l.provider.ScopeMap[key])) == 0 {
 			l.covered = append(l.covered, key)
 		}
 	}
 	return nil
+}
+
+// choose finds the one that is meant, or says why there is none.
+func (l *lending) choose(account string) {
+	chosen, err := connection.Choose(l.found, account)
+	if err != nil {
+		l.choice = err
+		return
+	}
+	l.chosen = &chosen
 }
 
 // keysWithin is what policy is asked about. What is not covered yet is in it where it was asked for: policy decides whether

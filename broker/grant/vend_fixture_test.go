@@ -213,7 +213,7 @@ func (l *lender) uidOf(t *testing.T, kind, name string) string {
 // token is an access token of alice's for notes.
 func (l *lender) token(t *testing.T) string {
 	t.Helper()
-	response, err := l.send(t, l.world.ask(t, idptest.WithClaim("groups", []string{"staff"})))
+	response, err := l.send(t, l.ask(t, idptest.WithClaim("groups", []string{"staff"})))
 	must(t, err)
 	return response.AccessToken
 }
@@ -264,8 +264,18 @@ func (l *lender) lent(t *testing.T, a ask) grant.Response {
 	return response
 }
 
+// declined is a refusal, which a test may look at.
+type declined struct {
+	Members map[string]any
+	of      *oauth.Error
+}
+
+func (d declined) Wire(issuer, trace string) oauth.Wire { return d.of.Wire(issuer, trace) }
+
+func (d declined) Wait() time.Duration { return d.of.Wait() }
+
 // notLent sends what must be refused with a code, without a token.
-func (l *lender) notLent(t *testing.T, a ask, code oauth.Code) *oauth.Error {
+func (l *lender) notLent(t *testing.T, a ask, code oauth.Code) declined {
 	t.Helper()
 	response, err := l.send(t, a)
 	refusal, ok := errors.AsType[*oauth.Error](err)
@@ -275,7 +285,7 @@ func (l *lender) notLent(t *testing.T, a ask, code oauth.Code) *oauth.Error {
 	if response != (grant.Response{}) {
 		t.Fatalf("a refusal with %+v", response)
 	}
-	return refusal
+	return declined{refusal.Members, refusal}
 }
 
 // hides fails where one of the fake's tokens, or ours, is in a text.

@@ -258,7 +258,7 @@ func TestVendForBoundTokens(t *testing.T) {
 	l := newLender(t)
 	l.connects(t, l.alice(t), "alice", "read")
 	own, others := newHolder(t), newHolder(t)
-	bound := l.world.ask(t)
+	bound := l.ask(t)
 	bound.proofs = []string{own.proof(t, l.now, nil)}
 	issued, err := l.send(t, bound)
 	must(t, err)
@@ -415,7 +415,7 @@ func TestVendOutages(t *testing.T) {
 			l.server.Break("refresh", providertest.Fault{Kind: "status", Status: 429, Header: map[string]string{"Retry-After": "7"}})
 		}},
 		"a registration that is none": {oauth.CodeProviderMisconfigured, func(l *lender) { l.server.Set(func(s *providertest.Switches) { s.WrongSecret = true }) }},
-		"a store that is away":        {oauth.CodeTenantUnavailable, func(l *lender) { l.findErr = connectiontestAway }},
+		"a store that is away":        {oauth.CodeTenantUnavailable, func(l *lender) { l.findErr = errStoreAway }},
 		"a vault that is sealed":      {oauth.CodeVaultUnavailable, func(l *lender) { l.outage = sealed{} }},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -434,7 +434,7 @@ func TestVendOutages(t *testing.T) {
 	}
 }
 
-var connectiontestAway = errors.New("the store is away")
+var errStoreAway = errors.New("the store is away")
 
 type sealed struct{}
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -87,9 +88,7 @@ func (g *Grants) interaction(ctx context.Context, c *call, code oauth.Code, rece
 	l := c.lending
 	refusal := c.refusal(code, "connection", received, "a connection with "+strings.Join(wanted, " "))
 	refusal.Members = map[string]any{"provider": l.provider.Name}
-	for name, value := range members {
-		refusal.Members[name] = value
-	}
+	maps.Copy(refusal.Members, members)
 	if c.person == nil || g.Vending.Connecting == nil || len(c.Tenant.SignIn.IdPs) == 0 {
 		return refusal
 	}

@@ -48,7 +48,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	s := &server{lender: borrower, wanted: agent.Borrowing{Provider: *provider, Scopes: []string{*scope}}, api: *api}
+	s := &server{lender: borrower, wanted: agent.Borrowing{Provider: *provider, Scopes: []string{*scope}}, api: *api, http: &http.Client{Timeout: 10 * time.Second}}
 	handler, err := s.protected(*issuer, *resource)
 	if err != nil {
 		log.Fatal(err)
@@ -75,6 +75,7 @@ type server struct {
 	lender lender
 	wanted agent.Borrowing
 	api    string
+	http   *http.Client
 }
 
 func (s *server) protected(issuer, resource string) (http.Handler, error) {
@@ -109,7 +110,7 @@ func (s *server) whoami(ctx context.Context, request *mcp.CallToolRequest, _ str
 		return nil, nil, err
 	}
 	lease.Authorize(call)
-	response, err := http.DefaultClient.Do(call)
+	response, err := s.http.Do(call)
 	if err != nil {
 		return nil, nil, err
 	}

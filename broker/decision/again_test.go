@@ -49,7 +49,7 @@ func grouped() policy.Source {
 }
 
 // decided is a request as it was decided and recorded.
-func decided(t *testing.T, m *decision.Masks, in *policy.Input, sources ...policy.Source) ledger.Decision {
+func decided(t testing.TB, m *decision.Masks, in *policy.Input, sources ...policy.Source) ledger.Decision {
 	t.Helper()
 	var own []*policy.Compiled
 	for _, src := range sources {

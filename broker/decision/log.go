@@ -109,8 +109,8 @@ func refOf(p audit.PolicyRef) policy.Ref {
 	return policy.Ref{UID: p.UID, Name: p.Name, Revision: p.Revision, Role: policy.Role(p.Role), Hash: p.Hash}
 }
 
-// replayed reads decisions for a replay. One that cannot be read is counted by it; an error of the log ends it.
-func replayed(all iter.Seq2[ledger.Decision, error]) iter.Seq2[replay.Recorded, error] {
+// Replayed reads decisions for a replay. One that cannot be read is counted by it; an error of the log ends it.
+func Replayed(all iter.Seq2[ledger.Decision, error]) iter.Seq2[replay.Recorded, error] {
 	return func(yield func(replay.Recorded, error) bool) {
 		for d, err := range all {
 			if !yield(Recorded(d), err) {

@@ -29,7 +29,7 @@ func (r ring) Derive(purpose string) ([][]byte, error) {
 	return keys, nil
 }
 
-func masks(t *testing.T, redact ...string) *decision.Masks {
+func masks(t testing.TB, redact ...string) *decision.Masks {
 	t.Helper()
 	m, err := decision.NewMasks(ring{"one"}, redact)
 	if err != nil {
@@ -48,7 +48,7 @@ func source(body string) policy.Source {
 	return policy.Source{UID: "pol_1", Name: "notes", Revision: 1, Role: policy.RoleGrant, Modules: map[string]string{"notes.rego": "package chancery.authz\n\n" + body}}
 }
 
-func setOf(t *testing.T, src policy.Source) *policy.Set {
+func setOf(t testing.TB, src policy.Source) *policy.Set {
 	t.Helper()
 	c, err := policy.Compile(t.Context(), src)
 	if err != nil {

@@ -238,7 +238,7 @@ func (r *Replays) run(t tenant.UID, job string, a Asked, draft panel, implies fu
 		defer done()
 		o.Evaluator = evaluator
 	}
-	report, err := replay.Replay(ctx, replayed(r.Log.Each(ctx, t, a.Filter)), draft.set, o)
+	report, err := replay.Replay(ctx, Replayed(r.Log.Each(ctx, t, a.Filter)), draft.set, o)
 	cause := context.Cause(ctx)
 	cancel(nil)
 	beats.Wait()

@@ -97,7 +97,11 @@ func (c *Connecting) confirm(ctx context.Context, v Visit, p *snapshot.Provider,
 	if err := v.Check(form, topic...); err != nil {
 		return Reply{}, failed{error: err, again: v.path(here)}
 	}
-	if form.Get("decision") != "allow" {
+	said := form.Get("decision")
+	if said == "" && form.Get("site") != "" && len(waiting.Sites) > 1 { // of several sites the person's yes names one
+		said = "allow"
+	}
+	if said != "allow" {
 		if _, err := c.Connects.Decline(ctx, v.Tenant.UID.String(), arrived, person); err != nil {
 			return Reply{}, notConnected(err)
 		}

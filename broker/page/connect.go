@@ -52,6 +52,9 @@ type ConnectConfirm struct {
 	Asked    bool
 }
 
+// Choice tells that there is more than one site: then the person's yes names it, as `site`.
+func (m ConnectConfirm) Choice() bool { return len(m.Sites) > 1 }
+
 // Site is a part of what an account reaches; one is chosen.
 type Site struct {
 	ID    string // what the form sends as `site`
@@ -70,6 +73,11 @@ func (m ConnectConfirm) Render(f Frame) (Page, error) {
 	}
 	if m.Token == "" || m.Person.Label() == "" || visible(m.Provider, maxName) == "" {
 		return Page{}, unfit("a connection of nobody, or to nothing")
+	}
+	for _, site := range m.Sites {
+		if site.ID == "" {
+			return Page{}, unfit("a site without an id")
+		}
 	}
 	return f.render("connectconfirm", m, stay)
 }

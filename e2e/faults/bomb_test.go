@@ -242,3 +242,17 @@ func resident(t *testing.T, w *harness.World) int64 {
 	t.Fatal("no process_resident_memory_bytes in /metrics")
 	return 0
 }
+
+// Under policy.isolation: process every policy is evaluated in children, templates too; a start, a change and a stop go as
+// they do without.
+func TestEverythingInChildren(t *testing.T) {
+	w := harness.Start(t, harness.Options{Engine: harness.SQLite, Config: map[string]any{"policy.isolation": "process", "policy.memory": "128MiB"}})
+	w.Redeem(w.IdP.IDJAG(idptest.Alice)).Granted(t)
+	w.Apply(w.Server(), strings.Replace(harness.DefaultPolicy, "[notes-editors]", "[nobody]", 1))
+	w.Redeem(w.IdP.IDJAG(idptest.Alice)).Refused(t, http.StatusBadRequest, "invalid_grant", "policy_denied")
+	w.Apply(w.Server(), harness.DefaultPolicy)
+	w.Redeem(w.IdP.IDJAG(idptest.Alice)).Granted(t)
+	w.Server().Stop()
+	w.Server().Restart()
+	w.Redeem(w.IdP.IDJAG(idptest.Alice)).Granted(t)
+}

@@ -36,7 +36,7 @@ refresh_at, refresh_state, refresh_attempt, refresh_by, refresh_since, case when
 case when retry_at > @now then retry_at - @now else 0 end, repeat_until, failures, failure, created_at, updated_at, used_at, used_by`
 
 	findConnections = "select " + connectionColumns + ", null from connections where tenant_uid = $1 and owner_kind = $2 and owner_uid = $3 and provider_uid = $4 " +
-		"and status <> 'revoked' order by id limit $5"
+		"and status <> 'revoked' order by id limit 200" // maxConnections; as a parameter SQLite would prepare it twice
 
 	loadConnection = "select " + connectionColumns + ", credential from connections where tenant_uid = $1 and id = $2"
 
@@ -62,7 +62,7 @@ const maxConnections = 200
 
 // Find implements connection.Store.
 func (c *Connections) Find(ctx context.Context, tenantUID string, owner connection.Owner, provider string) ([]connection.Connection, error) {
-	found, err := c.query(ctx, tenantUID, findConnections, tenantUID, string(owner.Kind), owner.UID, provider, maxConnections)
+	found, err := c.query(ctx, tenantUID, findConnections, tenantUID, string(owner.Kind), owner.UID, provider)
 	return known(found), err
 }
 

@@ -28,6 +28,7 @@ const (
 	Provider         Kind = "prv"
 	Proposal         Kind = "prop"
 	Replica          Kind = "rep"
+	Message          Kind = "msg"
 	Secret           Kind = "sec"
 	Decision         Kind = "dec"
 	Event            Kind = "evt"

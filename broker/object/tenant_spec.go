@@ -18,6 +18,7 @@ type TenantSpec struct {
 	Passkeys               string             `json:"passkeys,omitempty"`
 	Branding               TenantBranding     `json:"branding,omitzero"`
 	Registration           TenantRegistration `json:"registration,omitzero"`
+	Webhooks               []TenantWebhook    `json:"webhooks,omitempty"`
 }
 
 // TenantSessions say when a person's session ends by itself.

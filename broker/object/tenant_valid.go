@@ -41,12 +41,14 @@ func (s *TenantSpec) Validate() error {
 	f.oneOf("spec.passkeys", s.Passkeys, PasskeysOff, PasskeysAllowed)
 	s.Branding.check(&f)
 	s.Registration.check(&f)
+	s.checkWebhooks(&f)
 	return f.err()
 }
 
 // Warnings says what lets nobody in, and what lets everybody in.
 func (s *TenantSpec) Warnings() []Problem {
 	var f findings
+	s.warnWebhooks(&f)
 	c, d := s.Registration.CIMD, s.Registration.DCRLimits
 	switch c.Mode {
 	case RegistrationOpen:

@@ -35,6 +35,7 @@ func (d *draft) together(ctx context.Context) error {
 	}
 	d.signInWithin()
 	d.providers()
+	d.webhooks()
 	if err := d.references(ctx); err != nil {
 		return err
 	}

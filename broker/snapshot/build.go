@@ -156,6 +156,7 @@ func (s *Source) describe(t *Tenant, stored object.Stored) error {
 	t.PublicClientAssertions = spec.PublicClientAssertions == object.PublicAssertionsCNF
 	s.describeSignIn(t, spec)
 	t.Registration = registration(spec.Registration)
+	t.Webhooks = webhooks(stored, spec)
 	return nil
 }
 

@@ -33,6 +33,8 @@ type Tenant struct {
 	Policies     *policy.Set
 	SignIn       SignIn
 	Registration Registration
+	// Webhooks are where the company is told of events.
+	Webhooks []Webhook
 
 	active bool      // status: active
 	again  time.Time // when it is built anew though nothing has changed; zero: not

@@ -10,6 +10,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/store"
 	"github.com/chancery-dev/chancery/broker/tenant"
+	"github.com/chancery-dev/chancery/broker/webhook"
 	"github.com/chancery-dev/chancery/vault/connection"
 )
 
@@ -24,6 +25,7 @@ const tellEvery = 15 * time.Second
 type custody struct {
 	custodian *downstream.Custodian
 	inventory *downstream.Inventory
+	webhooks  *webhook.Deliverer
 	nudges    chan struct{}
 	changed   atomic.Bool // somebody may have gone who held something
 }
@@ -42,6 +44,9 @@ func (s *Server) openCustody() error {
 	}
 	l.inventory, err = downstream.NewInventory(downstream.Inventory{Custodian: l.custodian, Lister: inventory{l.connections}, Objects: s.objects})
 	if err != nil {
+		return err
+	}
+	if err := s.openWebhooks(); err != nil {
 		return err
 	}
 	s.objects.After(func(_ context.Context, a store.Applied) {

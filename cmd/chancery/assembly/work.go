@@ -29,6 +29,7 @@ func (s *Server) startWork(ctx context.Context) {
 	s.work.Go(func() { s.watchServiceProviders(ctx) })
 	s.work.Go(func() { s.watchConnections(ctx) })
 	s.work.Go(func() { s.watchEndings(ctx) })
+	s.work.Go(func() { s.watchWebhooks(ctx) })
 	s.work.Go(func() { s.watchConnects(ctx) })
 	s.work.Go(func() { s.watchKeyring(ctx) })
 }

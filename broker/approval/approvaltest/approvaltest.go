@@ -1,4 +1,5 @@
-// Package approvaltest keeps approvals in memory, as a database would, for tests.
+// Package approvaltest keeps approvals in memory, as a database would: of any number who answer
+// at a time one does. It is for tests only.
 package approvaltest
 
 import (

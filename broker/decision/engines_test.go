@@ -59,7 +59,10 @@ func newWorld(t *testing.T, d *storetest.Database, n int) *world {
 	t.Helper()
 	w := &world{Database: d, now: time.Now().Add(-40 * 24 * time.Hour), inputs: map[string]*policy.Input{}}
 	w.openLedger(t)
-	spec := policyObject(t, revisionA).Spec.(*object.PolicySpec)
+	spec, ok := policyObject(t, revisionA).Spec.(*object.PolicySpec)
+	if !ok {
+		t.Fatal("no policy")
+	}
 	text, err := json.Marshal(spec)
 	if err != nil {
 		t.Fatal(err)
@@ -334,8 +337,8 @@ func purge(t *testing.T, w *world, mine, n int) {
 	if gone, err := log.Purge(t.Context(), w.ledger, w.Default, before, "", event()); err != nil || gone != int64(n-mine) {
 		t.Errorf("%d are gone, want %d, %v", gone, n-mine, err)
 	}
-	for range log.Each(t.Context(), w.Default, decision.Filter{}) {
-		t.Fatal("a decision is left")
+	if left, _, err := log.Page(t.Context(), w.Default, decision.Filter{}, "", 10); err != nil || len(left) != 0 {
+		t.Fatalf("%d decisions are left, %v", len(left), err)
 	}
 	if err := w.ledger.Close(t.Context()); err != nil {
 		t.Fatal(err)

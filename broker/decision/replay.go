@@ -95,8 +95,9 @@ type Jobs interface {
 }
 
 const (
-	// Beat is how often a replay says that it runs. A replay that has not for LostAfter is lost.
-	Beat      = time.Second
+	// Beat is how often a replay says that it runs.
+	Beat = time.Second
+	// LostAfter is how long a replay may not have said so before it is lost.
 	LostAfter = 30 * time.Second
 
 	maxReplays = 2 // at a time, of this process; of one tenant one

@@ -87,7 +87,7 @@ func proves(ctx context.Context, src policy.Source, made Case) error {
 // invented replaces personal values, one member after the other, and keeps those by which the policy decides.
 func invented(ctx context.Context, compiled *policy.Compiled, in *policy.Input, said json.RawMessage) (*policy.Input, []string) {
 	var kept []string
-	try := func(name string, change func(*policy.Input) bool) bool {
+	try := func(change func(*policy.Input) bool) bool {
 		other := *in
 		if !change(&other) {
 			return true
@@ -104,17 +104,17 @@ func invented(ctx context.Context, compiled *policy.Compiled, in *policy.Input, 
 		if !m.personal && m.name != "actor.chain" && m.name != "workload.sub" && m.name != "user.home_tenant" {
 			continue
 		}
-		done := try(m.name, func(in *policy.Input) bool { return m.visit(in, nil, values) })
+		done := try(func(in *policy.Input) bool { return m.visit(in, nil, values) })
 		if !done && m.name == "user.email" { // its domain may decide
 			values.domains = true
-			done = try(m.name, func(in *policy.Input) bool { return m.visit(in, nil, values) })
+			done = try(func(in *policy.Input) bool { return m.visit(in, nil, values) })
 			values.domains = false
 		}
 		if !done {
 			kept = append(kept, m.name)
 		}
 	}
-	if !try("user.id", func(in *policy.Input) bool {
+	if !try(func(in *policy.Input) bool {
 		if in.User == nil {
 			return false
 		}

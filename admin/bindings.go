@@ -14,34 +14,36 @@ import (
 // put himself in his place, so that takes the permission to write bindings.
 func (s *Server) mayBind(c *gin.Context, kind object.Kind, name string, spec object.Spec) error {
 	const needed = Permission("rolebinding.write")
+	if kind == object.KindRoleBinding {
+		return s.mayReach(c, name, spec, needed)
+	}
 	who := callerOf(c)
-	switch kind {
-	case object.KindRoleBinding:
-		if who.person == nil || who.person.rulesAll(needed) {
-			return nil
-		}
-		before, err := s.specOf(c, kind, name)
-		if err != nil {
-			return err
-		}
-		if reachesAll(spec) || reachesAll(before) {
-			return forbidden(who, needed)
-		}
-	case object.KindUser:
-		if who.role.May(needed) {
-			return nil
-		}
-		before, err := s.specOf(c, kind, name)
-		if err != nil {
-			return err
-		}
-		bound, err := s.isBound(c, name, before, spec)
-		if err != nil {
-			return err
-		}
-		if bound {
-			return forbidden(who, needed)
-		}
+	if kind != object.KindUser || who.role.May(needed) {
+		return nil
+	}
+	before, err := s.specOf(c, kind, name)
+	if err != nil {
+		return err
+	}
+	bound, err := s.isBound(c, name, before, spec)
+	if err != nil || !bound {
+		return err
+	}
+	return forbidden(who, needed)
+}
+
+// mayReach: what is, or would be, a binding for all tenants.
+func (s *Server) mayReach(c *gin.Context, name string, spec object.Spec, needed Permission) error {
+	who := callerOf(c)
+	if who.person == nil || who.person.rulesAll(needed) {
+		return nil
+	}
+	before, err := s.specOf(c, object.KindRoleBinding, name)
+	if err != nil {
+		return err
+	}
+	if reachesAll(spec) || reachesAll(before) {
+		return forbidden(who, needed)
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ select 1 from redemptions r where r.tenant_uid = a.tenant_uid and r.space = '` +
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'waiting', $16, $17)`
 
 	wordsOfApproval = `select group_name, user_uid, user_name, idp_uid, allow, at from approval_words where tenant_uid = $1 and approval = $2 order by at, group_name`
-	keepWord        = `insert into approval_words (tenant_uid, approval, group_name, user_uid, user_name, idp_uid, allow, at) values ($1, $2, $3, $4, $5, $6, $7, $8)`
+	keepWord        = `insert into approval_words (tenant_uid, approval, group_name, user_uid, user_name, idp_uid, allow, at) values ($1, $2, $3, $4, $5, $6, $7, $8)` //nolint:gosec // no credential
 	settleApproval  = `update approvals set state = $3, ends_at = $4 where tenant_uid = $1 and id = $2 and state = 'waiting'`
 	lapseApproval   = `update approvals set state = 'lapsed' where tenant_uid = $1 and id = $2`
 )

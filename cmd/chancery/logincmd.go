@@ -175,7 +175,7 @@ func pollDevice(ctx context.Context, issuer, clientID, server string, begun devi
 		err := postForm(ctx, issuer+"/token", url.Values{
 			"grant_type": {oauth.GrantTypeDeviceCode}, "device_code": {begun.DeviceCode}, "client_id": {clientID}, "resource": {server},
 		}, &got)
-		refused, isRefusal := errors.AsType[*oauthRefusal](err)
+		refused, isRefusal := errors.AsType[*oauthError](err)
 		switch {
 		case isRefusal && refused.Code == "authorization_pending":
 		case isRefusal && refused.Code == "slow_down":
@@ -188,14 +188,14 @@ func pollDevice(ctx context.Context, issuer, clientID, server string, begun devi
 	}
 }
 
-// oauthRefusal is an error as RFC 6749 §5.2 writes it.
-type oauthRefusal struct {
+// oauthError is an error as RFC 6749 §5.2 writes it.
+type oauthError struct {
 	Code        string `json:"error"`
 	Description string `json:"error_description"`
 }
 
 // Error implements error.
-func (r *oauthRefusal) Error() string { return r.Code + ": " + r.Description }
+func (r *oauthError) Error() string { return r.Code + ": " + r.Description }
 
 const maxLoginAnswer = 64 << 10
 
@@ -217,7 +217,7 @@ func postForm(ctx context.Context, address string, form url.Values, into any) er
 		return err
 	}
 	if answer.StatusCode != http.StatusOK {
-		refused := &oauthRefusal{}
+		refused := &oauthError{}
 		if json.Unmarshal(text, refused) != nil || refused.Code == "" {
 			return fmt.Errorf("%s answers %s", address, answer.Status)
 		}

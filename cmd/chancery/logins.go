@@ -90,7 +90,7 @@ func (c *command) keepLogins(all []login) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	text, err := json.MarshalIndent(all[:min(len(all), maxLogins)], "", "  ") //nolint:gosec // it is where the token rests
+	text, err := json.MarshalIndent(all[:min(len(all), maxLogins)], "", "  ")
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/ledger"
 	"github.com/chancery-dev/chancery/broker/object"
@@ -97,6 +99,10 @@ func (c *Connections) query(ctx context.Context, tenantUID, query string, args .
 	if err != nil {
 		return nil, err
 	}
+	if c.store.dialect == Postgres {
+		found, err := c.queryPostgres(ctx, t, query, args...)
+		return found, withoutURL(err)
+	}
 	var all []connection.Stored
 	err = c.store.readOf(ctx, t, func(ctx context.Context, tx *sql.Tx) error {
 		rows, err := tx.QueryContext(ctx, c.store.withClock(query), args...)
@@ -114,6 +120,26 @@ func (c *Connections) query(ctx context.Context, tenantUID, query string, args .
 		return rows.Err()
 	})
 	return all, err
+}
+
+// queryPostgres asks in one round trip: what is lent waits for it.
+func (c *Connections) queryPostgres(ctx context.Context, t tenant.UID, query string, args ...any) ([]connection.Stored, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.store.limit)
+	defer cancel()
+	var all []connection.Stored
+	batch := &pgx.Batch{}
+	batch.Queue(nameTenantPostgres, t.String())
+	batch.Queue(c.store.withClock(query), args...).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			s, err := scanConnection(rows.Scan, t.String())
+			if err != nil {
+				return err
+			}
+			all = append(all, s)
+		}
+		return rows.Err()
+	})
+	return all, c.store.standing.SendBatch(ctx, batch).Close()
 }
 
 func scanConnection(scan func(...any) error, tenantUID string) (connection.Stored, error) {

@@ -157,6 +157,9 @@ func TestAgain(t *testing.T) {
 func TestTestCase(t *testing.T) {
 	alice := func(in *policy.Input) {}
 	sales := func(in *policy.Input) { in.User.GroupNames = []string{"sales"} }
+	template := policy.Source{UID: "pol_1", Name: "notes", Revision: 1, Role: policy.RoleGrant, Template: "group-scopes", Data: map[string]any{
+		"grants": []any{map[string]any{"groups": []any{"editors"}, "resource": "notes", "scopes": []any{"notes:read"}}},
+	}}
 	tests := map[string]struct {
 		src    policy.Source
 		change func(*policy.Input)
@@ -165,6 +168,7 @@ func TestTestCase(t *testing.T) {
 	}{
 		"allowed":              {grouped(), alice, nil, `"allow", null) == true`},
 		"denied":               {grouped(), sales, nil, `"allow", null) == false`},
+		"by a template":        {template, alice, nil, `"allow", null) == true`},
 		"undefined":            {source(byClient), func(in *policy.Input) { in.Client.Name = "other" }, nil, "not authz.decision"},
 		"by the domain":        {source(`decision := {"allow": true, "scopes": {"notes:read"}, "lifetime": 60} if endswith(input.user.email, "@acme.com")`), alice, nil, "person@acme.com"},
 		"by the person":        {source(`decision := {"allow": true, "scopes": []} if input.user.sub == "00u1alice"`), alice, []string{"user.sub"}, "00u1alice"},
@@ -190,6 +194,7 @@ func TestTestCase(t *testing.T) {
 			}
 			// The test is one: it fails on a policy that says something else.
 			src := test.src
+			src.Template = ""
 			src.Modules = map[string]string{"notes.rego": "package chancery.authz\n\ndecision := {\"allow\": true, \"scopes\": [\"notes:everything\"]}\n"}
 			src.Tests = map[string]string{made.File: made.Text}
 			c, err := policy.Compile(t.Context(), src)

@@ -113,7 +113,10 @@ func (c Compile) assemble(ctx context.Context, name string, own, inherited []pol
 			if err != nil {
 				return nil, fmt.Errorf("policy %s: %w", src.Name, err)
 			}
-			if !compiled.Isolated() {
+			if !compiled.Isolated() { // with its text, which what is shared has not, and with slots of its own
+				if compiled, err = policy.Compile(ctx, src); err != nil {
+					return nil, fmt.Errorf("policy %s: %w", src.Name, err)
+				}
 				src = compiled.Source()
 			}
 			all, p.texts = append(all, compiled), append(p.texts, src)

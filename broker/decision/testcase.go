@@ -69,7 +69,7 @@ func (c Court) TestCase(ctx context.Context, t tenant.UID, d ledger.Decision, na
 
 // proves runs the test on the revision that decided.
 func proves(ctx context.Context, src policy.Source, made Case) error {
-	src.Tests = map[string]string{made.File: made.Text}
+	src.Tests, src.Template = map[string]string{made.File: made.Text}, "" // its modules are here
 	compiled, err := policy.Compile(ctx, src)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNoCase, err)

@@ -117,7 +117,7 @@ func (c *command) showDecision(raw json.RawMessage) error {
 			Client   struct{ ID, Name string }
 			User     struct{ ID string }
 			Resource struct{ Name string }
-		}
+		} `json:"input"`
 	}
 	if err := json.Unmarshal(raw, &d); err != nil {
 		return fmt.Errorf("admin API: read the decision: %w", err)

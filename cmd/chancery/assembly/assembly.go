@@ -119,7 +119,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	s := &Server{Options: o, metrics: metrics.New(), staleness: newStaleness(o.Now), auditLag: &auditLag{now: o.Now}}
 	for _, open := range []func(context.Context) error{
-		s.openVault, s.openTraces, s.openDatabase, s.openLedger, s.openSecret, s.openKeys, s.openSAML, s.openPolicies, s.openPictures, s.openClients, s.applyObjects, s.openCaptures, s.openPeople, s.openDownstream, s.openCallers, s.openIntrospection, s.openDrafts, s.openGrants, s.openDecisions, s.openBrowsers, s.openBroker, s.openAdmin,
+		s.openVault, s.openTraces, s.openDatabase, s.openLedger, s.openSecret, s.openKeys, s.openSAML, s.openPolicies, s.openPictures, s.openClients, s.openDecisions, s.applyObjects, s.openCaptures, s.openPeople, s.openDownstream, s.openCallers, s.openIntrospection, s.openDrafts, s.openGrants, s.openBrowsers, s.openBroker, s.openAdmin,
 	} {
 		if err := open(ctx); err != nil {
 			return nil, errors.Join(err, s.close(context.WithoutCancel(ctx)))

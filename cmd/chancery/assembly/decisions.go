@@ -2,11 +2,14 @@ package assembly
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/decision"
+	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/revision"
+	"github.com/chancery-dev/chancery/broker/store"
 	"github.com/chancery-dev/chancery/broker/tenant"
 	"github.com/chancery-dev/chancery/policy"
 )
@@ -23,6 +26,53 @@ func (s *Server) openDecisions(context.Context) error {
 		Log: log, Purger: purger{s}, Now: s.Now, Replays: replays,
 		Court:  decision.Court{Revisions: revision.Revisions{Store: s.store.Revisions()}, Root: s.root, Evaluator: evaluator, Compile: s.compiler.Compile},
 		Access: decision.Access{Objects: s.objects, Policies: policies, Pictures: s.source, Store: s.store.Replays(), Now: s.Now},
+	}
+	s.keepMatrices()
+	return nil
+}
+
+// keepMatrices keeps the access matrix of what is live with every revision of a policy that is published through this process,
+// beside the requests. Where many are published at once, some have none.
+func (s *Server) keepMatrices() {
+	published := make(chan object.Stored, 256)
+	s.objects.After(func(_ context.Context, a store.Applied) {
+		for _, c := range a.Changes {
+			if c.Kind != object.KindPolicy || c.Deleted {
+				continue
+			}
+			select {
+			case published <- c.Stored:
+			default:
+				s.Log.Warn("no access matrix is kept of a revision: too many are published at once", "policy", c.Name, "revision", c.Revision)
+			}
+		}
+	})
+	ctx, stop := context.WithCancel(context.Background())
+	var work sync.WaitGroup
+	work.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case one := <-published:
+				if err := s.keepMatrix(ctx, one); err != nil && ctx.Err() == nil {
+					s.Log.Warn("no access matrix is kept of a revision", "policy", one.Name, "revision", one.Revision, "error", err)
+				}
+			}
+		}
+	})
+	s.onClose(func(context.Context) error { stop(); work.Wait(); return nil })
+}
+
+func (s *Server) keepMatrix(ctx context.Context, one object.Stored) error {
+	tenants, err := s.objects.Tenants(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range tenants {
+		if t.UID == one.Tenant.String() {
+			return s.decisions.Access.Publish(ctx, one.Tenant, t.Name, one.UID, one.Revision)
+		}
 	}
 	return nil
 }

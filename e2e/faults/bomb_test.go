@@ -198,7 +198,7 @@ func slip(t *testing.T, w *harness.World) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tx.Rollback() //nolint:errcheck // it is committed
+	defer tx.Rollback()
 	if _, err := tx.ExecContext(t.Context(), "select set_config('chancery.tenant', uid, true) from tenants where name = 'mallory'"); err != nil {
 		t.Fatal(err)
 	}

@@ -37,9 +37,6 @@ var found = []string{
 	"e2e/operations/start_test.go: parse-error",         // to be refused
 	"e2e/operations/start_test.go: builtin-unavailable", // likewise
 	"e2e/sdk/people_test.go: allow-by-default",          // everybody may, in that town
-	"e2e/token/documents_test.go: allow-by-default",
-	"e2e/token/happy_test.go: allow-by-default",
-	"e2e/token/settle_test.go: allow-by-default",
 }
 
 // short is what is said of most policies that a test writes, and of nothing else here.

@@ -1,4 +1,7 @@
-// Package policytest holds what every evaluator of policies must do, wherever it evaluates. It is for tests only.
+// Package policytest holds what every evaluator of policies must do, wherever it evaluates: what is not exactly a decision
+// that allows denies, and what is one is answered alike.
+//
+// It is for tests only, and imports policy and nothing else of Chancery.
 package policytest
 
 import (

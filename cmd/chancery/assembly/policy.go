@@ -69,7 +69,9 @@ func (s *Server) openChildren(ctx context.Context, now bool) (*pool.Pool, error)
 func (s *Server) checker() regocheck.Checker {
 	c := regocheck.Checker{Floor: s.Config.Policy.CoverageFloor, Budget: s.Config.Policy.TimeBudget}
 	if s.Executable != "" {
-		c.Gate = func(ctx context.Context, r gate.Request) (gate.Report, error) { return gate.Examine(ctx, s.Executable, r) }
+		c.Gate = func(ctx context.Context, r gate.Request) (gate.Report, error) {
+			return gate.Examine(ctx, s.Executable, r)
+		}
 	}
 	return c
 }

@@ -171,7 +171,7 @@ func (p Policy) MemoryBytes() (int64, error) {
 	for suffix, unit := range map[string]int64{"MiB": 1 << 20, "GiB": 1 << 30} {
 		if digits, ok := strings.CutSuffix(p.Memory, suffix); ok {
 			n, err := strconv.ParseUint(digits, 10, 16)
-			return int64(n) * unit, err //nolint:gosec // sixteen bits
+			return int64(n) * unit, err
 		}
 	}
 	return 0, strconv.ErrSyntax

@@ -86,7 +86,7 @@ func (c *command) evaluate(ctx context.Context, e evaluating) error {
 	if err != nil {
 		return err
 	}
-	evaluator := policy.NewInProcess(0)
+	evaluator := policy.NewInProcess(0, policy.WithApprovals())
 	defer evaluator.Close()
 	result := evaluated{Decision: evaluator.Decide(ctx, set, in)}
 	for _, compiled := range slices.Concat(own, inherited) {

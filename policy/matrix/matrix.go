@@ -134,7 +134,7 @@ func Compute(ctx context.Context, set *policy.Set, axes Axes, o Options) (Matrix
 		return Matrix{}, &TooLargeError{Cells: n, Max: most}
 	}
 	if o.Evaluator == nil {
-		e := policy.NewInProcess(5 * policy.DefaultBudget)
+		e := policy.NewInProcess(5*policy.DefaultBudget, policy.WithApprovals())
 		defer e.Close()
 		o.Evaluator = e
 	}

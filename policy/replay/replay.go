@@ -59,7 +59,7 @@ func Replay(ctx context.Context, records iter.Seq2[Recorded, error], draft *poli
 		return Report{}, errors.New("replay without a draft")
 	}
 	if o.Evaluator == nil {
-		e := policy.NewInProcess(replayBudget)
+		e := policy.NewInProcess(replayBudget, policy.WithApprovals())
 		defer e.Close()
 		o.Evaluator = e
 	}

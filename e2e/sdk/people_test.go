@@ -64,6 +64,7 @@ spec:
     careful.rego: |
       package chancery.authz
 
+      # lint:ignore allow-by-default everybody may, in this town
       default decision := {"allow": true, "scopes": ["notes:read", "notes:write"]}
 
       decision := {"allow": true, "scopes": ["notes:read", "notes:write"], "step_up": {"acr_values": ["phr"], "max_age": 300}} if {

@@ -36,7 +36,6 @@ var found = []string{
 	"e2e/idp/people_test.go: group-by-name",             // aliases
 	"e2e/operations/start_test.go: parse-error",         // to be refused
 	"e2e/operations/start_test.go: builtin-unavailable", // likewise
-	"e2e/sdk/people_test.go: allow-by-default",          // everybody may, in that town
 }
 
 // short is what is said of most policies that a test writes, and of nothing else here.

@@ -46,6 +46,7 @@ type office struct {
 	moving  int // how often Move finds the row changed
 	fresh   error
 	tested  []audit.Event
+	asked   downstream.Filter
 }
 
 func newOffice(t *testing.T) *office {

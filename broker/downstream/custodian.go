@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/audit"
@@ -107,7 +108,7 @@ func (c *Custodian) move(ctx context.Context, t tenant.UID, id string, by By, ki
 		if s, err = c.Rows.Load(ctx, t.String(), id); err != nil {
 			return connection.Connection{}, err
 		}
-		if !isOneOf(s.Status, from) {
+		if !slices.Contains(from, s.Status) {
 			if s.Status == connection.Revoked { // it is as good as gone
 				return connection.Connection{}, connection.ErrGone
 			}
@@ -130,15 +131,6 @@ func (c *Custodian) move(ctx context.Context, t tenant.UID, id string, by By, ki
 		}
 	}
 	return connection.Connection{}, err
-}
-
-func isOneOf(status connection.Status, all []connection.Status) bool {
-	for _, one := range all {
-		if one == status {
-			return true
-		}
-	}
-	return false
 }
 
 func (c *Custodian) event(ctx context.Context, t tenant.UID, one connection.Connection, kind audit.Type, by By) (audit.Event, error) {
@@ -210,7 +202,7 @@ func (c *Custodian) test(ctx context.Context, t tenant.UID, s connection.Stored)
 	}
 	engine, err := c.Engines.Engine(ctx, picture, p)
 	if err != nil {
-		return Tested{Code: string(connection.CodeMisconfigured), Detail: err.Error()}, nil
+		return Tested{Code: string(connection.CodeMisconfigured), Detail: err.Error()}, nil //nolint:nilerr // it is what the test found
 	}
 	live, err := c.Keeper.Fresh(ctx, s.Ref, connection.Want{})
 	if refusal, ok := errors.AsType[*connection.Refusal](err); ok {

@@ -23,7 +23,7 @@ const (
 	KeepTelling = 7 * 24 * time.Hour
 )
 
-// AlertNotRevoked: a credential went here, and its provider never answered.
+// AlertNotRevoked says that a credential went here, and that its provider never answered.
 const AlertNotRevoked connection.AlertKind = "not_revoked"
 
 // What became of a credential at its provider when its row went.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -59,7 +58,7 @@ func newShop(t *testing.T, change func(*downstream.EnginesConfig)) *shop {
 		s.asked.Add(1)
 		_, shown, _ := r.BasicAuth()
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = fmt.Fprintf(w, `{"access_token":"token-for-%s","token_type":"Bearer","expires_in":3600}`, shown)
+		_ = json.NewEncoder(w).Encode(map[string]any{"access_token": "token-for-" + shown, "token_type": "Bearer", "expires_in": 3600})
 	}))
 	t.Cleanup(s.service.Close)
 	s.tenant = &snapshot.Tenant{UID: uid(t, rootUID), Name: "default", Issuer: "https://auth.acme.com"}

@@ -31,7 +31,8 @@ type desk struct {
 }
 
 func (d *desk) Save(context.Context, connection.Attempt, connection.Successor) error { return d.fail }
-func (d *desk) Fail(context.Context, connection.Attempt, connection.Failure) error   { return d.fail }
+
+func (d *desk) Fail(context.Context, connection.Attempt, connection.Failure) error { return d.fail }
 
 func (d *desk) Load(context.Context, string, string) (connection.Stored, error) {
 	if d.gone {

@@ -96,7 +96,7 @@ func TestProvidersRefuse(t *testing.T) {
 		"an installation's name":     {installedProviderDoc, `"678"`, `"acme/app"`, "spec.installation_id", "is no number"},
 		"act as a person":            {providerDoc, "  min_ttl:", "  act_as: email\n  min_ttl:", "spec.act_as", "service accounts"},
 		"act as somebody":            {serviceProviderDoc, "act_as: email", "act_as: root", "spec.act_as", "expected itself or email"},
-		"an unknown config":          {ownProviderDoc, "{instance: acme}", "{instanse: acme}", "spec.connection_config", `did you mean "instance"?`},
+		"an unknown config":          {ownProviderDoc, "{instance: acme}", "{instence: acme}", "spec.connection_config", `did you mean "instance"?`},
 		"no config":                  {ownProviderDoc, "  connection_config: {instance: acme}\n", "", "spec.connection_config", "does not match"},
 		"a config that leads away":   {ownProviderDoc, "{instance: acme}", "{instance: evil.example/x}", "spec.connection_config", "does not match"},
 		"a key that is no scope":     {providerDoc, `"org:read"`, `"org read"`, "spec.scope_map", "is no scope"},

@@ -139,7 +139,7 @@ func (c *Connections) queryPostgres(ctx context.Context, t tenant.UID, query str
 		}
 		return rows.Err()
 	})
-	return all, c.store.standing.SendBatch(ctx, batch).Close()
+	return all, c.store.pool.SendBatch(ctx, batch).Close()
 }
 
 func scanConnection(scan func(...any) error, tenantUID string) (connection.Stored, error) {

@@ -49,7 +49,7 @@ func (s Standing) May(ctx context.Context, h object.Human, tenantName string, n 
 		return false, nil
 	}
 	home, err := s.Pictures.Get(ctx, h.Home)
-	if errors.Is(err, snapshot.ErrUnknownTenant) || err == nil && home.UID != h.Tenant {
+	if errors.Is(err, snapshot.ErrUnknownTenant) || err == nil && home.UID.String() != h.Tenant {
 		return false, nil
 	}
 	if err != nil {
@@ -76,7 +76,7 @@ func humanOf(c *gin.Context) *object.Human {
 	if p == nil || p.found.Tenant == nil || p.UserUID == "" {
 		return nil
 	}
-	return &object.Human{Tenant: p.found.Tenant.UID, Home: p.found.Tenant.Name, UserUID: p.UserUID, IdPUID: p.found.IdPUID, Name: p.Name, Email: p.found.Email}
+	return &object.Human{Tenant: p.found.Tenant.UID.String(), Home: p.found.Tenant.Name, UserUID: p.UserUID, IdPUID: p.found.IdPUID, Name: p.Name, Email: p.found.Email}
 }
 
 func actorOf(c *gin.Context) proposal.Actor {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/audit"
@@ -27,17 +28,18 @@ var (
 
 // Human is who acts: the same one through whatever session, token or role.
 type Human struct {
-	Tenant  tenant.UID `json:"tenant"`
-	Home    string     `json:"home"` // the tenant's name, to find it by
-	UserUID string     `json:"user"`
-	IdPUID  string     `json:"idp,omitempty"` // who vouched for him
-	Name    string     `json:"name,omitempty"`
-	Email   string     `json:"email,omitempty"`
+	Tenant  string `json:"tenant"` // its uid
+	Home    string `json:"home"`   // its name, to find it by
+	UserUID string `json:"user"`
+	IdPUID  string `json:"idp,omitempty"` // who vouched for him
+	Name    string `json:"name,omitempty"`
+	Email   string `json:"email,omitempty"`
 }
 
-// Same tells whether two are one human. Whoever has no user is nobody, and not the same as anybody.
+// Same tells whether two are one human: uids of users are nobody else's in any tenant, and two users with one address are
+// one person. Whoever has no user is nobody, and not the same as anybody.
 func (p Human) Same(other Human) bool {
-	return p.UserUID != "" && p.Tenant == other.Tenant && p.UserUID == other.UserUID
+	return p.UserUID != "" && p.UserUID == other.UserUID || p.Email != "" && strings.EqualFold(p.Email, other.Email)
 }
 
 // Base is what an object was when a change of it was proposed; revision 0: not there.

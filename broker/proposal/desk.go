@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/audit"
@@ -144,7 +143,7 @@ func (d Desk) look(ctx context.Context, t Tenant, p Proposal) (object.Plan, erro
 }
 
 // Show is a proposal with what it would do now. An error of the plan is what stands in its way.
-func (d Desk) Show(ctx context.Context, t Tenant, id string) (p Proposal, plan object.Plan, stands error, err error) { //nolint:revive // two errors: of looking, and of what was found
+func (d Desk) Show(ctx context.Context, t Tenant, id string) (p Proposal, plan object.Plan, stands error, err error) {
 	p, err = d.Store.Get(ctx, t.UID, id)
 	if err != nil || !p.At(d.Now()).Open() {
 		return p, plan, nil, err
@@ -179,12 +178,8 @@ func (d Desk) Approve(ctx context.Context, t Tenant, id, hash string, by Actor) 
 	return next, d.Store.Move(ctx, Proposed, p.Hash, next, d.event(next, audit.TypeProposalApproved, by.Principal, by.Trace))
 }
 
-// wrote tells whether a person wrote some of it. Two users with one address are one person.
-func (p Proposal) wrote(h object.Human) bool {
-	return slices.ContainsFunc(p.Authors, func(a object.Human) bool {
-		return a.Same(h) || a.Email != "" && strings.EqualFold(a.Email, h.Email)
-	})
-}
+// wrote tells whether a person wrote some of it.
+func (p Proposal) wrote(h object.Human) bool { return slices.ContainsFunc(p.Authors, h.Same) }
 
 func (d Desk) stands(ctx context.Context, t Tenant, h object.Human, needs []object.Need) error {
 	if len(needs) == 0 {

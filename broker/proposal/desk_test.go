@@ -72,7 +72,7 @@ func TestApproveRefuses(t *testing.T) {
 		h.roles.set("usr_admin_alice", object.NeedPolicies)
 		h.roles.set("usr_trust", object.NeedTrust)
 		session := human("alice")
-		session.IdPUID, session.Name = "idp_other", "Alice B."
+		session.IdPUID, session.Name, session.Email, session.Home, session.Tenant = "idp_other", "Alice B.", "", "elsewhere", "ten_other"
 		nobody := &object.Human{Name: "bob"}
 		p := h.proposes(h.request(human("alice")), policyNamed("notes", "1"))
 		for name, test := range map[string]struct {

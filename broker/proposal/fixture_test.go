@@ -2,6 +2,7 @@ package proposal_test
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -28,12 +29,7 @@ type roles struct {
 func (r *roles) May(_ context.Context, h object.Human, _ string, n object.Need) (bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, held := range r.may[h.UserUID] {
-		if held == n {
-			return true, nil
-		}
-	}
-	return false, nil
+	return slices.Contains(r.may[h.UserUID], n), nil
 }
 
 func (r *roles) set(user string, needs ...object.Need) {

@@ -100,9 +100,9 @@ func middle(was, is []string) []string {
 	for i := range longest {
 		longest[i] = make([]int32, len(is)+1)
 	}
-	for i := len(was) - 1; i >= 0; i-- {
+	for i, line := range slices.Backward(was) {
 		for j := len(is) - 1; j >= 0; j-- {
-			if was[i] == is[j] {
+			if line == is[j] {
 				longest[i][j] = longest[i+1][j+1] + 1
 				continue
 			}

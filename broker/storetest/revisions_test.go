@@ -3,6 +3,7 @@ package storetest_test
 import (
 	"errors"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -32,7 +33,7 @@ func someProposal(uid tenant.UID) proposal.Proposal {
 	return proposal.Proposal{
 		Tenant: uid, ID: id.New(id.Proposal, now), State: proposal.Draft, Needs: []object.Need{object.NeedPolicies, object.NeedTrust}, Kind: object.KindPolicy,
 		Name: "notes", Change: change, Hash: proposal.HashOf(uid, "api", change), Manager: "api", Author: audit.Principal{Kind: "user", ID: "usr_1"},
-		Authors: []object.Human{{Tenant: uid, UserUID: "usr_1"}}, Note: "why", CreatedAt: now, UpdatedAt: now, ExpiresAt: now.Add(time.Hour),
+		Authors: []object.Human{{Tenant: uid.String(), Home: "default", UserUID: "usr_1", IdPUID: "idp_1", Name: "alice", Email: "alice@acme.test"}}, Note: "why", CreatedAt: now, UpdatedAt: now, ExpiresAt: now.Add(time.Hour),
 	}
 }
 
@@ -117,7 +118,7 @@ func TestProposals(t *testing.T) {
 		p := keepRevisions(t, d, d.Default)
 		book := d.Store.Proposals(d.Ledger(t, d.Store))
 		got, err := book.Get(t.Context(), d.Default, p.ID)
-		if err != nil || got.Hash != p.Hash || string(got.Change) != string(p.Change) || len(got.Needs) != 2 || len(got.Authors) != 1 || got.Approver != nil || !got.ExpiresAt.Equal(p.ExpiresAt) {
+		if err != nil || got.Hash != p.Hash || string(got.Change) != string(p.Change) || len(got.Needs) != 2 || !slices.Equal(got.Authors, p.Authors) || got.Author != p.Author || got.Approver != nil || !got.ExpiresAt.Equal(p.ExpiresAt) {
 			t.Fatalf("%+v, %v", got, err)
 		}
 		other := d.Tenant(t, "other")

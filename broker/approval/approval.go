@@ -101,7 +101,6 @@ type Approval struct {
 	BegunAt     time.Time
 	ExpiresAt   time.Time
 	Words       []Word
-	Link        string // where people find it; not kept, and there only while it begins
 }
 
 // binding is what an approval binds: a request that differs in any of it is another one.

@@ -134,9 +134,9 @@ func (d *Desk) Seek(ctx context.Context, q Ask) (Approval, error) {
 		}
 	}
 	wanted.ID, wanted.BegunAt, wanted.ExpiresAt = id.New(id.Approval, now), now, now.Add(wanted.Within)
-	wanted.Link = q.Tenant.Issuer + "/interact/" + wanted.ID
 	e := d.event(audit.TypeApprovalRequested, audit.Challenged, wanted, visitOf(q))
 	e.Principal, e.Client, e.Resource, e.Decision, e.Scope = q.Client, q.ClientID, q.Resource.Name, q.Decision, strings.Join(wanted.Scopes, " ")
+	e.Detail["interaction_uri"], e.Detail["scopes"] = q.Tenant.Issuer+"/interact/"+wanted.ID, e.Scope // for those who are told by a webhook
 	return d.Store.Begin(ctx, wanted, MaxWaiting, e)
 }
 

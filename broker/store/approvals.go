@@ -19,8 +19,6 @@ import (
 type Approvals struct {
 	store  *Store
 	ledger Applier
-	// Notices is told of requests that begin, in their transaction; nil: nobody is.
-	Notices approval.Notices
 }
 
 var _ approval.Store = (*Approvals)(nil)
@@ -175,11 +173,9 @@ func (k *Approvals) Begin(ctx context.Context, a approval.Approval, most int, e 
 		if waiting >= most {
 			return approval.ErrCrowded
 		}
-		if _, err = tx.ExecContext(ctx, keepApproval, a.Tenant.String(), a.ID, a.Binding[:], redemption[:], a.UserUID, a.ClientUID, a.ClientID, a.ResourceUID,
-			a.Provider, strings.Join(a.Scopes, " "), string(policies), string(needed), a.Within.Microseconds(), a.Lifetime.Microseconds(), a.DecisionID, a.BegunAt.UnixMicro(), a.ExpiresAt.UnixMicro()); err != nil {
-			return err
-		}
-		return k.notice(ctx, tx, a)
+		_, err = tx.ExecContext(ctx, keepApproval, a.Tenant.String(), a.ID, a.Binding[:], redemption[:], a.UserUID, a.ClientUID, a.ClientID, a.ResourceUID,
+			a.Provider, strings.Join(a.Scopes, " "), string(policies), string(needed), a.Within.Microseconds(), a.Lifetime.Microseconds(), a.DecisionID, a.BegunAt.UnixMicro(), a.ExpiresAt.UnixMicro())
+		return err
 	})
 	if errors.Is(err, errSettledBefore) {
 		return kept, nil
@@ -188,17 +184,6 @@ func (k *Approvals) Begin(ctx context.Context, a approval.Approval, most int, e 
 		return approval.Approval{}, err
 	}
 	return kept, nil
-}
-
-func (k *Approvals) notice(ctx context.Context, tx *sql.Tx, a approval.Approval) error {
-	if k.Notices == nil {
-		return nil
-	}
-	n, err := a.Notice()
-	if err != nil {
-		return err
-	}
-	return k.Notices.Put(ctx, tx, n)
 }
 
 // Say implements approval.Store: of any number who say it at a time, between replicas too, one does.

@@ -1,10 +1,8 @@
 package storetest_test
 
 import (
-	"context"
 	"errors"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -123,43 +121,6 @@ func TestApprovals(t *testing.T) {
 		}
 		if next, err := asked.Begin(t.Context(), again, 8, eventOf(d.Default, audit.TypeApprovalRequested)); err != nil || next.ID != again.ID {
 			t.Errorf("the next one: %+v %v", next, err)
-		}
-	})
-}
-
-// notices keeps what it is told, or refuses it.
-type notices struct {
-	told []approval.Notice
-	fail error
-}
-
-func (n *notices) Put(_ context.Context, tx ledger.Tx, one approval.Notice) error {
-	if _, err := store.SQLTx(tx); err != nil {
-		return err
-	}
-	n.told = append(n.told, one)
-	return n.fail
-}
-
-// What is told of a request and the request are one: where it cannot be told, nothing waits.
-func TestApprovalsAreTold(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, d *storetest.Database) {
-		asked, n := d.Store.Approvals(d.Ledger(t, d.Store)), &notices{fail: errors.New("no room")}
-		asked.Notices = n
-		a := approvalOf(d.Default, 1)
-		if _, err := asked.Begin(t.Context(), a, 8, eventOf(d.Default, audit.TypeApprovalRequested)); !errors.Is(err, n.fail) {
-			t.Fatalf("%v", err)
-		}
-		if waiting, err := asked.Waiting(t.Context(), d.Default, time.Now(), 10); err != nil || len(waiting) != 0 {
-			t.Fatalf("%v %v", waiting, err)
-		}
-		n.fail, n.told = nil, nil
-		for range 2 { // asking again tells nobody again
-			_, err := asked.Begin(t.Context(), a, 8, eventOf(d.Default, audit.TypeApprovalRequested))
-			kept(t, err)
-		}
-		if len(n.told) != 1 || n.told[0].ID != a.ID || n.told[0].Event != "approval.requested" || !strings.Contains(string(n.told[0].Body), `"client_id":"claude"`) {
-			t.Fatalf("%+v", n.told)
 		}
 	})
 }

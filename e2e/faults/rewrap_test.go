@@ -53,16 +53,22 @@ func plant(t *testing.T, w *harness.World, db *sql.DB, sealer vault.Sealer, n in
 	if w.DB.Engine == harness.Postgres {
 		harness.Strings(t, db, "select set_config('chancery.tenant', '"+p.tenant+"', false)")
 	}
+	// What has no owner or no provider any more is ended by the server.
+	w.Apply(w.Server(), object("Provider", "github", "manifest: github, client_id: x, client_secret: {env: GITHUB}"))
+	uid := func(kind, name string) string {
+		return harness.Strings(t, db, "select uid from objects where kind = '"+kind+"' and name = '"+name+"'")[0]
+	}
+	owner, github := uid("User", "alice"), uid("Provider", "github")
 	now := time.Now()
 	for i := range n {
-		ref := connection.Ref{Tenant: p.tenant, ID: connection.NewID(now.Add(time.Duration(i) * time.Millisecond)), Owner: connection.Owner{Kind: connection.User, UID: fmt.Sprintf("usr_%d", i)}, Provider: "prv_github"}
+		ref := connection.Ref{Tenant: p.tenant, ID: connection.NewID(now.Add(time.Duration(i) * time.Millisecond)), Owner: connection.Owner{Kind: connection.User, UID: owner}, Provider: github}
 		s, err := connection.Seal(t.Context(), sealer, ref, 1, credential(i), now)
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, err = db.ExecContext(t.Context(), `insert into connections (tenant_uid, id, owner_kind, owner_uid, provider_uid, account_id, account_label, scopes, status, reason, version, credential, key_id, sealed_at, refresh_state, created_at, updated_at)
-values ($1, $2, 'user', $3, $4, '', 'alice', '[]', 'connected', '', 1, $5, $6, $7, 'idle', $7, $7)`,
-			ref.Tenant, ref.ID, ref.Owner.UID, ref.Provider, s.Blob, s.KeyID, now.UnixMicro())
+values ($1, $2, 'user', $3, $4, $8, 'alice', '[]', 'connected', '', 1, $5, $6, $7, 'idle', $7, $7)`,
+			ref.Tenant, ref.ID, ref.Owner.UID, ref.Provider, s.Blob, s.KeyID, now.UnixMicro(), fmt.Sprint(i))
 		if err != nil {
 			t.Fatal(err)
 		}

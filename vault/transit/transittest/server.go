@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -182,6 +183,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if drop {
 		panic(http.ErrAbortHandler)
 	}
+	sent, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 32<<20)) // before any wait, so that a caller who leaves is noticed
+	if err != nil {
+		fail(w, http.StatusBadRequest, "error reading input")
+		return
+	}
 	if delay > 0 {
 		timer := time.NewTimer(delay)
 		defer timer.Stop()
@@ -198,7 +204,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	body := map[string]any{}
 	if r.Method == http.MethodPut || r.Method == http.MethodPost {
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 32<<20)).Decode(&body); err != nil {
+		if err := json.Unmarshal(sent, &body); err != nil {
 			fail(w, http.StatusBadRequest, "failed to parse JSON input")
 			return
 		}

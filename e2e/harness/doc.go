@@ -36,28 +36,44 @@ func root(t testing.TB) string {
 	return filepath.Dir(filepath.Dir(filepath.Dir(file)))
 }
 
-// builds are the binaries of this test run, at most one.
+// builds is a binary of this test run, built when the first test asks for it.
 type builds struct {
+	name   string
+	tags   string
 	once   sync.Once
 	path   string
 	output []byte
 	err    error
 }
 
-var built builds
+var (
+	built  = builds{name: "chancery"}
+	mortal = builds{name: "chancery-failpoints", tags: "failpoints"}
+)
 
 // Binary builds chancery, once in a test run, static as it is shipped.
 func Binary(t testing.TB) string {
 	t.Helper()
-	built.once.Do(func() {
-		built.path = filepath.Join(folderOfRun(t), "chancery")
-		command := exec.Command("go", "build", "-o", built.path, "./cmd/chancery") //nolint:noctx // it outlives the test that asks first
+	return built.binary(t)
+}
+
+// Mortal builds a chancery that dies where it is told to (Options.Failpoints).
+func Mortal(t testing.TB) string {
+	t.Helper()
+	return mortal.binary(t)
+}
+
+func (b *builds) binary(t testing.TB) string {
+	t.Helper()
+	b.once.Do(func() {
+		b.path = filepath.Join(folderOfRun(t), b.name)
+		command := exec.Command("go", "build", "-tags", b.tags, "-o", b.path, "./cmd/chancery") //nolint:noctx,gosec // it outlives the test that asks first
 		command.Dir = root(t)
 		command.Env = append(command.Environ(), "CGO_ENABLED=0")
-		built.output, built.err = command.CombinedOutput()
+		b.output, b.err = command.CombinedOutput()
 	})
-	if built.err != nil {
-		t.Fatalf("build chancery: %v\n%s", built.err, built.output)
+	if b.err != nil {
+		t.Fatalf("build chancery: %v\n%s", b.err, b.output)
 	}
-	return built.path
+	return b.path
 }

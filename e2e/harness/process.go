@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -52,7 +53,7 @@ func (b *buffer) String() string {
 // start runs the process; whoever calls waits for what it expects.
 func (p *Process) start() {
 	p.t.Helper()
-	p.command = exec.Command(Binary(p.t), "serve", "--config", p.config) //nolint:noctx // it ends by signal
+	p.command = exec.Command(p.world.binary(p.t), "serve", "--config", p.config) //nolint:noctx // it ends by signal
 	p.command.Stdout, p.command.Stderr = p.log, p.log
 	p.command.Env = append(p.command.Environ(), p.world.environment...)
 	p.ended = make(chan struct{})
@@ -116,6 +117,28 @@ func (p *Process) Kill() {
 	must(p.t, p.command.Process.Kill())
 	<-p.ended
 }
+
+// failpointsVariable names the folder in which a mortal binary looks for the points at which it dies.
+const failpointsVariable = "CHANCERY_FAILPOINTS"
+
+// DieAt has the next process that reaches a point of a refresh end there, as by kill -9 (Options.Failpoints).
+func (w *World) DieAt(point string) {
+	w.t.Helper()
+	must(w.t, os.WriteFile(w.path(point), nil, 0o600))
+}
+
+// Dead tells whether the process has ended.
+func (p *Process) Dead() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// PID is the process's number.
+func (p *Process) PID() int { return p.command.Process.Pid }
 
 // Signal sends SIGTERM and returns.
 func (p *Process) Signal() {

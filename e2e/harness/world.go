@@ -39,6 +39,8 @@ type Options struct {
 	Dial     func(string) string // changes the database URL of a replica: a proxy in front
 	Env      []string
 	Host     string // of the issuer; 127.0.0.1 when ""
+	// Failpoints runs the binary that dies where World.DieAt says.
+	Failpoints bool
 }
 
 // World is everything that a test runs on.
@@ -54,6 +56,7 @@ type World struct {
 	t           testing.TB
 	environment []string
 	objects     string
+	binary      func(testing.TB) string
 }
 
 // Start starts a world and waits until every replica is ready.
@@ -74,7 +77,11 @@ func Start(t testing.TB, o Options) *World {
 // Prepare writes everything that a start needs, and starts nothing but the IdP.
 func Prepare(t testing.TB, o Options) *World {
 	t.Helper()
-	w := &World{t: t, Folder: t.TempDir(), DB: o.DB, AdminToken: rand.Text() + rand.Text(), environment: o.Env}
+	w := &World{t: t, Folder: t.TempDir(), DB: o.DB, AdminToken: rand.Text() + rand.Text(), environment: o.Env, binary: Binary}
+	if o.Failpoints {
+		w.binary = Mortal
+		w.environment = append(slices.Clone(w.environment), failpointsVariable+"="+w.Folder)
+	}
 	if w.DB == nil {
 		w.DB = NewDatabase(t, o.Engine)
 	}
@@ -226,7 +233,7 @@ func (o Output) String() string { return fmt.Sprintf("exit %d: %s%s", o.Status, 
 func (w *World) Run(arguments ...string) Output {
 	w.t.Helper()
 	var stdout, stderr bytes.Buffer
-	binary := Binary(w.t)
+	binary := w.binary(w.t)
 	ctx, cancel := context.WithTimeout(w.t.Context(), patience) // a command that serves instead of refusing ends here
 	defer cancel()
 	command := exec.CommandContext(ctx, binary, append(arguments, "--config", w.Server().config)...)

@@ -52,7 +52,7 @@ func (s *Server) openDownstream(context.Context) error {
 	}
 	l.keeper, err = connection.New(connection.Config{
 		Store: l.recorder, Sealer: s.credentialSealer(), Providers: l.engines, Shelf: s.openShelf(), Replica: id.New(id.Replica, s.Now()), Alert: l.recorder.Alert,
-		Log: s.Log, Now: s.Now,
+		Log: s.Log, Now: s.Now, Failpoints: s.failpoints(),
 	})
 	if err != nil {
 		return err

@@ -36,6 +36,7 @@ bench: ## measure every endpoint on PostgreSQL and SQLite (BENCHFLAGS=…)
 	@deploy/ci/postgres.sh run --durable -- go run ./e2e/bench $(BENCHFLAGS)
 	@go test -run '^$$' -bench 'VerifyResponse|VerifyBearer|Render' -benchmem ./federation/saml ./broker/page
 	@go test -run '^$$' -bench Decide -benchmem ./policy/pool
+	@deploy/ci/postgres.sh run -- go test -run '^$$' -bench Rewrap -benchtime 1x ./broker/storetest
 
 .PHONY: fuzz
 fuzz: ## each native fuzz target for FUZZTIME (60s)

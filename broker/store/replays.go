@@ -128,7 +128,7 @@ func (r *Replays) KeepMatrix(ctx context.Context, t tenant.UID, policyUID string
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, "delete from access_matrices where tenant_uid = $1 and policy_uid = $2 and revision <= $3 - $4", t.String(), policyUID, revision, keptMatrices)
+		_, err = tx.ExecContext(ctx, "delete from access_matrices where tenant_uid = $1 and policy_uid = $2 and revision <= $3", t.String(), policyUID, revision-keptMatrices)
 		return err
 	})
 }

@@ -153,6 +153,7 @@ func TestRowLevelSecurity(t *testing.T) {
 	keepInteractions(t, d, d.Default)
 	keepApprovals(t, d, d.Default)
 	keepRevisions(t, d, d.Default)
+	keepReplays(t, d, d.Default)
 	begin(t, d, family(t, d, d.Default, "walled", "usr_1", "cli_1"))
 	must(t, d.Store.Devices(d.Ledger(t, d.Store)).Begin(t.Context(), d.Default, waitingDevice(time.Now()), 10))
 	raw := d.Raw(t)

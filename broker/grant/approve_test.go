@@ -158,3 +158,34 @@ func TestApproversWhoAreAwayAreNotGone(t *testing.T) {
 	c.away = person.ErrNobody
 	c.waits(t, c.ask(t, jti("3")))
 }
+
+// TestFewRequestsWait: a client that asks for ever more does not fill the list of those who are asked.
+func TestFewRequestsWait(t *testing.T) {
+	c := newCouncil(t, bySecurity)
+	whose := c.uid(t)
+	for n := range approval.MaxWaiting {
+		picture, err := c.source.Get(t.Context(), "default")
+		must(t, err)
+		agent, err := c.source.Clients().Lookup(t.Context(), picture.UID, "agent")
+		must(t, err)
+		_, err = c.seat.Seek(t.Context(), approval.Ask{
+			Tenant: picture, UserUID: whose, Client: audit.Principal{Kind: "client", ID: agent.UID}, ClientID: agent.ClientID, Resource: picture.ActiveResources()[0],
+			Scopes: []string{"s" + string(rune('a'+n))}, Policies: []policy.Ref{{UID: "pol_1"}}, Needs: []policy.ApprovalNeed{{Group: "security"}},
+		})
+		must(t, err)
+	}
+	_, err := c.try(t, c.ask(t))
+	if refusal := oauth.AsError(err); refusal.Code != oauth.CodeApprovalLimit || refusal.RetryAfter == 0 {
+		t.Fatalf("%v", err)
+	}
+}
+
+// uid is alice's, as a request of hers waits under it.
+func (c *council) uid(t *testing.T) string {
+	t.Helper()
+	c.waits(t, c.ask(t, jti("who")))
+	waiting := c.kept.Events[0].OnBehalf
+	c.kept.Use(c.kept.Events[0].Detail["approval"])
+	c.kept.Events = nil
+	return waiting
+}

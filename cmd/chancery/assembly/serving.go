@@ -122,6 +122,10 @@ func (s *Server) openAdmin(context.Context) error {
 	if err != nil {
 		return err
 	}
+	proposals := s.proposals()
+	if err := proposals.Validate(); err != nil {
+		return err
+	}
 	book := s.store.Audit()
 	sealing, err := s.vaultDesk()
 	if err != nil {
@@ -129,7 +133,7 @@ func (s *Server) openAdmin(context.Context) error {
 	}
 	s.admin, err = admin.New(admin.Config{
 		Objects: s.path, Audit: auditLog{log: book, key: s.checkKey}, Keys: s.rings, Tokens: s.revoker, Registrations: s.desk, Explain: explainer{records{book}, s.decisions.Court}, IdPTests: s.idpTests(), IdPMetadata: metadataDesk{s}, Captures: s.captures, Connections: s.lending.inventory, Vault: sealing, Approvals: approvalsDesk{s}, Refusals: s.adminRefusals, Root: s.root, Metrics: exposed,
-		Revisions: revision.Revisions{Store: s.store.Revisions()}, Proposals: s.proposals(), Status: policyStatus{s},
+		Revisions: revision.Revisions{Store: s.store.Revisions()}, Proposals: proposals, Status: policyStatus{s},
 		Decisions: s.decisions,
 		Ready:     s.ready, Credentials: credentials, People: people, Now: s.Now, Log: s.Log,
 	})

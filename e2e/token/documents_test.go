@@ -55,7 +55,7 @@ kind: Policy
 metadata: {name: everything, tenant: acme}
 spec:
   role: grant
-  modules: {"p.rego": "package chancery.authz\ndecision := {\"allow\": true, \"scopes\": input.available_scopes} if input.client.id\n"}
+  modules: {"p.rego": "package chancery.authz\ndecision := {\"allow\": true, \"scopes\": input.available_scopes}\n"}
 ---
 `
 

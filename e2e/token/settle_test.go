@@ -85,7 +85,7 @@ kind: Policy
 metadata: {name: everything}
 spec:
   role: grant
-  modules: {"everything.rego": "package chancery.authz\ndecision := {\"allow\": true, \"scopes\": input.resource.scopes} if input.client.id\n"}
+  modules: {"everything.rego": "package chancery.authz\ndecision := {\"allow\": true, \"scopes\": input.resource.scopes}\n"}
 ---
 ` + harness.DefaultPeople
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/chancery-dev/chancery/policy"
 	"github.com/chancery-dev/chancery/policy/gate"
+	"github.com/chancery-dev/chancery/policy/lint"
 	"github.com/chancery-dev/chancery/policy/policytest"
 )
 
@@ -36,12 +37,34 @@ func TestMistakesRefuse(t *testing.T) {
 }
 
 func TestWarningsAreCarriedBack(t *testing.T) {
-	report, err := gate.Examine(t.Context(), self(t), tested())
+	asked := tested()
+	report, err := gate.Examine(t.Context(), self(t), asked)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(report.Warnings()) == 0 || report.Tests != 1 || !report.Done {
+	if len(report.Warnings(asked)) == 0 || report.Tests != 1 || !report.Done {
 		t.Errorf("%+v", report)
+	}
+}
+
+// Where reading only advises, what a policy means is its author's matter; a name that no input has refuses all the same.
+func TestAdvice(t *testing.T) {
+	asked := gate.Request{Source: source("decision := {\"allow\": true, \"scopes\": input.requested.scopes}")}
+	if _, err := gate.Examine(t.Context(), self(t), asked); err == nil {
+		t.Error("allowing by default passed a strict reader")
+	}
+	asked.Advise = true
+	report, err := gate.Examine(t.Context(), self(t), asked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(report.Warnings(asked), func(f lint.Finding) bool { return f.Rule == "allow-by-default" }) {
+		t.Errorf("the advice is %v", report.Warnings(asked))
+	}
+	asked.Source = source("decision := {\"allow\": true} if \"editors\" in input.user.gropus")
+	_, err = gate.Examine(t.Context(), self(t), asked)
+	if found, ok := errors.AsType[*gate.Findings](err); !ok || len(found.Errors) != 1 || found.Errors[0].Rule != lint.UnknownInput {
+		t.Errorf("a misspelt member: %v", err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,8 @@ type Request struct {
 	Inputs iter.Seq[[]byte]
 	// Scopes are those that the policy's resources know; nil is unknown.
 	Scopes []string
+	// Advise makes what a reader found advice, but where the policy reads what no input has: such a rule never holds.
+	Advise bool
 	// Replay counts the recorded decisions that the policy would have turned, and MaxFlips is how many it may. It is asked
 	// in this process, last; nil is not asked.
 	Replay   func(context.Context) (flips int, err error)
@@ -90,28 +93,28 @@ func (e *TooManyFlips) Error() string {
 }
 
 // Warnings are the findings that refuse nothing.
-func (r Report) Warnings() []lint.Finding {
+func (r Report) Warnings(asked Request) []lint.Finding {
 	var all []lint.Finding
 	for _, f := range r.Findings {
-		if f.Severity != lint.Error {
+		if !asked.refusedBy(f) {
 			all = append(all, f)
 		}
 	}
 	return all
 }
 
+// refusedBy tells whether a finding refuses the policy.
+func (r Request) refusedBy(f lint.Finding) bool {
+	return f.Severity == lint.Error && (!r.Advise || f.Rule == lint.UnknownInput)
+}
+
 // err is why the policy may not be published: what does not compile first, then what is written wrong, then what it does.
 func (r Report) err(asked Request) error {
+	wrong := slices.DeleteFunc(slices.Clone(r.Findings), func(f lint.Finding) bool { return !asked.refusedBy(f) })
 	switch {
 	case len(r.Refused) > 0:
 		return r.Refused
-	case lint.Failed(r.Findings):
-		var wrong []lint.Finding
-		for _, f := range r.Findings {
-			if f.Severity == lint.Error {
-				wrong = append(wrong, f)
-			}
-		}
+	case len(wrong) > 0:
 		return &Findings{Errors: wrong}
 	case len(r.Failed) > 0:
 		return &TestsFailed{Results: r.Failed}

@@ -7,9 +7,12 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
+// UnknownInput is the rule about members of input that there are not.
+const UnknownInput = "unknown-input"
+
 func unknownInput() Rule {
 	return Rule{
-		Name: "unknown-input", Severity: Error,
+		Name: UnknownInput, Severity: Error,
 		Title: "A member of input that does not exist",
 		Why: "What is not in the [published schema](../../policy/schema/input.v1.json) is undefined: the rule that reads it never holds, and its negation always does. " +
 			"Tests are read too: one that sets a misspelt member tests nothing.",

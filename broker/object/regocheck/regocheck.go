@@ -24,6 +24,8 @@ type Checker struct {
 	Floor int
 	// Budget is how long an evaluation may take; 0 is policy.DefaultBudget.
 	Budget time.Duration
+	// Advise makes most of what a reader finds in modules warnings; the gate says which.
+	Advise bool
 }
 
 var _ object.Reader = Checker{}
@@ -51,8 +53,9 @@ func (c Checker) ReadPolicy(ctx context.Context, name string, spec *object.Polic
 	if c.Gate == nil || spec.Template != "" {
 		return here(ctx, name, spec), nil
 	}
-	report, err := c.Gate(ctx, gate.Request{Source: Source("", name, 0, spec), Floor: c.Floor, Budget: c.Budget})
-	for _, f := range report.Warnings() {
+	asked := gate.Request{Source: Source("", name, 0, spec), Floor: c.Floor, Budget: c.Budget, Advise: c.Advise}
+	report, err := c.Gate(ctx, asked)
+	for _, f := range report.Warnings(asked) {
 		warned = append(warned, Finding(f, spec))
 	}
 	if err != nil {

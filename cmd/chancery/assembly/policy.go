@@ -67,7 +67,7 @@ func (s *Server) openChildren(ctx context.Context, now bool) (*pool.Pool, error)
 
 // checker checks what is applied: what others wrote in a child with hard limits.
 func (s *Server) checker() regocheck.Checker {
-	c := regocheck.Checker{Floor: s.Config.Policy.CoverageFloor, Budget: s.Config.Policy.TimeBudget}
+	c := regocheck.Checker{Floor: s.Config.Policy.CoverageFloor, Budget: s.Config.Policy.TimeBudget, Advise: s.Config.Policy.Lint != config.LintRefuse}
 	if s.Executable != "" {
 		c.Gate = func(ctx context.Context, r gate.Request) (gate.Report, error) {
 			return gate.Examine(ctx, s.Executable, r)

@@ -90,6 +90,7 @@ type Policy struct {
 	Isolation  string        `key:"isolation" doc:"in_process, or process: in children with hard limits, as modules of tenants other than default always are; Linux only"`
 	TimeBudget time.Duration `key:"time_budget" doc:"longest evaluation of one request's policies; past it the request is denied"`
 	Memory     string        `key:"memory" doc:"most that a child may use to evaluate, such as 256MiB; at least 64MiB"`
+	Lint       string        `key:"lint" doc:"advise: what a reader finds in a policy's modules is a warning, but for names that no input has; refuse: its errors refuse the policy"`
 	// CoverageFloor is in percent of the lines of a policy's own modules.
 	CoverageFloor int `key:"coverage_floor" doc:"least part of a policy's own modules, in percent of their lines, that its tests must evaluate before it is published; 0: none"`
 }
@@ -177,6 +178,7 @@ func defaults(p Profile) map[string]any {
 		"policy.time_budget":          "50ms",
 		"policy.memory":               "256MiB",
 		"policy.coverage_floor":       0,
+		"policy.lint":                 LintAdvise,
 		"refresh.grace":               "10s",
 		"refresh.idle":                "720h",
 		"refresh.absolute":            "2160h",
@@ -203,7 +205,7 @@ func defaults(p Profile) map[string]any {
 	}
 	if p == Regulated {
 		d["policy.isolation"] = "process"
-		d["policy.coverage_floor"] = 80
+		d["policy.lint"] = LintRefuse
 		d["egress.mode"] = "deny"
 	}
 	return d

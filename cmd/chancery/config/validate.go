@@ -25,6 +25,12 @@ const (
 // IsolationProcess is policy.isolation that evaluates every policy in children.
 const IsolationProcess = "process"
 
+// The values of policy.lint.
+const (
+	LintAdvise = "advise"
+	LintRefuse = "refuse"
+)
+
 // Validate refuses what contradicts itself, what would leave a check empty, and what is not served.
 func (c *Config) Validate() error {
 	return errors.Join(
@@ -151,6 +157,7 @@ func (p Policy) validate() error {
 	return errors.Join(
 		oneOf("policy.isolation", p.Isolation, "in_process", IsolationProcess),
 		atLeast("policy.time_budget", p.TimeBudget, time.Millisecond),
+		oneOf("policy.lint", p.Lint, LintAdvise, LintRefuse),
 		p.memory(),
 		p.floor(),
 	)

@@ -14,6 +14,9 @@ type renewal struct {
 	past int64
 }
 
+// afterPatience is when to ask for what was not waited for.
+const afterPatience = 2 * time.Second
+
 // flight is a renewal under way. It goes on when those who asked are gone: a call that may use a refresh token up is not
 // given up because somebody hung up.
 type flight struct {
@@ -22,17 +25,19 @@ type flight struct {
 	err  error
 }
 
-// renew joins the flight, or starts it.
+// renew joins the flight, or starts it, and waits for it in patience: whoever asks has an answer before his line is cut.
 func (k *Keeper) renew(ctx context.Context, r renewal) (Live, error) {
 	f, err := k.join(ctx, r)
 	if err != nil {
 		return Live{}, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, k.config.Patience)
+	defer cancel()
 	select {
 	case <-f.done:
 		return f.live, f.err
 	case <-ctx.Done():
-		return Live{}, &Refusal{Code: CodeUnavailable, Reason: "the refresh takes longer than was waited", RetryAfter: time.Second, Cause: ctx.Err()}
+		return Live{}, &Refusal{Code: CodeUnavailable, Reason: "the refresh takes longer than was waited", RetryAfter: afterPatience, Cause: ctx.Err()}
 	}
 }
 

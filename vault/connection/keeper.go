@@ -51,6 +51,7 @@ const (
 	defaultCallTimeout = 20 * time.Second
 	defaultSaveFor     = 7 * time.Second
 	defaultStaleAfter  = 30 * time.Second
+	defaultPatience    = 15 * time.Second
 )
 
 // Config is what a keeper is made of.
@@ -67,6 +68,7 @@ type Config struct {
 	CallTimeout time.Duration // of one refresh
 	SaveFor     time.Duration // how long a save is tried again
 	StaleAfter  time.Duration // an attempt in flight for longer is dead
+	Patience    time.Duration // an asker waits no longer for a refresh under way, which goes on; 15 s when 0
 	Failpoints  Failpoints    // nil: none
 	// Pause waits between two looks or tries; nil: by a timer.
 	Pause func(ctx context.Context, d time.Duration) error
@@ -79,6 +81,8 @@ func (c Config) Validate() error {
 		return errors.New("a keeper needs a store, a sealer, providers, a shelf, somebody to alert, a log and a clock")
 	case c.Replica == "":
 		return errors.New("a keeper needs the name of its replica")
+	case c.Patience <= 0:
+		return errors.New("whoever asks waits for no refresh at all")
 	case c.CallTimeout <= 0 || c.SaveFor <= 0 || c.StaleAfter <= c.CallTimeout+c.SaveFor:
 		return fmt.Errorf("an attempt counts as dead after %s, before its call (%s) and its save (%s) are over", c.StaleAfter, c.CallTimeout, c.SaveFor)
 	default:
@@ -102,6 +106,9 @@ type Keeper struct {
 func New(c Config) (*Keeper, error) {
 	if c.CallTimeout == 0 && c.SaveFor == 0 && c.StaleAfter == 0 {
 		c.CallTimeout, c.SaveFor, c.StaleAfter = defaultCallTimeout, defaultSaveFor, defaultStaleAfter
+	}
+	if c.Patience == 0 {
+		c.Patience = defaultPatience
 	}
 	if c.Pause == nil {
 		c.Pause = pause

@@ -190,6 +190,26 @@ func TestTheAskerHangsUp(t *testing.T) {
 	b.calls(t, 1)
 }
 
+// Whoever waits for another's refresh, which may never end, has an answer in time. The refresh goes on.
+func TestTheAskerIsAnswered(t *testing.T) {
+	b := newBench(t, provider.SingleUse)
+	b.clock.add(time.Hour)
+	c := b.config("impatient", nil)
+	c.Patience = 20 * time.Millisecond
+	impatient, err := connection.New(c)
+	must(t, err)
+	let := make(chan struct{})
+	b.fake.During = func() { <-let }
+	_, err = impatient.Fresh(t.Context(), b.ref, connection.Want{})
+	if refusal := isRefusal(t, err, connection.CodeUnavailable); refusal.RetryAfter <= 0 {
+		t.Errorf("%+v", refusal)
+	}
+	close(let)
+	must(t, impatient.Close(t.Context()))
+	b.works(t, 2)
+	b.calls(t, 1)
+}
+
 func second(_ connection.Live, err error) error { return err }
 
 func TestASealerThatIsAwayMarksNothing(t *testing.T) {
@@ -241,6 +261,7 @@ func TestConfig(t *testing.T) {
 		"dead before ended": func(c *connection.Config) {
 			c.CallTimeout, c.SaveFor, c.StaleAfter = time.Second, time.Second, 2*time.Second
 		},
+		"no patience":       func(c *connection.Config) { c.Patience = -time.Second },
 		"half of the times": func(c *connection.Config) { c.CallTimeout = time.Second },
 	} {
 		c := b.config("replica", nil)

@@ -327,6 +327,20 @@ func TestVendAsksToConnect(t *testing.T) {
 	}
 }
 
+// What a person enters by hand he is asked for at a link too; it is lent as it is. For what is the company's own there is none.
+func TestVendOfWhatIsEntered(t *testing.T) {
+	l := newLender(t, change{"manifest: linear\n  client_id: client-1\n  client_secret: {env: TRACKER_SECRET}", "manifest: static"})
+	refusal := l.notLent(t, l.exchange(t), oauth.CodeConnectionRequired)
+	if refusal.Members["interaction_uri"] == nil || len(l.links) != 1 || l.links[0].ProviderUID != l.uidOf(t, "Provider", "tracker") {
+		t.Errorf("members %v, ordered %+v", refusal.Members, l.links)
+	}
+	own := newLenderOf(t, "client-credentials")
+	own.server.Set(func(s *providertest.Switches) { s.WrongSecret = true })
+	if refusal := own.notLent(t, own.exchange(t), oauth.CodeProviderMisconfigured); refusal.Members["interaction_uri"] != nil || len(own.links) > 0 {
+		t.Errorf("members %v, ordered %+v", refusal.Members, own.links)
+	}
+}
+
 func TestVendTellsStatesApart(t *testing.T) {
 	for name, test := range map[string]struct {
 		status connection.Status

@@ -128,7 +128,7 @@ func TestTenantsDoNotSeeEachOther(t *testing.T) {
 }
 
 // walled are the tables behind row-level security.
-var walled = []string{"approvals", "approval_words", "replays", "access_matrices", "policy_revisions", "proposals", "shadow_counts", "replica_reports", "connections", "connect_links", "connect_trips", "objects", "object_revisions", "object_keys", "client_secrets", "signing_keys", "revocations", "idp_captures", "service_provider_keys", "saml_metadata", "registered_clients", "registered_counts", "registration_tokens", "pending_requests", "pushed_requests", "consents", "interactions", "passkeys", "passkey_challenges", "sessions", "departures", "profiles", "refresh_families", "device_authorizations"}
+var walled = []string{"approvals", "approval_words", "replays", "access_matrices", "policy_revisions", "proposals", "shadow_counts", "replica_reports", "connections", "connect_links", "connect_trips", "objects", "object_revisions", "object_keys", "client_secrets", "signing_keys", "revocations", "idp_captures", "service_provider_keys", "saml_metadata", "registered_clients", "registered_counts", "registration_tokens", "pending_requests", "pushed_requests", "consents", "interactions", "passkeys", "passkey_challenges", "sessions", "departures", "profiles", "refresh_families", "device_authorizations", "webhook_messages"}
 
 func TestRowLevelSecurity(t *testing.T) {
 	d := postgres(t)
@@ -148,6 +148,7 @@ func TestRowLevelSecurity(t *testing.T) {
 	keepMetadata(t, d, d.Default)
 	keepConnection(t, d, d.Default)
 	keepConnects(t, d, d.Default)
+	keepWebhook(t, d, d.Default)
 	keepRegistrations(t, d, d.Default)
 	keepRequests(t, d, d.Default)
 	keepInteractions(t, d, d.Default)
@@ -210,6 +211,8 @@ func TestRuntimeRole(t *testing.T) {
 		"select count(*) from chancery_migrations",
 		"delete from redemptions",
 		"update audit_writers set seen_at = seen_at, sealed_at = sealed_at",
+		// A rewrap seals the private half anew. What was signed is proved by the public one, which nobody changes.
+		"update checkpoint_keys set sealed = sealed",
 	} {
 		if _, err := raw.ExecContext(t.Context(), may); err != nil {
 			t.Errorf("%s: %v", may, err)
@@ -222,7 +225,7 @@ func TestRuntimeRole(t *testing.T) {
 		"update audit_writers set anchor = ''", "update audit_writers set id = id", "delete from audit_writers",
 		"update issued_tokens set scope = ''", "delete from issued_tokens", "update decisions set result = ''", "delete from decisions",
 		"update redemptions set entry = ''", "update revocations set version = 0", "truncate revocations", "delete from objects", "delete from tenants", "delete from object_revisions", "update object_revisions set spec = ''",
-		"update client_secrets set digest = ''", "delete from client_secrets", "delete from checkpoint_keys", "update checkpoint_keys set sealed = ''",
+		"update client_secrets set digest = ''", "delete from client_secrets", "delete from checkpoint_keys", "update checkpoint_keys set public_jwk = ''", "update checkpoint_keys set kid = kid",
 		"insert into chancery_migrations (version_id, is_applied) values (9, true)", "delete from chancery_migrations",
 		"create table mine (a int)", "alter table objects disable row level security", "alter table objects add column a int",
 		"drop table objects", "create function f() returns int language sql as 'select 1'", "drop policy tenant on objects",

@@ -138,3 +138,8 @@ func TestFollow(t *testing.T) {
 		}
 	})
 }
+
+func keepWebhook(t *testing.T, d *storetest.Database, uid tenant.UID) {
+	t.Helper()
+	must(t, d.Store.Webhooks().Queue(t.Context(), uid, []webhook.Message{messageOf(uid, "walled")}))
+}

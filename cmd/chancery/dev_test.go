@@ -570,7 +570,7 @@ spec:
   data:
     grants: [{groups: [notes-readers], resource: notes, scopes: ["notes:read"]}]
     clients: [{clients: [nightly], resource: notes, scopes: ["notes:read"]}]
-`, "apply", "-f", "-")
+`, "apply", "--manager", "dev", "-f", "-")
 	flags := []string{"token", "--resource", found.Resource, "--client-credentials", "--client-id", "nightly", "--key-file", file, "--key-id", "nightly-1"}
 	elsewhere := alone(t)
 	has(t, elsewhere.run(exitDone, append(flags, "--format", "header")...).stdout, "Authorization: Bearer ")

@@ -168,7 +168,7 @@ func TestDoctorServing(t *testing.T) {
 	rowOf(t, r, "database", doctor.OK, "a server holds the file")
 	rowOf(t, r, "server", doctor.OK)
 	rowOf(t, r, "admin", doctor.OK)
-	rowOf(t, r, "keys of default", doctor.OK, "ES256 since", "all open out of the keyring")
+	rowOf(t, r, "keys of default", doctor.OK, "ES256 since", "all open")
 	rowOf(t, r, "idp acme", doctor.OK, "checks passed")
 	rowOf(t, r, "public", doctor.Fail, "nothing answers at http://127.0.0.1:1")
 	hasNot(t, s.run(exitDiffers, "doctor").stdout, testToken)

@@ -3,6 +3,7 @@ package dev_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -165,7 +166,11 @@ func TestFilesAreTheOwners(t *testing.T) {
 		if strings.HasPrefix(e.Name(), "chancery.db") { // the folder guards it
 			continue
 		}
-		if info.Mode().Perm() != 0o600 {
+		want := fs.FileMode(0o600)
+		if e.IsDir() {
+			want = fs.ModeDir | 0o700
+		}
+		if info.Mode() != want {
 			t.Errorf("%s has mode %v", e.Name(), info.Mode())
 		}
 	}

@@ -116,7 +116,7 @@ func (w scene) settled(p *harness.Process, provider string, saved bool, s *servi
 	if a.Status != http.StatusBadRequest || a.Error != "interaction_required" || a.Code() != "reauthorization_required" || a.Interaction == "" {
 		w.t.Errorf("%s: %d %s", provider, a.Status, a.Body)
 	}
-	if !slices.ContainsFunc(alerts, func(detail map[string]string) bool { return detail["alert"] == "lost" }) || len(asked) != 1 {
+	if !slices.ContainsFunc(alerts, func(detail map[string]string) bool { return detail["alert"] == "refresh_lost" }) || len(asked) != 1 {
 		w.t.Errorf("%s: alerts %v, events %v", provider, alerts, asked)
 	}
 }

@@ -346,6 +346,18 @@ const (
 	CodeConnectAccountUnread            Code = "connect_account_unread"            // The service does not say whose account it is, and nothing is connected without that
 	CodeConnectEnded                    Code = "connect_ended"                     // The person, the application or the provider was ended since this began
 	CodeConnectAccountNotAllowed        Code = "connect_account_not_allowed"       // Your company does not let this account be connected
+	CodeEvaluationContentType           Code = "evaluation_content_type"           // The body is not JSON
+	CodeEvaluationMalformed             Code = "evaluation_malformed"              // The body is no AuthZEN request: no JSON object, a member twice, or a member of another type than the standard says
+	CodeEvaluationSubjectMissing        Code = "evaluation_subject_missing"        // subject, subject.type or subject.id is missing
+	CodeEvaluationActionMissing         Code = "evaluation_action_missing"         // action or action.name is missing
+	CodeEvaluationResourceMissing       Code = "evaluation_resource_missing"       // resource, resource.type or resource.id is missing
+	CodeEvaluationsTooMany              Code = "evaluations_too_many"              // More than 50 evaluations in one request
+	CodeRequestIDMalformed              Code = "request_id_malformed"              // X-Request-ID appears more than once, is longer than 255 bytes, or is not printable ASCII
+	CodeEvaluationResourceNotOwn        Code = "evaluation_resource_not_own"       // The client may not ask about this resource
+	CodeEvaluationSubjectUnknown        Code = "evaluation_subject_unknown"        // The subject is not known here, or not active, or not one that is settled without its access token
+	CodeEvaluationClientUnknown         Code = "evaluation_client_unknown"         // The client that acts for the subject is not named, or not known here, or not active
+	CodeEvaluationTokenInvalid          Code = "evaluation_token_invalid"          // The access token in the context is not active, or is not of this resource, this subject and this client
+	CodeEvaluationActionUnknown         Code = "evaluation_action_unknown"         // The action is no scope of the resource
 )
 
 var rows = []Row{
@@ -691,4 +703,16 @@ var rows = []Row{
 	{Code: CodeConnectAccountUnread, Error: "temporarily_unavailable", Status: 503, Section: "docs/connections.md", Who: "operator", Text: "The service does not say whose account it is, and nothing is connected without that", Fix: "Begin again after a moment. What was obtained was given back."},
 	{Code: CodeConnectEnded, Error: "access_denied", Status: 403, Section: "docs/connections.md", Who: "admin", Text: "The person, the application or the provider was ended since this began", Fix: "Begin again with a new sign-in if it was meant to be for a moment only. Nothing was connected."},
 	{Code: CodeConnectAccountNotAllowed, Error: "access_denied", Status: 403, Section: "docs/connections.md", Who: "person", Text: "Your company does not let this account be connected", Fix: "Sign in at the service with your work account, then begin again. Nothing was connected, and what was obtained is given back. accounts.email_domains of the Provider says which accounts may be."},
+	{Code: CodeEvaluationContentType, Error: "invalid_request", Status: 400, Section: "AuthZEN Authorization API 1.0 §10.1", Who: "developer", Text: "The body is not JSON", Fix: "Send Content-Type: application/json."},
+	{Code: CodeEvaluationMalformed, Error: "invalid_request", Status: 400, Section: "AuthZEN Authorization API 1.0 §6.1, §7.1, §11.6", Who: "developer", Text: "The body is no AuthZEN request: no JSON object, a member twice, or a member of another type than the standard says", Fix: "Compare with the shapes in docs/authzen.md. The audit log names the member."},
+	{Code: CodeEvaluationSubjectMissing, Error: "invalid_request", Status: 400, Section: "AuthZEN Authorization API 1.0 §5.1, §6.1", Who: "developer", Text: "subject, subject.type or subject.id is missing", Fix: "Send subject with type user, client or identity, and as id the sub of the access token."},
+	{Code: CodeEvaluationActionMissing, Error: "invalid_request", Status: 400, Section: "AuthZEN Authorization API 1.0 §5.3, §6.1", Who: "developer", Text: "action or action.name is missing", Fix: "Send action with a scope of the resource as its name."},
+	{Code: CodeEvaluationResourceMissing, Error: "invalid_request", Status: 400, Section: "AuthZEN Authorization API 1.0 §5.2, §6.1", Who: "developer", Text: "resource, resource.type or resource.id is missing", Fix: "Send resource with type resource and as id the uri or the name of the Resource."},
+	{Code: CodeEvaluationsTooMany, Error: "invalid_request", Status: 400, Section: "docs/authzen.md", Who: "developer", Text: "More than 50 evaluations in one request", Fix: "Send them in several requests."},
+	{Code: CodeRequestIDMalformed, Error: "invalid_request", Status: 400, Section: "AuthZEN Authorization API 1.0 §10.1.3", Who: "developer", Text: "X-Request-ID appears more than once, is longer than 255 bytes, or is not printable ASCII", Fix: "Send one, such as a UUID, or none."},
+	{Code: CodeEvaluationResourceNotOwn, Error: "access_denied", Status: 403, Section: "docs/authzen.md", Who: "admin", Text: "The client may not ask about this resource", Fix: "Name the client in server.client of the Resource; resource.type is resource or mcp_server, and resource.id its uri, or for resource its name."},
+	{Code: CodeEvaluationSubjectUnknown, Error: "access_denied", Status: 403, Section: "docs/authzen.md", Who: "developer", Text: "The subject is not known here, or not active, or not one that is settled without its access token", Fix: "Send the sub of the access token as subject.id, and the token itself as context.access_token where a person is linked to several IdPs or to none."},
+	{Code: CodeEvaluationClientUnknown, Error: "access_denied", Status: 403, Section: "docs/authzen.md", Who: "developer", Text: "The client that acts for the subject is not named, or not known here, or not active", Fix: "Send the client_id of the access token as context.client_id, or the token itself as context.access_token."},
+	{Code: CodeEvaluationTokenInvalid, Error: "access_denied", Status: 403, Section: "docs/authzen.md", Who: "developer", Text: "The access token in the context is not active, or is not of this resource, this subject and this client", Fix: "Send the token with which the subject came, as it came; ask the introspection endpoint about it."},
+	{Code: CodeEvaluationActionUnknown, Error: "access_denied", Status: 403, Section: "docs/authzen.md", Who: "developer", Text: "The action is no scope of the resource", Fix: "Name actions by scopes of the Resource: a gateway maps what it sees (tools, methods) to them."},
 }

@@ -71,7 +71,7 @@ func (e *Endpoints) look(ctx context.Context, c *call, compact string, late time
 	if err != nil {
 		return unavailable(err)
 	}
-	verified, invalid := token.VerifyOwn(compact, token.Own{Issuer: c.Tenant.Issuer, Ring: ring, Now: c.now, Late: late})
+	verified, invalid := token.VerifyOwn(compact, token.Own{Issuer: c.Tenant.Issuer, Ring: ring, Now: c.now, Late: late, Memory: e.memory})
 	var ref *lifecycle.Ref
 	if invalid == nil {
 		claims := verified.Claims()

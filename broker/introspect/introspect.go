@@ -15,6 +15,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/broker/snapshot"
 	"github.com/chancery-dev/chancery/broker/tenant"
+	"github.com/chancery-dev/chancery/broker/token"
 	"github.com/chancery-dev/chancery/federation"
 )
 
@@ -80,6 +81,7 @@ type Config struct {
 type Endpoints struct {
 	Config
 	gather *Gatherer
+	memory *token.Memory // of signatures
 }
 
 // New refuses a configuration in which a part is missing.
@@ -91,7 +93,7 @@ func New(c Config) (*Endpoints, error) {
 	if err := c.Refresh.validate(); err != nil {
 		return nil, err
 	}
-	return &Endpoints{Config: c, gather: NewGatherer(c.Records)}, nil
+	return &Endpoints{Config: c, gather: NewGatherer(c.Records), memory: token.NewMemory()}, nil
 }
 
 const (

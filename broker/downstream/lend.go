@@ -26,15 +26,15 @@ type Behalf struct {
 // Want is what somebody is to be lent. Policy has been asked.
 type Want struct {
 	Behalf
-	// Connection is the id of the owner's connection; empty with a provider at which nobody connects.
-	Connection string
+	// Connection is the owner's, as Find gave it; nil with a provider at which nobody connects.
+	Connection *connection.Stored
 	Scopes     []string // the provider's
 	MinTTL     time.Duration
 }
 
-// Finder lists what an owner connected; broker/store does.
+// Finder lists what an owner connected, sealed as it rests; broker/store does.
 type Finder interface {
-	Find(ctx context.Context, tenant string, owner connection.Owner, provider string) ([]connection.Connection, error)
+	Held(ctx context.Context, tenant string, owner connection.Owner, provider string) ([]connection.Stored, error)
 }
 
 // Keeper hands out credentials that live long enough; *connection.Keeper does.
@@ -73,9 +73,10 @@ func NewLender(l Lender) (*Lender, error) {
 	return &l, nil
 }
 
-// Find lists what the owner connected at the provider: nothing sealed, nothing opened.
-func (l *Lender) Find(ctx context.Context, t *snapshot.Tenant, p *snapshot.Provider, owner connection.Owner) ([]connection.Connection, error) {
-	return l.Finder.Find(ctx, t.UID.String(), owner, p.UID)
+// Find lists what the owner connected at the provider, sealed: nothing is opened before policy was asked. What Lend opens
+// then is what was read here, so that a lease asks the database once.
+func (l *Lender) Find(ctx context.Context, t *snapshot.Tenant, p *snapshot.Provider, owner connection.Owner) ([]connection.Stored, error) {
+	return l.Finder.Held(ctx, t.UID.String(), owner, p.UID)
 }
 
 // Lend gives a token with which what is wanted can be done and, where the provider can, nothing more. It may refresh what
@@ -103,8 +104,11 @@ func (l *Lender) Lend(ctx context.Context, t *snapshot.Tenant, p *snapshot.Provi
 
 // lendConnected opens what is connected. The place in its seal is made of the asker's parts, not of the row's (T44, T68).
 func (l *Lender) lendConnected(ctx context.Context, t *snapshot.Tenant, p *snapshot.Provider, engine *provider.Provider, w Want) (provider.Lease, bool, error) {
-	ref := connection.Ref{Tenant: t.UID.String(), ID: w.Connection, Owner: w.Owner, Provider: p.UID}
-	live, err := l.Keeper.Fresh(ctx, ref, connection.Want{MinTTL: w.MinTTL})
+	if w.Connection == nil {
+		return provider.Lease{}, false, &connection.Refusal{Code: connection.CodeNotConnected, Cause: connection.ErrGone}
+	}
+	ref := connection.Ref{Tenant: t.UID.String(), ID: w.Connection.ID, Owner: w.Owner, Provider: p.UID}
+	live, err := l.Keeper.Fresh(ctx, ref, connection.Want{MinTTL: w.MinTTL, Row: w.Connection})
 	if err != nil {
 		return provider.Lease{}, false, err
 	}

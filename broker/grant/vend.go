@@ -24,10 +24,10 @@ type lending struct {
 	provider  *snapshot.Provider
 	owner     connection.Owner
 	minTTL    time.Duration
-	found     []connection.Connection
-	chosen    *connection.Connection // nil: there is none, or several and none was named, or nobody connects
-	choice    error                  // why not
-	covered   []string               // keys that what is connected covers
+	found     []connection.Stored
+	chosen    *connection.Stored // nil: there is none, or several and none was named, or nobody connects
+	choice    error              // why not
+	covered   []string           // keys that what is connected covers
 }
 
 // vend lends a provider's token for a token of ours (RFC 8693 §2.1). The token that came stays here (T45).
@@ -175,12 +175,16 @@ func (g *Grants) settleConnection(ctx context.Context, c *call) error {
 
 // choose finds the one that is meant, or says why there is none.
 func (l *lending) choose(account string) {
-	chosen, err := connection.Choose(l.found, account)
+	known := make([]connection.Connection, len(l.found))
+	for i, s := range l.found {
+		known[i] = s.Connection
+	}
+	chosen, err := connection.Choose(known, account)
 	if err != nil {
 		l.choice = err
 		return
 	}
-	l.chosen = &chosen
+	l.chosen = &l.found[slices.IndexFunc(l.found, func(s connection.Stored) bool { return s.ID == chosen.ID })]
 }
 
 // keysWithin is what policy is asked about. What is not covered yet is in it where it was asked for: policy decides whether
@@ -220,7 +224,7 @@ func (g *Grants) lend(ctx context.Context, c *call, keys []string) (provider.Lea
 		want.Email = c.person.Email
 	}
 	if l.chosen != nil {
-		want.Connection = l.chosen.ID
+		want.Connection = l.chosen
 	}
 	lease, narrowed, err := g.Vending.Downstream.Lend(ctx, c.Tenant, l.provider, want)
 	if err != nil {

@@ -120,11 +120,11 @@ func (l *lender) Vended(name string, code oauth.Code) {
 // shelved is a store that is away when a test says so.
 type shelved struct{ *lender }
 
-func (b shelved) Find(ctx context.Context, t string, o connection.Owner, p string) ([]connection.Connection, error) {
+func (b shelved) Held(ctx context.Context, t string, o connection.Owner, p string) ([]connection.Stored, error) {
 	if b.findErr != nil {
 		return nil, b.findErr
 	}
-	return b.memory.Find(ctx, t, o, p)
+	return b.memory.Held(ctx, t, o, p)
 }
 
 // Seal and Open are the sealer's, unless it is away.

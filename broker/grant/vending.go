@@ -30,7 +30,7 @@ type Subjects interface {
 
 // Downstream lends; *downstream.Lender does.
 type Downstream interface {
-	Find(ctx context.Context, t *snapshot.Tenant, p *snapshot.Provider, owner connection.Owner) ([]connection.Connection, error)
+	Find(ctx context.Context, t *snapshot.Tenant, p *snapshot.Provider, owner connection.Owner) ([]connection.Stored, error)
 	Lend(ctx context.Context, t *snapshot.Tenant, p *snapshot.Provider, w downstream.Want) (lease provider.Lease, narrowed bool, err error)
 	Used(ctx context.Context, c connection.Connection, by string)
 }
@@ -80,7 +80,7 @@ func (g *Grants) lentTo(ctx context.Context, c *call) {
 	}
 	g.vended(c, "")
 	if c.lending.chosen != nil {
-		g.Vending.Downstream.Used(ctx, *c.lending.chosen, c.lending.presented.Holder.ClientID)
+		g.Vending.Downstream.Used(ctx, c.lending.chosen.Connection, c.lending.presented.Holder.ClientID)
 	}
 }
 

@@ -37,8 +37,12 @@ const (
 refresh_at, refresh_state, refresh_attempt, refresh_by, refresh_since, case when refresh_state = 'in_flight' then @now - refresh_since else 0 end,
 case when retry_at > @now then retry_at - @now else 0 end, repeat_until, failures, failure, created_at, updated_at, used_at, used_by`
 
-	findConnections = "select " + connectionColumns + ", null from connections where tenant_uid = $1 and owner_kind = $2 and owner_uid = $3 and provider_uid = $4 " +
+	ofOwner = " from connections where tenant_uid = $1 and owner_kind = $2 and owner_uid = $3 and provider_uid = $4 " +
 		"and status <> 'revoked' order by id limit 200" // maxConnections; as a parameter SQLite would prepare it twice
+
+	findConnections = "select " + connectionColumns + ", null" + ofOwner
+
+	heldConnections = "select " + connectionColumns + ", credential" + ofOwner
 
 	loadConnection = "select " + connectionColumns + ", credential from connections where tenant_uid = $1 and id = $2"
 
@@ -66,6 +70,11 @@ const maxConnections = 200
 func (c *Connections) Find(ctx context.Context, tenantUID string, owner connection.Owner, provider string) ([]connection.Connection, error) {
 	found, err := c.query(ctx, tenantUID, findConnections, tenantUID, string(owner.Kind), owner.UID, provider)
 	return known(found), err
+}
+
+// Held implements connection.Store.
+func (c *Connections) Held(ctx context.Context, tenantUID string, owner connection.Owner, provider string) ([]connection.Stored, error) {
+	return c.query(ctx, tenantUID, heldConnections, tenantUID, string(owner.Kind), owner.UID, provider)
 }
 
 // List gives a tenant's connections in the order of their ids, behind one of them: nothing sealed.
@@ -103,23 +112,47 @@ func (c *Connections) query(ctx context.Context, tenantUID, query string, args .
 		found, err := c.queryPostgres(ctx, t, query, args...)
 		return found, withoutURL(err)
 	}
+	if query == heldConnections || query == loadConnection {
+		return c.queryPrepared(ctx, t, query, args...)
+	}
 	var all []connection.Stored
-	err = c.store.readOf(ctx, t, func(ctx context.Context, tx *sql.Tx) error {
+	err = c.store.readOf(ctx, t, func(ctx context.Context, tx *sql.Tx) (err error) {
 		rows, err := tx.QueryContext(ctx, c.store.withClock(query), args...)
 		if err != nil {
 			return err
 		}
-		defer rows.Close()
-		for rows.Next() {
-			s, err := scanConnection(rows.Scan, tenantUID)
-			if err != nil {
-				return err
-			}
-			all = append(all, s)
-		}
-		return rows.Err()
+		all, err = scanConnections(rows, t)
+		return err
 	})
 	return all, err
+}
+
+// queryPrepared is for what each lease asks on SQLite: one statement, which sees one moment without a transaction.
+func (c *Connections) queryPrepared(ctx context.Context, t tenant.UID, query string, args ...any) ([]connection.Stored, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.store.limit)
+	defer cancel()
+	statement, err := c.store.prepared(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := statement.QueryContext(ctx, args...)
+	if err != nil {
+		return nil, err
+	}
+	return scanConnections(rows, t)
+}
+
+func scanConnections(rows *sql.Rows, t tenant.UID) ([]connection.Stored, error) {
+	defer func() { _ = rows.Close() }()
+	var all []connection.Stored
+	for rows.Next() {
+		s, err := scanConnection(rows.Scan, t.String())
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, rows.Err()
 }
 
 // queryPostgres asks in one round trip: what is lent waits for it.

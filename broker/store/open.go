@@ -63,6 +63,8 @@ type Store struct {
 	limit   time.Duration // of one statement
 
 	standing *pgxpool.Pool // PostgreSQL only: for introspection
+
+	statements statements // SQLite only: of the readers
 }
 
 // Open connects and makes sure that the database keeps what it acknowledges. It
@@ -139,7 +141,7 @@ const (
 
 // Close gives back the connections and the SQLite file.
 func (s *Store) Close() error {
-	var errs []error
+	errs := []error{s.closeStatements()}
 	if s.read != s.write {
 		errs = append(errs, s.read.Close())
 	}

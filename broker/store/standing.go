@@ -17,6 +17,8 @@ const (
 	versionPostgres = `select set_config('chancery.tenant', $1, true),
 coalesce((select version from tenant_versions where tenant_uid = $1), 0)`
 
+	versionSQLite = "select coalesce(max(version), 0) from tenant_versions where tenant_uid = $1"
+
 	knownColumns = `t.client_uid, t.subject, t.idp_uid, t.resource_uid, t.audience, t.expires_at, `
 
 	knownPostgres = `select q.n, ` + knownColumns + `exists (select 1 from redemptions r where ` + ownRevocation + `q.k) or ` + revokedByMark + `
@@ -40,7 +42,17 @@ func (k *Tokens) Standing(ctx context.Context, t tenant.UID, refs []lifecycle.Re
 		err := k.standingPostgres(ctx, t, refs, &standing)
 		return standing, withoutURL(err)
 	}
-	err := k.store.readOf(ctx, t, func(ctx context.Context, tx *sql.Tx) error { return standingSQLite(ctx, tx, t, refs, &standing) })
+	version, err := k.store.prepared(ctx, versionSQLite) // before the transaction: it may need a connection of its own
+	if err != nil {
+		return standing, err
+	}
+	known, err := k.store.prepared(ctx, knownSQLite)
+	if err != nil {
+		return standing, err
+	}
+	err = k.store.readOf(ctx, t, func(ctx context.Context, tx *sql.Tx) error {
+		return standingSQLite(ctx, tx.StmtContext(ctx, version), tx.StmtContext(ctx, known), t, refs, &standing)
+	})
 	return standing, err
 }
 
@@ -78,16 +90,10 @@ func readKnown(rows pgx.Rows, known []*lifecycle.Known) error {
 	return err
 }
 
-func standingSQLite(ctx context.Context, tx *sql.Tx, t tenant.UID, refs []lifecycle.Ref, standing *lifecycle.Standing) error {
-	err := tx.QueryRowContext(ctx, "select coalesce(max(version), 0) from tenant_versions where tenant_uid = $1", t.String()).Scan(&standing.Version)
-	if err != nil || len(refs) == 0 {
+func standingSQLite(ctx context.Context, version, find *sql.Stmt, t tenant.UID, refs []lifecycle.Ref, standing *lifecycle.Standing) error {
+	if err := version.QueryRowContext(ctx, t.String()).Scan(&standing.Version); err != nil {
 		return err
 	}
-	find, err := tx.PrepareContext(ctx, knownSQLite)
-	if err != nil {
-		return err
-	}
-	defer find.Close()
 	for i, r := range refs {
 		key, _ := ledger.RevocationKey(r.ID)
 		var one lifecycle.Known

@@ -122,6 +122,10 @@ func New(c Config) (*Keeper, error) {
 // Want is how long a credential must still live.
 type Want struct {
 	MinTTL time.Duration
+	// Row is the connection as the asker read it a moment ago, for the same request; nil has it read. It is held to the
+	// asker's ref all the same. That its owner or an administrator ended it since is not seen here: the ledger refuses what
+	// was decided before.
+	Row *Stored
 }
 
 // Live is a connection with its opened credential. What it says of scopes and times is the credential's own word.
@@ -141,7 +145,7 @@ func (k *Keeper) Fresh(ctx context.Context, ref Ref, want Want) (Live, error) {
 	if err := ref.Validate(); err != nil {
 		return Live{}, err
 	}
-	s, err := k.load(ctx, ref)
+	s, err := k.row(ctx, ref, want)
 	if err != nil {
 		return Live{}, err
 	}
@@ -218,14 +222,30 @@ func (k *Keeper) Used(ctx context.Context, c Connection, by string) error {
 // Forget lets a provider be asked again at once: its registration was mended.
 func (k *Keeper) Forget(tenant, provider string) { k.breaker.answered(door{tenant, provider}) }
 
-// load gives the asker's row. Another's is not told from one that is not there (T44).
+// row is the one that the asker has read, or what load gives.
+func (k *Keeper) row(ctx context.Context, ref Ref, want Want) (Stored, error) {
+	if want.Row == nil {
+		return k.load(ctx, ref)
+	}
+	return k.admit(ctx, ref, *want.Row)
+}
+
+// load gives the asker's row.
 func (k *Keeper) load(ctx context.Context, ref Ref) (Stored, error) {
 	s, err := k.config.Store.Load(ctx, ref.Tenant, ref.ID)
-	if errors.Is(err, ErrGone) || err == nil && s.Ref != ref {
+	if errors.Is(err, ErrGone) {
 		return Stored{}, &Refusal{Code: CodeNotConnected, Cause: ErrGone}
 	}
 	if err != nil {
 		return Stored{}, err
+	}
+	return k.admit(ctx, ref, s)
+}
+
+// admit gives a row that is the asker's and connected. Another's is not told from one that is not there (T44).
+func (k *Keeper) admit(ctx context.Context, ref Ref, s Stored) (Stored, error) {
+	if s.Ref != ref {
+		return Stored{}, &Refusal{Code: CodeNotConnected, Cause: ErrGone}
 	}
 	switch s.Status {
 	case Connected:

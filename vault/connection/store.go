@@ -19,6 +19,8 @@ var (
 type Store interface {
 	// Find lists what an owner connected at a provider and has not ended: nothing sealed.
 	Find(ctx context.Context, tenant string, owner Owner, provider string) ([]Connection, error)
+	// Held is Find with what is sealed, for whoever is about to open one of them: one question instead of two.
+	Held(ctx context.Context, tenant string, owner Owner, provider string) ([]Stored, error)
 	// Load gives a row; ErrGone.
 	Load(ctx context.Context, tenant, id string) (Stored, error)
 	// Begin marks a refresh as in flight, durably. Of all that begin at one version one wins; the others, and those who

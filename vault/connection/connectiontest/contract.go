@@ -112,7 +112,20 @@ func (s *suite) whole(t *testing.T) {
 	if err != nil || len(found) != 2 {
 		t.Fatalf("%+v, %v", found, err)
 	}
+	held, err := s.Store.Held(t.Context(), s.Tenant, made.Owner, made.Provider)
+	if err != nil || len(held) != 2 {
+		t.Fatalf("%+v, %v", held, err)
+	}
+	for i, one := range held { // each is what Find lists, together with what Load gives
+		loaded, err := s.Store.Load(t.Context(), s.Tenant, found[i].ID)
+		if err != nil || len(one.Blob) == 0 || !reflect.DeepEqual(one, loaded) || !reflect.DeepEqual(one.Connection, found[i]) {
+			t.Errorf("held   %+v\nloaded %+v, %v", one, loaded, err)
+		}
+	}
 	must(t, s.SetStatus(t.Context(), made.Tenant, made.ID, connection.Revoked, "removed"))
+	if held, err := s.Store.Held(t.Context(), s.Tenant, made.Owner, made.Provider); err != nil || len(held) != 1 || held[0].ID != s.stored.ID {
+		t.Errorf("%+v, %v", held, err)
+	}
 	if found, err = s.Store.Find(t.Context(), s.Tenant, made.Owner, made.Provider); err != nil || len(found) != 1 || found[0].ID != s.stored.ID {
 		t.Errorf("%+v, %v", found, err)
 	}
@@ -127,6 +140,9 @@ func (s *suite) whole(t *testing.T) {
 	} {
 		if found, err := s.Store.Find(t.Context(), s.Tenant, find.owner, find.provider); err != nil || len(found) != 0 {
 			t.Errorf("%s: %v, %v", name, found, err)
+		}
+		if held, err := s.Store.Held(t.Context(), s.Tenant, find.owner, find.provider); err != nil || len(held) != 0 {
+			t.Errorf("%s: %d held, %v", name, len(held), err)
 		}
 	}
 	if _, err := s.Store.Load(t.Context(), s.Tenant, "con_none"); !errors.Is(err, connection.ErrGone) {

@@ -93,7 +93,21 @@ func (m *Memory) Alter(tenant, id string, change func(*connection.Stored)) error
 
 // Find implements connection.Store.
 func (m *Memory) Find(ctx context.Context, tenant string, owner connection.Owner, provider string) ([]connection.Connection, error) {
-	err := m.enter(ctx, "Find")
+	held, err := m.held(ctx, "Find", tenant, owner, provider)
+	var found []connection.Connection
+	for _, s := range held {
+		found = append(found, s.Connection)
+	}
+	return found, err
+}
+
+// Held implements connection.Store.
+func (m *Memory) Held(ctx context.Context, tenant string, owner connection.Owner, provider string) ([]connection.Stored, error) {
+	return m.held(ctx, "Held", tenant, owner, provider)
+}
+
+func (m *Memory) held(ctx context.Context, method, tenant string, owner connection.Owner, provider string) ([]connection.Stored, error) {
+	err := m.enter(ctx, method)
 	defer m.mu.Unlock()
 	if err != nil {
 		return nil, err
@@ -101,13 +115,13 @@ func (m *Memory) Find(ctx context.Context, tenant string, owner connection.Owner
 	if tenant == "" {
 		return nil, connection.ErrIncomplete
 	}
-	var found []connection.Connection
+	var found []connection.Stored
 	for _, r := range m.rows {
 		if r.Tenant == tenant && r.Owner == owner && r.Provider == provider && r.Status != connection.Revoked {
-			found = append(found, m.seen(r).Connection)
+			found = append(found, m.seen(r))
 		}
 	}
-	slices.SortFunc(found, func(a, b connection.Connection) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(found, func(a, b connection.Stored) int { return strings.Compare(a.ID, b.ID) })
 	return found, nil
 }
 

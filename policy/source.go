@@ -36,10 +36,12 @@ const (
 	ActionExchange  Action = "exchange"
 	ActionVend      Action = "vend"
 	ActionConnect   Action = "connect"
+	// ActionEvaluate: a resource asks, of itself or through its gateway, and nothing is given (AuthZEN).
+	ActionEvaluate Action = "evaluate"
 )
 
 var actions = [...]Action{
-	ActionIssue, ActionAuthorize, ActionRefresh, ActionExchange, ActionVend, ActionConnect,
+	ActionIssue, ActionAuthorize, ActionRefresh, ActionExchange, ActionVend, ActionConnect, ActionEvaluate,
 }
 
 // Actions lists every action, in the order of the contract.

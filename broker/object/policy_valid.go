@@ -8,7 +8,7 @@ import (
 
 // actions are those of docs/policy.md.
 func actions() []string {
-	return []string{"issue", "authorize", "refresh", "exchange", "vend", "connect"}
+	return []string{"issue", "authorize", "refresh", "exchange", "vend", "connect", "evaluate"}
 }
 
 // Validate implements Spec. What needs a compiler is the Checker's matter.

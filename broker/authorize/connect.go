@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/client"
+	"github.com/chancery-dev/chancery/broker/downstream"
 	"github.com/chancery-dev/chancery/broker/grant"
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/broker/page"
@@ -46,7 +46,7 @@ type Holdings interface {
 	// Test asks the provider whose account a connection is to.
 	Test(ctx context.Context, t *snapshot.Tenant, c connection.Connection) (provider.Account, error)
 	// Remove ends a connection here, and at the provider as well as it goes: ended tells whether it is.
-	Remove(ctx context.Context, t *snapshot.Tenant, c connection.Connection, e audit.Event) (ended bool, err error)
+	Remove(ctx context.Context, t *snapshot.Tenant, c connection.Connection, by downstream.By) (ended bool, err error)
 }
 
 // SignInFreshness is how old a sign-in may be with which a person goes to connect an account (or a proof of his own): whoever

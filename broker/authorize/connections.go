@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/chancery-dev/chancery/broker/audit"
+	"github.com/chancery-dev/chancery/broker/downstream"
 	"github.com/chancery-dev/chancery/broker/page"
 	"github.com/chancery-dev/chancery/broker/session"
 	"github.com/chancery-dev/chancery/broker/signin"
@@ -113,15 +114,16 @@ func (c *Connecting) change(ctx context.Context, v Visit) (Reply, error) {
 	}
 	one := owned[at]
 	told := page.Connections{About: one.Provider}
-	p, known := v.Tenant.ProviderByUID(one.Provider)
-	if known {
+	if p, known := v.Tenant.ProviderByUID(one.Provider); known {
 		told.About = titleOfProvider(p)
 	}
 	if form.Get("remove") == "" {
 		told.Told, told.Whose = c.test(ctx, v, one)
 		return c.showList(ctx, v, s, told)
 	}
-	ended, err := c.Holdings.Remove(ctx, v.Tenant, one, c.removed(v, s, one, p))
+	ended, err := c.Holdings.Remove(ctx, v.Tenant, one, downstream.By{
+		Principal: audit.Principal{Kind: "user", ID: s.UserUID}, Trace: v.Trace, Reason: "removed", Remote: v.Remote,
+	})
 	if err != nil && !errors.Is(err, connection.ErrGone) {
 		return Reply{}, failed{error: unavailable(err), again: again}
 	}
@@ -146,13 +148,4 @@ func (c *Connecting) test(ctx context.Context, v Visit, one connection.Connectio
 	}
 	c.Desk.Log.WarnContext(ctx, "a connection could not be tested", "trace_id", v.Trace, "connection", one.ID, "error", err)
 	return page.ToldFails, ""
-}
-
-func (c *Connecting) removed(v Visit, s *session.Session, one connection.Connection, p *snapshot.Provider) audit.Event {
-	if p == nil {
-		p = &snapshot.Provider{UID: one.Provider}
-	}
-	e := c.event(v, s, p, audit.TypeConnectionRevoked, audit.Changed)
-	e.Detail["connection"], e.Detail["account"] = one.ID, one.Account.Label
-	return e
 }

@@ -74,6 +74,7 @@ type By struct {
 	Principal audit.Principal
 	Trace     string
 	Reason    string
+	Remote    string // of a person's browser
 }
 
 // ErrState says that a connection is not as an action needs it.
@@ -91,11 +92,15 @@ func (c *Custodian) Resume(ctx context.Context, t tenant.UID, id string, by By) 
 
 // Revoke ends a connection: nobody is lent it from now on, and its provider is told.
 func (c *Custodian) Revoke(ctx context.Context, t tenant.UID, id string, by By) (connection.Connection, error) {
-	done, err := c.move(ctx, t, id, by, audit.TypeConnectionRevoked, connection.Revoked, connection.Connected, connection.ReauthorizationRequired, connection.Suspended)
+	done, err := c.revoke(ctx, t, id, by)
 	if err == nil {
 		c.Nudge(t)
 	}
 	return done, err
+}
+
+func (c *Custodian) revoke(ctx context.Context, t tenant.UID, id string, by By) (connection.Connection, error) {
+	return c.move(ctx, t, id, by, audit.TypeConnectionRevoked, connection.Revoked, connection.Connected, connection.ReauthorizationRequired, connection.Suspended)
 }
 
 // actionTries bounds how often an action begins again because the connection changed meanwhile.
@@ -138,7 +143,7 @@ func (c *Custodian) event(ctx context.Context, t tenant.UID, one connection.Conn
 	if err != nil {
 		return audit.Event{}, err
 	}
-	e.Principal, e.Trace = by.Principal, by.Trace
+	e.Principal, e.Trace, e.Remote = by.Principal, by.Trace, by.Remote
 	if by.Reason != "" {
 		e.Detail["reason"] = by.Reason
 	}

@@ -101,11 +101,11 @@ func (c *Custodian) Tell(ctx context.Context, t tenant.UID) (gone, left int, err
 			return gone, left, err
 		}
 		for _, one := range due {
-			ended, err := c.tellOne(ctx, t, one)
+			outcome, err := c.tellOne(ctx, t, one, systemBy(""))
 			switch {
 			case err != nil:
 				return gone, left, err
-			case ended:
+			case outcome != "":
 				gone++
 			default:
 				left++
@@ -118,20 +118,48 @@ func (c *Custodian) Tell(ctx context.Context, t tenant.UID) (gone, left int, err
 	return gone, left, ctx.Err()
 }
 
-// tellOne takes one for itself first, so that the other replicas leave it alone while it is asked for.
-func (c *Custodian) tellOne(ctx context.Context, t tenant.UID, one connection.Connection) (ended bool, err error) {
+// End ends a connection for who has it: nobody is lent it from the first commit on, whatever its provider says. ended tells
+// whether it is over there too, by the time this returns. Where it is not, the row stays, and Tell goes on.
+func (c *Custodian) End(ctx context.Context, t tenant.UID, id string, by By) (ended bool, err error) {
+	if _, err := c.revoke(ctx, t, id, by); err != nil { // nobody is nudged: it is told here
+		return false, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endFor)
+	defer cancel()
+	outcome, err := c.tellNow(ctx, t, id, by)
+	if err != nil {
+		c.Log.WarnContext(ctx, "a connection that ended waits for its provider", "connection", id, "error", err)
+	}
+	if outcome == "" {
+		c.Nudge(t)
+	}
+	return outcome == atProviderRevoked, nil
+}
+
+func (c *Custodian) tellNow(ctx context.Context, t tenant.UID, id string, by By) (string, error) {
+	s, err := c.Rows.Load(ctx, t.String(), id)
+	if err != nil {
+		return "", err
+	}
+	by.Reason = ""
+	return c.tellOne(ctx, t, s.Connection, by)
+}
+
+// tellOne takes one for itself first, so that the other replicas leave it alone while it is asked for. It tells what became
+// of it at its provider; "" is that somebody asks again later.
+func (c *Custodian) tellOne(ctx context.Context, t tenant.UID, one connection.Connection, by By) (outcome string, err error) {
 	rest := min(longestRest, firstRest<<min(one.Failures, 6))
 	if err := c.Rows.TakeRevoked(ctx, one, rest); err != nil {
 		if errors.Is(err, connection.ErrMoved) || errors.Is(err, connection.ErrGone) {
-			return false, nil
+			return "", nil
 		}
-		return false, err
+		return "", err
 	}
-	outcome, err := c.revokeAt(ctx, t, one)
+	outcome, err = c.revokeAt(ctx, t, one)
 	if err != nil {
 		if c.Now().Sub(one.UpdatedAt) < KeepTelling {
 			c.Log.WarnContext(ctx, "a provider is told later that a credential ended", "connection", one.ID, "provider_uid", one.Provider, "again_in", rest, "error", err)
-			return false, nil
+			return "", nil
 		}
 		outcome = atProviderNoAnswer
 		if errors.Is(err, ErrUnusable) {
@@ -139,18 +167,18 @@ func (c *Custodian) tellOne(ctx context.Context, t tenant.UID, one connection.Co
 		}
 		c.Alert(ctx, connection.Alert{Kind: AlertNotRevoked, Ref: one.Ref, Version: one.Version, Detail: "the provider was told for a week, and did not answer"})
 	}
-	e, err := c.event(ctx, t, one, audit.TypeConnectionEnded, systemBy(""))
+	e, err := c.event(ctx, t, one, audit.TypeConnectionEnded, by)
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	e.Detail["at_provider"] = outcome
 	switch err := c.Rows.EndRevoked(ctx, t, one, e); {
 	case errors.Is(err, connection.ErrMoved): // a refresh that was under way saved another one: it is the next to go
-		return false, nil
+		return "", nil
 	case err != nil:
-		return false, err
+		return "", err
 	}
-	return true, nil
+	return outcome, nil
 }
 
 // revokeAt asks the provider to end a credential. An error is for later; everything else is what became of it.

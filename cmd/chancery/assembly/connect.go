@@ -23,7 +23,7 @@ func (s *Server) openConnect() error {
 func (s *Server) openConnecting() error {
 	l := &s.lending
 	holdings, err := downstream.NewHoldings(downstream.Holdings{
-		Held: l.connections, Keeper: l.keeper, Source: l.engines, Sealer: s.credentialSealer(), Log: s.Log, Now: s.Now,
+		Held: l.connections, Keeper: l.keeper, Source: l.engines, Ender: l.custodian,
 	})
 	if err != nil {
 		return err

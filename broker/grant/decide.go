@@ -15,8 +15,31 @@ import (
 	"github.com/chancery-dev/chancery/policy"
 )
 
-// decide asks policy and keeps its input and result for the record, whatever the answer.
+// decide asks policy and keeps its input and result for the record, whatever the answer; then it does what the answer demands.
 func (g *Grants) decide(ctx context.Context, c *call, s scopes) (policy.Decision, error) {
+	decision, err := g.consult(ctx, c, s)
+	if err != nil {
+		return policy.Decision{}, err
+	}
+	if decision.StepUp != nil {
+		if err := g.stepUp(ctx, c, *decision.StepUp); err != nil {
+			return policy.Decision{}, err
+		}
+	}
+	if len(decision.Scopes) == 0 {
+		return policy.Decision{}, c.refuse(oauth.CodeScopeEmpty, "policy scopes", why(decision), strings.Join(s.requested, " "))
+	}
+	if decision.Approval != nil {
+		if err := g.approve(ctx, c, &decision); err != nil {
+			return policy.Decision{}, err
+		}
+	}
+	c.passed("policy", strings.Join(decision.Scopes, " "), "")
+	return decision, nil
+}
+
+// consult is what policy says: a decision that allows, whatever it demands beside, or the refusal.
+func (g *Grants) consult(ctx context.Context, c *call, s scopes) (policy.Decision, error) {
 	in, err := c.input(s)
 	if err != nil {
 		return policy.Decision{}, err
@@ -36,20 +59,6 @@ func (g *Grants) decide(ctx context.Context, c *call, s scopes) (policy.Decision
 		}
 		return policy.Decision{}, c.refuse(code, "policy", why(decision), "a decision that allows")
 	}
-	if decision.StepUp != nil {
-		if err := g.stepUp(ctx, c, *decision.StepUp); err != nil {
-			return policy.Decision{}, err
-		}
-	}
-	if len(decision.Scopes) == 0 {
-		return policy.Decision{}, c.refuse(oauth.CodeScopeEmpty, "policy scopes", why(decision), strings.Join(s.requested, " "))
-	}
-	if decision.Approval != nil {
-		if err := g.approve(ctx, c, &decision); err != nil {
-			return policy.Decision{}, err
-		}
-	}
-	c.passed("policy", strings.Join(decision.Scopes, " "), "")
 	return decision, nil
 }
 

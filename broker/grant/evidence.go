@@ -22,6 +22,7 @@ type evidence struct {
 	person    *federation.Account  // nil: nobody is behind the request
 	subject   string               // of the token; while it is empty, no token can be minted
 	lending   *lending             // a token of ours was presented, for a provider's
+	question  *question            // a resource asks, and nothing is given
 	stepped   *session.Proof       // what the person proved beside it, at a link of ours, for this client and resource
 }
 
@@ -116,7 +117,7 @@ func (e evidence) shown() session.Proof {
 		return *e.stepped
 	}
 	proof := e.said.proof
-	if e.signedIn == nil && e.lending == nil { // what our own token says was judged when it was made
+	if e.signedIn == nil && e.lending == nil && e.question == nil { // what our own token says was judged when it was made
 		proof.ACR = session.ForeignACR(proof.ACR)
 	}
 	return proof

@@ -152,6 +152,8 @@ type Config struct {
 	Shadow Shadow
 	// Vending lends providers' credentials; nil lends none.
 	Vending *Vending
+	// Questions answers resources that ask what policy says; nil answers none.
+	Questions *Questions
 }
 
 // Grants answers token requests.
@@ -170,6 +172,11 @@ func New(c Config) (*Grants, error) {
 	}
 	if c.Vending != nil {
 		if err := c.Vending.Validate(); err != nil {
+			return nil, err
+		}
+	}
+	if c.Questions != nil {
+		if err := c.Questions.Validate(); err != nil {
 			return nil, err
 		}
 	}

@@ -46,6 +46,9 @@ func (c *call) input(s scopes) (*policy.Input, error) {
 	if c.lending != nil {
 		c.inputLending(in)
 	}
+	if c.question != nil {
+		c.inputQuestion(in)
+	}
 	return in, nil
 }
 

@@ -198,7 +198,7 @@ func (c *call) event(kind audit.Type, outcome audit.Outcome) audit.Event {
 		e.Client = client.ClientID
 	}
 	e.IdP = c.issuerName()
-	if c.said != nil && c.signedIn == nil && c.lending == nil {
+	if c.said != nil && c.signedIn == nil && c.lending == nil && c.question == nil {
 		e.AssertionID, e.AssertionBy = c.said.id, c.said.issuer
 	}
 	e.OnBehalf = c.whose

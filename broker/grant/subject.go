@@ -49,13 +49,12 @@ func (g *Grants) settleSubjectToken(ctx context.Context, c *call) error {
 		return c.refuse(oauth.CodeSubjectTokenInvalid, "subject_token", "a person of no IdP", "a person of an IdP")
 	}
 	c.lending.owner = connection.Owner{Kind: connection.User, UID: presented.Person.UID}
-	return g.settlePresented(ctx, c)
+	return g.settlePresented(ctx, c, presented)
 }
 
 // settlePresented is what is known of the token's person: as at a refresh, what his IdP said last, and how he authenticated
 // when the token was made.
-func (g *Grants) settlePresented(ctx context.Context, c *call) error {
-	presented := c.lending.presented
+func (g *Grants) settlePresented(ctx context.Context, c *call, presented introspect.Presented) error {
 	var said session.Profile
 	if g.People != nil {
 		var err error

@@ -63,6 +63,8 @@ type Lender struct {
 	Algorithm string // of what is signed for a company's own authorization server
 	Log       *slog.Logger
 	Now       func() time.Time
+
+	obtained *shelf
 }
 
 // NewLender refuses one in which a part is missing.
@@ -70,6 +72,7 @@ func NewLender(l Lender) (*Lender, error) {
 	if l.Finder == nil || l.Keeper == nil || l.Source == nil || l.Signers == nil || l.Algorithm == "" || l.Log == nil || l.Now == nil {
 		return nil, errors.New("downstream: a part is missing")
 	}
+	l.obtained = newShelf()
 	return &l, nil
 }
 

@@ -18,31 +18,35 @@ const tokenTypeJWT = "urn:ietf:params:oauth:token-type:jwt" //nolint:gosec // a 
 // presentedLife is how long what we present can be used: it is made for one request.
 const presentedLife = time.Minute
 
-// lendOwn obtains a token for the moment: of the company's own account, of an app's installation, or, from a company's own
-// authorization server, for the token's person. Nothing of it rests.
+// lendOwn lends a token of the company's own account, of an app's installation, or, from a company's own authorization
+// server, for the token's person. It is kept in memory for minutes, for exactly who was lent it; nothing of it rests.
 func (l *Lender) lendOwn(ctx context.Context, t *snapshot.Tenant, p *snapshot.Provider, engine *provider.Provider, w Want) (provider.Lease, bool, error) {
-	var credential provider.Credential
-	var err error
-	wanted := provider.Wanted{Scopes: w.Scopes}
-	switch {
-	case installed(p):
-		wanted.Subject = p.Object.InstallationID
-		credential, err = engine.Install(ctx, wanted)
-	case p.Manifest.Kind == provider.TokenExchange:
-		credential, err = l.exchange(ctx, t, p, engine, w)
-	default:
-		if p.Object != nil && p.Object.ActAs == object.ActAsEmail {
-			if w.Email == "" { // never the service account's own power instead of a person's
-				return provider.Lease{}, false, &connection.Refusal{Code: connection.CodeMisconfigured, Reason: "act_as: email, and no address is known for whom it is"}
-			}
-			wanted.Subject = w.Email
-		}
-		credential, err = engine.Obtain(ctx, wanted)
-	}
+	credential, err := l.obtained.take(ctx, useOf(t, p, w), engine, w.MinTTL, l.Now, func(ctx context.Context) (provider.Credential, error) {
+		return l.obtain(ctx, t, p, engine, w)
+	})
 	if err != nil {
 		return provider.Lease{}, false, err
 	}
 	return engine.Lend(credential), engine.Within(credential, w.Scopes), nil
+}
+
+func (l *Lender) obtain(ctx context.Context, t *snapshot.Tenant, p *snapshot.Provider, engine *provider.Provider, w Want) (provider.Credential, error) {
+	wanted := provider.Wanted{Scopes: w.Scopes}
+	switch {
+	case installed(p):
+		wanted.Subject = p.Object.InstallationID
+		return engine.Install(ctx, wanted)
+	case p.Manifest.Kind == provider.TokenExchange:
+		return l.exchange(ctx, t, p, engine, w)
+	default:
+		if p.Object != nil && p.Object.ActAs == object.ActAsEmail {
+			if w.Email == "" { // never the service account's own power instead of a person's
+				return provider.Credential{}, &connection.Refusal{Code: connection.CodeMisconfigured, Reason: "act_as: email, and no address is known for whom it is"}
+			}
+			wanted.Subject = w.Email
+		}
+		return engine.Obtain(ctx, wanted)
+	}
 }
 
 // exchange presents a token that was made for that server and nobody else. What the agent brought stays here (T45).

@@ -22,6 +22,19 @@ func TestVendWithoutAConnection(t *testing.T) {
 	}
 }
 
+// The token of the company's own account is obtained once for who is lent it again, and not for anything else.
+func TestVendOfTheSameAgain(t *testing.T) {
+	l := newLenderOf(t, "client-credentials")
+	first := l.lent(t, l.exchange(t))
+	asked := len(l.server.Seen())
+	if again := l.lent(t, l.exchange(t)); again.AccessToken != first.AccessToken || len(l.server.Seen()) != asked {
+		t.Errorf("the provider was asked %d times more", len(l.server.Seen())-asked)
+	}
+	if other := l.lent(t, l.exchange(t).with("scope", "issues:write")); other.AccessToken == first.AccessToken {
+		t.Error("the token of other scopes was lent")
+	}
+}
+
 func TestVendOfScopesThatTheProviderRefuses(t *testing.T) {
 	l := newLenderOf(t, "client-credentials")
 	l.server.Break("client", providertest.Fault{Kind: "status", Status: 400, Body: map[string]any{"error": "invalid_scope"}})

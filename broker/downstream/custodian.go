@@ -24,6 +24,7 @@ type Rows interface {
 	Create(ctx context.Context, s connection.Stored, e audit.Event) error
 	Replace(ctx context.Context, ref connection.Ref, from int64, label string, s connection.Successor, e audit.Event) error
 	Move(ctx context.Context, t tenant.UID, id string, from, to connection.Status, reason string, e audit.Event) error
+	MoveAll(ctx context.Context, t tenant.UID, all []connection.Connection, to connection.Status, reason string, events []audit.Event) error
 	HeldBy(ctx context.Context, t tenant.UID, owner connection.Owner, limit int) ([]connection.Connection, error)
 	CountHeldBy(ctx context.Context, t tenant.UID, owner connection.Owner) (int64, error)
 	Unheld(ctx context.Context, t tenant.UID, after string, window int) (unheld []connection.Connection, next string, err error)

@@ -28,25 +28,26 @@ import (
 // office is a custodian with its surroundings: rows in memory, and a provider that answers as it is told.
 type office struct {
 	*downstream.Custodian
-	now     time.Time
-	picture *snapshot.Tenant
-	source  *snapshot.Source
-	shelf   *snapshottest.Shelf
-	hub     *snapshot.Provider
-	rows    map[string]connection.Stored
-	taken   []string
-	ended   []audit.Event
-	moved   []audit.Event
-	unheld  []connection.Connection
-	nudged  int
-	alerts  []connection.AlertKind
-	revoked []string // tokens that the provider was told of
-	status  int
-	during  func()
-	moving  int // how often Move finds the row changed
-	fresh   error
-	tested  []audit.Event
-	asked   downstream.Filter
+	now      time.Time
+	picture  *snapshot.Tenant
+	source   *snapshot.Source
+	shelf    *snapshottest.Shelf
+	hub      *snapshot.Provider
+	rows     map[string]connection.Stored
+	taken    []string
+	ended    []audit.Event
+	moved    []audit.Event
+	unheld   []connection.Connection
+	nudged   int
+	alerts   []connection.AlertKind
+	revoked  []string // tokens that the provider was told of
+	status   int
+	during   func()
+	together []int // how many moved in one step, or were to
+	moving   int   // how often Move finds the row changed
+	fresh    error
+	tested   []audit.Event
+	asked    downstream.Filter
 }
 
 func newOffice(t *testing.T) *office {
@@ -194,6 +195,21 @@ func (o *office) Move(_ context.Context, _ tenant.UID, id string, from, to conne
 	s.Status, s.Reason, s.UpdatedAt = to, reason, o.now
 	o.rows[id] = s
 	o.moved = append(o.moved, e)
+	return nil
+}
+
+func (o *office) MoveAll(ctx context.Context, t tenant.UID, all []connection.Connection, to connection.Status, reason string, events []audit.Event) error {
+	o.together = append(o.together, len(all))
+	for _, one := range all {
+		if s, ok := o.rows[one.ID]; !ok || s.Status != one.Status || o.moving > 0 {
+			return connection.ErrMoved
+		}
+	}
+	for i, one := range all {
+		if err := o.Move(ctx, t, one.ID, one.Status, to, reason, events[i]); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -423,8 +439,23 @@ func TestRevokeHeld(t *testing.T) {
 	if o.rows[bob].Status != connection.Connected {
 		t.Error("another person's ended")
 	}
+	if !slices.Equal(o.together, []int{100, 20}) || len(o.moved) != 120 || o.nudged != 2 {
+		t.Errorf("in steps of %v, with %d events, told %d times", o.together, len(o.moved), o.nudged)
+	}
 	if n, err := o.RevokeHeld(t.Context(), o.picture.UID, connection.Owner{Kind: connection.Client, UID: "usr_bob"}, admin("")); err != nil || n != 0 {
 		t.Errorf("a client of the same uid: %d %v", n, err)
+	}
+}
+
+// One that changes meanwhile keeps none of the others.
+func TestRevokeHeldThatMove(t *testing.T) {
+	o := newOffice(t)
+	for range 5 {
+		o.connect(t, "hub", nil)
+	}
+	o.moving = 1
+	if n, err := o.RevokeHeld(t.Context(), o.picture.UID, connection.Owner{Kind: connection.User, UID: "usr_alice"}, admin("gone")); err != nil || n != 5 || len(o.moved) != 5 {
+		t.Errorf("%d ended, with %d events: %v", n, len(o.moved), err)
 	}
 }
 

@@ -3,6 +3,7 @@ package downstream
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/audit"
@@ -14,7 +15,7 @@ import (
 )
 
 const (
-	endBatch = 50
+	endBatch = 100
 	// unheldWindow is how many rows are looked at in one step.
 	unheldWindow = 5000
 	firstRest    = time.Minute // a call takes 15 s at most: nobody else takes it meanwhile
@@ -49,19 +50,52 @@ func (c *Custodian) RevokeHeld(ctx context.Context, t tenant.UID, owner connecti
 		if err != nil {
 			return ended, err
 		}
-		before := ended
-		for _, one := range held {
-			switch _, err := c.Revoke(ctx, t, one.ID, by); {
-			case err == nil:
-				ended++
-			case !errors.Is(err, connection.ErrGone):
-				return ended, err
-			}
-		}
-		if len(held) < endBatch || ended == before {
-			return ended, nil
+		n, err := c.revokeAll(ctx, t, held, by)
+		if ended += n; err != nil || len(held) < endBatch || n == 0 {
+			return ended, err
 		}
 	}
+}
+
+// revokeAll ends many, so many at a time: each time the tenant's version is raised, and whoever is deciding then begins anew.
+// One by one, a provider with a hundred thousand connections that goes would keep everybody from being answered.
+func (c *Custodian) revokeAll(ctx context.Context, t tenant.UID, all []connection.Connection, by By) (ended int64, err error) {
+	for batch := range slices.Chunk(all, endBatch) {
+		n, err := c.revokeTogether(ctx, t, batch, by)
+		if errors.Is(err, connection.ErrMoved) { // one of them changed since it was read
+			n, err = c.revokeEach(ctx, t, batch, by)
+		}
+		if ended += n; err != nil {
+			return ended, err
+		}
+	}
+	return ended, nil
+}
+
+func (c *Custodian) revokeTogether(ctx context.Context, t tenant.UID, batch []connection.Connection, by By) (ended int64, err error) {
+	events := make([]audit.Event, len(batch))
+	for i, one := range batch {
+		if events[i], err = c.event(ctx, t, one, audit.TypeConnectionRevoked, by); err != nil {
+			return 0, err
+		}
+	}
+	if err := c.Rows.MoveAll(ctx, t, batch, connection.Revoked, by.Reason, events); err != nil {
+		return 0, err
+	}
+	c.Nudge(t)
+	return int64(len(batch)), nil
+}
+
+func (c *Custodian) revokeEach(ctx context.Context, t tenant.UID, batch []connection.Connection, by By) (ended int64, err error) {
+	for _, one := range batch {
+		switch _, err := c.Revoke(ctx, t, one.ID, by); {
+		case err == nil:
+			ended++
+		case !errors.Is(err, connection.ErrGone):
+			return ended, err
+		}
+	}
+	return ended, nil
 }
 
 // CountHeld counts what RevokeHeld would end.
@@ -77,13 +111,9 @@ func (c *Custodian) Reconcile(ctx context.Context, t tenant.UID) (ended int, err
 		if err != nil {
 			return ended, err
 		}
-		for _, one := range unheld {
-			switch _, err := c.Revoke(ctx, t, one.ID, systemBy(reasonOwnerGone)); {
-			case err == nil:
-				ended++
-			case !errors.Is(err, connection.ErrGone):
-				return ended, err
-			}
+		n, err := c.revokeAll(ctx, t, unheld, systemBy(reasonOwnerGone))
+		if ended += int(n); err != nil {
+			return ended, err
 		}
 		if next == "" || next == after {
 			return ended, nil
@@ -191,6 +221,9 @@ func (c *Custodian) revokeAt(ctx context.Context, t tenant.UID, one connection.C
 		return "", connection.ErrMoved
 	}
 	picture, err := c.Pictures.Of(ctx, t)
+	if errors.Is(err, snapshot.ErrUnknownTenant) { // deleted, or not asked for yet: a revocation needs no more of it
+		picture, err = &snapshot.Tenant{UID: t}, nil
+	}
 	if err != nil {
 		return "", err
 	}

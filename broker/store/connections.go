@@ -243,24 +243,47 @@ func (c *Connections) Remove(ctx context.Context, t tenant.UID, id string, e aud
 	return c.end(ctx, t, id, e, connection.ErrGone, removeConnection, t.String(), id)
 }
 
+// MoveAll is Move of many, as they were read, in one step: whoever decides at this moment decides anew once, and not once for
+// each. It is all of them or none; ErrMoved where one does not stand as it was read.
+func (c *Connections) MoveAll(ctx context.Context, t tenant.UID, all []connection.Connection, to connection.Status, reason string, events []audit.Event) error {
+	if len(all) == 0 || len(events) != len(all) {
+		return errIncomplete
+	}
+	raise, args := make([]ledger.ChangedObject, len(all)), make([][]any, len(all))
+	for i, one := range all {
+		raise[i] = ledger.ChangedObject{Kind: object.ChangedConnection, UID: one.ID}
+		args[i] = []any{t.String(), one.ID, string(one.Status), string(to), reason}
+	}
+	return c.endAll(ctx, t, raise, events, connection.ErrMoved, moveConnection, args...)
+}
+
 // end is change for what may take something away: the tenant's version is raised with it, so that no lease that was decided
 // before is committed after.
 func (c *Connections) end(ctx context.Context, t tenant.UID, id string, e audit.Event, otherwise error, statement string, args ...any) error {
+	return c.endAll(ctx, t, []ledger.ChangedObject{{Kind: object.ChangedConnection, UID: id}}, []audit.Event{e}, otherwise, statement, args)
+}
+
+// endAll runs one statement with each list of arguments; each must touch one row.
+func (c *Connections) endAll(ctx context.Context, t tenant.UID, raise []ledger.ChangedObject, events []audit.Event, otherwise error, statement string, args ...[]any) error {
 	if err := t.Check(); err != nil {
 		return err
 	}
-	raise := []ledger.ChangedObject{{Kind: object.ChangedConnection, UID: id}}
-	_, err := c.ledger.Apply(ctx, ledger.Change{Tenant: t, Raise: raise, Events: []audit.Event{e}, Write: func(ctx context.Context, tx ledger.Tx) error {
+	_, err := c.ledger.Apply(ctx, ledger.Change{Tenant: t, Raise: raise, Events: events, Write: func(ctx context.Context, tx ledger.Tx) error {
 		conn, err := SQLTx(tx)
 		if err != nil {
 			return err
 		}
-		done, err := conn.ExecContext(ctx, c.store.withClock(statement), args...)
-		if err != nil {
-			return err
+		for _, one := range args {
+			done, err := conn.ExecContext(ctx, c.store.withClock(statement), one...)
+			if err != nil {
+				return err
+			}
+			if err := onlyOne(done, otherwise); err != nil {
+				return err
+			}
 		}
-		if err := onlyOne(done, otherwise); err != nil || c.store.dialect != Postgres {
-			return err
+		if c.store.dialect != Postgres {
+			return nil
 		}
 		_, err = conn.ExecContext(ctx, "select pg_notify('"+channel+"', $1)", t.String()) // heard when the transaction commits
 		return err

@@ -126,6 +126,54 @@ func TestConnectionsBeginAndEnd(t *testing.T) {
 	})
 }
 
+// Many end in one step, with one event each and one version for all of them, or none does.
+func TestConnectionsMoveAll(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, d *storetest.Database) {
+		c := d.Store.Connections(d.Ledger(t, d.Store))
+		first := keepConnection(t, d, d.Default)
+		second := first
+		second.ID, second.Account.ID = connection.NewID(time.Now()), "second"
+		must(t, c.Create(t.Context(), second, storetest.Event(d.Default)))
+		both := []connection.Connection{first.Connection, second.Connection}
+		events := func() []audit.Event { return []audit.Event{storetest.Event(d.Default), storetest.Event(d.Default)} }
+		version := func() int64 {
+			t.Helper()
+			known, err := d.Store.Tokens(d.Ledger(t, d.Store)).Standing(t.Context(), d.Default, nil)
+			must(t, err)
+			return known.Version
+		}
+
+		must(t, c.Move(t.Context(), d.Default, second.ID, connection.Connected, connection.Suspended, "held", storetest.Event(d.Default)))
+		if err := c.MoveAll(t.Context(), d.Default, both, connection.Revoked, "gone", events()); !errors.Is(err, connection.ErrMoved) {
+			t.Errorf("one stands otherwise: %v", err)
+		}
+		if got, err := c.Load(t.Context(), first.Tenant, first.ID); err != nil || got.Status != connection.Connected {
+			t.Errorf("one went without the other: %+v, %v", got, err)
+		}
+		both[1].Status = connection.Suspended
+		for name, call := range map[string]func() error{
+			"an event too few":    func() error { return c.MoveAll(t.Context(), d.Default, both, connection.Revoked, "", events()[:1]) },
+			"nothing":             func() error { return c.MoveAll(t.Context(), d.Default, nil, connection.Revoked, "", nil) },
+			"without a tenant":    func() error { return c.MoveAll(t.Context(), tenant.UID{}, both, connection.Revoked, "", events()) },
+			"of another's tenant": func() error { return c.MoveAll(t.Context(), d.Tenant(t, "acme"), both, connection.Revoked, "", events()) },
+		} {
+			if call() == nil {
+				t.Error(name)
+			}
+		}
+		before := version()
+		must(t, c.MoveAll(t.Context(), d.Default, both, connection.Revoked, "gone", events()))
+		if after := version(); after != before+1 {
+			t.Errorf("the version went from %d to %d", before, after)
+		}
+		for _, one := range both {
+			if got, err := c.Load(t.Context(), one.Tenant, one.ID); err != nil || got.Status != connection.Revoked || got.Reason != "gone" {
+				t.Errorf("%+v, %v", got, err)
+			}
+		}
+	})
+}
+
 // No method works without a tenant.
 func TestConnectionsWithoutTenant(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, d *storetest.Database) {

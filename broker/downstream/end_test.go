@@ -1,6 +1,7 @@
 package downstream_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/downstream"
+	"github.com/chancery-dev/chancery/broker/snapshot"
+	"github.com/chancery-dev/chancery/broker/tenant"
 	"github.com/chancery-dev/chancery/vault/connection"
 	"github.com/chancery-dev/chancery/vault/provider"
 )
@@ -98,5 +101,26 @@ func TestEndWhileRefreshed(t *testing.T) {
 func TestHoldingsRefuseNothing(t *testing.T) {
 	if _, err := downstream.NewHoldings(downstream.Holdings{}); err == nil {
 		t.Error("holdings of nothing")
+	}
+}
+
+// noTenant has no picture of anybody: the tenant was deleted.
+type noTenant struct{}
+
+func (noTenant) Of(context.Context, tenant.UID) (*snapshot.Tenant, error) {
+	return nil, snapshot.ErrUnknownTenant
+}
+
+// TestATenantThatIsGone: what was connected there ends at its provider all the same.
+func TestATenantThatIsGone(t *testing.T) {
+	o := newOffice(t)
+	id := o.connect(t, "hub", nil)
+	o.Pictures = noTenant{}
+	o.unheld = []connection.Connection{o.rows[id].Connection}
+	if ended, err := o.Reconcile(t.Context(), o.picture.UID); err != nil || ended != 1 {
+		t.Fatalf("%d ended, %v", ended, err)
+	}
+	if gone, left, err := o.Tell(t.Context(), o.picture.UID); err != nil || gone != 1 || left != 0 || !slices.Contains(o.revoked, "refresh-"+id) {
+		t.Fatalf("%d gone, %d left, %v, told of %v", gone, left, err, o.revoked)
 	}
 }

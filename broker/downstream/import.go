@@ -50,7 +50,7 @@ func (i *Inventory) Import(ctx context.Context, t tenant.UID, m Import, by By) (
 		return Record{}, fmt.Errorf("%s %q: %w", object.KindProvider, m.Provider, object.ErrNotFound)
 	case p.Disabled:
 		return Record{}, fmt.Errorf("%w: the provider is disabled", ErrImport)
-	case !Connects(p):
+	case !p.OfPeople():
 		return Record{}, fmt.Errorf("%w: nobody connects at a provider of kind %s", ErrImport, p.Manifest.Kind)
 	}
 	engine, err := i.Engines.Engine(ctx, picture, p)

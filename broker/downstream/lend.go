@@ -90,13 +90,13 @@ func (l *Lender) Lend(ctx context.Context, t *snapshot.Tenant, p *snapshot.Provi
 	if err != nil {
 		return provider.Lease{}, false, &connection.Refusal{Code: connection.CodeMisconfigured, Reason: "the provider is not configured so that it can be asked", Cause: err}
 	}
-	if Connects(p) {
+	if p.OfPeople() {
 		lease, narrowed, err = l.lendConnected(ctx, t, p, engine, w)
 	} else {
 		lease, narrowed, err = l.lendOwn(ctx, t, p, engine, w)
 	}
 	if err != nil {
-		return provider.Lease{}, false, refusalOf(err, Connects(p))
+		return provider.Lease{}, false, refusalOf(err, p.OfPeople())
 	}
 	// What was narrowed is a token of its own, whose life nobody has looked at.
 	if !lease.ExpiresAt.IsZero() && lease.ExpiresAt.Sub(l.Now()) < w.MinTTL {
@@ -128,19 +128,6 @@ func (l *Lender) Used(ctx context.Context, c connection.Connection, by string) {
 	}
 }
 
-// Connects tells whether people (or clients) connect accounts there. With the other kinds what is lent is the company's own
-// account's.
-func Connects(p *snapshot.Provider) bool {
-	switch p.Manifest.Kind {
-	case provider.OAuth2, provider.Static:
-		return !installed(p)
-	case provider.ClientCredentials, provider.JWTBearer, provider.TokenExchange:
-		return false
-	default:
-		return true
-	}
-}
-
 func installed(p *snapshot.Provider) bool { return p.Object != nil && p.Object.InstallationID != "" }
 
 // Covers lists what a connection does not have of the provider's scopes.
@@ -155,7 +142,7 @@ func Covers(p *snapshot.Provider, has, wanted []string) (missing []string) {
 
 // Narrows tells whether the provider can give less than was connected.
 func Narrows(p *snapshot.Provider) bool {
-	return p.Manifest.Kind != provider.Static && (p.Manifest.Downscope != nil || !Connects(p))
+	return p.Manifest.Kind != provider.Static && (p.Manifest.Downscope != nil || !p.OfPeople())
 }
 
 // Outage is that what seals credentials cannot be asked. Nothing was opened.

@@ -153,7 +153,7 @@ func (c *call) leastLife() (time.Duration, error) {
 // settleConnection reads what the token's subject connected at the provider, and which of it is meant.
 func (g *Grants) settleConnection(ctx context.Context, c *call) error {
 	l := c.lending
-	if !downstream.Connects(l.provider) {
+	if !l.provider.OfPeople() {
 		l.covered = l.provider.Keys()
 		return nil
 	}

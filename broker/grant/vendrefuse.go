@@ -26,7 +26,7 @@ const stalled = 30 * time.Second
 // connected holds what policy allows against what is connected.
 func (g *Grants) connected(ctx context.Context, c *call, keys []string) error {
 	l := c.lending
-	if !downstream.Connects(l.provider) {
+	if !l.provider.OfPeople() {
 		return nil
 	}
 	wanted := l.wanted(keys)

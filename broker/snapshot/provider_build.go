@@ -76,7 +76,7 @@ func (p *Provider) Lends(client, resource string) bool {
 func (p *Provider) OfPeople() bool {
 	switch p.Manifest.Kind {
 	case provider.OAuth2:
-		return p.Object.InstallationID == ""
+		return p.Object == nil || p.Object.InstallationID == ""
 	case provider.Static:
 		return true
 	case provider.ClientCredentials, provider.JWTBearer, provider.TokenExchange:
@@ -87,6 +87,9 @@ func (p *Provider) OfPeople() bool {
 
 // Takes tells whether a person may connect an account here. Where domains are named, its label must be an address in one.
 func (p *Provider) Takes(account provider.Account) bool {
+	if p.Object == nil { // what lists nothing lets nobody in
+		return false
+	}
 	domains := p.Object.Accounts.EmailDomains
 	if len(domains) == 0 {
 		return true

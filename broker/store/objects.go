@@ -57,6 +57,11 @@ func (o *Objects) Tenants(ctx context.Context) ([]object.Stored, error) {
 	return o.tenants(ctx, func(tx *gorm.DB) *gorm.DB { return tx.Where("deleted_at is null") })
 }
 
+// GoneTenants lists the tenants that were deleted: what people connected in them may wait for its provider still.
+func (o *Objects) GoneTenants(ctx context.Context) ([]object.Stored, error) {
+	return o.tenants(ctx, func(tx *gorm.DB) *gorm.DB { return tx.Where("deleted_at is not null") })
+}
+
 // Tenant finds a live tenant by name.
 func (o *Objects) Tenant(ctx context.Context, name string) (object.Stored, error) {
 	found, err := o.tenants(ctx, func(tx *gorm.DB) *gorm.DB { return tx.Where("name = ? and deleted_at is null", name) })

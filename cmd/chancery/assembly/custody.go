@@ -2,6 +2,7 @@ package assembly
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -51,7 +52,7 @@ func (s *Server) openCustody() error {
 	}
 	s.objects.After(func(_ context.Context, a store.Applied) {
 		for _, c := range a.Changes {
-			if c.Kind == object.KindUser || c.Deleted && (c.Kind == object.KindClient || c.Kind == object.KindProvider) {
+			if c.Kind == object.KindUser || c.Deleted && (c.Kind == object.KindClient || c.Kind == object.KindProvider || c.Kind == object.KindTenant) {
 				l.changed.Store(true)
 				s.nudge()
 				return
@@ -82,6 +83,7 @@ func (s *Server) watchEndings(ctx context.Context) {
 				_, err := s.lending.custodian.Reconcile(ctx, t)
 				return err
 			})
+			s.endGoneTenants(ctx)
 		}
 		s.eachTenant(ctx, "providers could not all be told of what ended", func(ctx context.Context, t tenant.UID) error {
 			_, _, err := s.lending.custodian.Tell(ctx, t)
@@ -93,6 +95,23 @@ func (s *Server) watchEndings(ctx context.Context) {
 		case <-ticks.C:
 		case <-s.lending.nudges:
 		}
+	}
+}
+
+// endGoneTenants ends what is left of tenants that were deleted: a tenant is empty of objects by then, and its connections
+// end with their providers, which are told from here on.
+func (s *Server) endGoneTenants(ctx context.Context) {
+	gone, err := s.objects.GoneTenants(ctx)
+	for _, t := range gone {
+		if ctx.Err() != nil {
+			return
+		}
+		_, ended := s.lending.custodian.Reconcile(ctx, t.Tenant)
+		_, _, told := s.lending.custodian.Tell(ctx, t.Tenant)
+		err = errors.Join(err, ended, told)
+	}
+	if err != nil && ctx.Err() == nil {
+		s.Log.Error("what was connected in deleted tenants could not all be ended", "error", err)
 	}
 }
 

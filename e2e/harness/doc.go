@@ -67,7 +67,7 @@ func (b *builds) binary(t testing.TB) string {
 	t.Helper()
 	b.once.Do(func() {
 		b.path = filepath.Join(folderOfRun(t), b.name)
-		command := exec.Command("go", "build", "-tags", b.tags, "-o", b.path, "./cmd/chancery") //nolint:noctx,gosec // it outlives the test that asks first
+		command := exec.Command("go", "build", "-tags", b.tags, "-o", b.path, "./cmd/chancery") //nolint:noctx // it outlives the test that asks first
 		command.Dir = root(t)
 		command.Env = append(command.Environ(), "CGO_ENABLED=0")
 		b.output, b.err = command.CombinedOutput()

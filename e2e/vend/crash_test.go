@@ -44,7 +44,7 @@ func TestKilledInARefresh(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // it waits most of the time
-			w := start(t, harness.Options{Engine: c.engine, Replicas: c.replicas, Failpoints: true})
+			w := start(t, harness.Options{Engine: c.engine, Replicas: c.replicas, Failpoints: true, Env: environment()})
 			p := w.signedIn("alice")
 			all := map[string]*service{}
 			for _, at := range points {
@@ -156,7 +156,7 @@ func TestShippedBinaryHasNoFailpoints(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w := start(t, harness.Options{Engine: harness.SQLite, Env: []string{variable + "=" + folder}})
+	w := start(t, harness.Options{Engine: harness.SQLite, Env: environment(variable + "=" + folder)})
 	tracker := w.serve("tracker", singleUse)
 	w.connects(w.signedIn("alice"), tracker)
 	w.borrow(w.Server(), alice, "tracker").Granted(t)

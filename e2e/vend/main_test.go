@@ -40,7 +40,7 @@ spec:
     refresh: {{refresh}}
   network: {allow_private_addresses: true}
   client_id: client-1
-  client_secret: {env: CHANCERY_E2E_PROVIDER_SECRET}
+  client_secret: {{secret}}
   scope_map: {"issues:read": [a], "issues:write": [b]}
   default_scopes: ["issues:read"]
   allow: {clients: [claude], resources: [notes]}
@@ -71,6 +71,8 @@ var objects = strings.NewReplacer(
 type scene struct {
 	*harness.World
 	t *testing.T
+
+	secret, reference string // ours at the fakes, and where it is
 }
 
 func start(t *testing.T, o harness.Options) scene {
@@ -78,8 +80,12 @@ func start(t *testing.T, o harness.Options) scene {
 	if o.Objects == "" {
 		o.Objects = objects
 	}
-	o.Env = append(slices.Clone(o.Env), harness.ProviderSecret+"="+providertest.ClientSecret)
-	return scene{harness.Start(t, o), t}
+	return scene{harness.Start(t, o), t, providertest.ClientSecret, "{env: " + harness.ProviderSecret + "}"}
+}
+
+// environment has our secret at the fakes, unless it is given otherwise.
+func environment(more ...string) []string {
+	return append(more, harness.ProviderSecret+"="+providertest.ClientSecret)
 }
 
 // service is a fake provider. The token that comes of a code is due at once; those that come of a refresh live for an hour.
@@ -103,6 +109,7 @@ func (w scene) serve(name, refresh string) *service {
 	if refresh == reuseWindow {
 		p.Rotation, p.Window = "reuse_window", 5*time.Minute
 	}
+	p.Secret = w.secret
 	plain := p.Issued
 	p.Issued = func(i providertest.Issued) map[string]any {
 		if !i.Again {
@@ -115,7 +122,7 @@ func (w scene) serve(name, refresh string) *service {
 	}
 	s.Server = providertest.Start(p, time.Now)
 	w.t.Cleanup(s.Close)
-	w.Apply(w.Server(), strings.NewReplacer("{{name}}", name, "{{fake}}", s.URL(), "{{refresh}}", refresh).Replace(providerObject))
+	w.Apply(w.Server(), strings.NewReplacer("{{name}}", name, "{{fake}}", s.URL(), "{{refresh}}", refresh, "{{secret}}", w.reference).Replace(providerObject))
 	return s
 }
 

@@ -20,7 +20,7 @@ func TestOneRefresh(t *testing.T) {
 		if e == harness.Postgres {
 			replicas = 2
 		}
-		w := start(t, harness.Options{Engine: e, Replicas: replicas})
+		w := start(t, harness.Options{Engine: e, Replicas: replicas, Env: environment()})
 		tracker := w.serve("tracker", singleUse)
 		p := w.signedIn("alice")
 		for round := range rounds {

@@ -39,7 +39,7 @@ func TestSwappedInTheDatabase(t *testing.T) {
 	harness.Each(t, func(t *testing.T, e harness.Engine) {
 		for name, columns := range swaps {
 			t.Run(name, func(t *testing.T) {
-				w := start(t, harness.Options{Engine: e})
+				w := start(t, harness.Options{Engine: e, Env: environment()})
 				tracker := w.serve("tracker", singleUse)
 				for _, who := range []string{"alice", "bob"} {
 					w.connects(w.signedIn(who), tracker)

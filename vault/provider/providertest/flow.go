@@ -1,6 +1,7 @@
 package providertest
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -98,7 +99,7 @@ func (s *Server) authentic(r *http.Request) bool {
 	if s.profile.Basic {
 		id, secret, _ = r.BasicAuth()
 	}
-	return !s.switches.WrongSecret && id == ClientID && secret == ClientSecret
+	return !s.switches.WrongSecret && id == ClientID && secret == cmp.Or(s.profile.Secret, ClientSecret)
 }
 
 func (s *Server) no(why Refusal) Answer {

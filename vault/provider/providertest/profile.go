@@ -12,6 +12,7 @@ type Profile struct {
 	Authorize, Token, Revoke, Probe, Sites, Narrow string
 
 	Redirect       string // where people come back to; absent: the constant
+	Secret         string // of the registration; absent: the constant
 	Basic          bool   // client authentication by header, else in the body
 	JSON           bool   // bodies are JSON
 	ScopeParameter string

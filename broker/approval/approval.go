@@ -104,13 +104,17 @@ type Approval struct {
 }
 
 // binding is what an approval binds: a request that differs in any of it is another one.
-func (a Approval) binding() ([32]byte, error) {
+func (a Approval) binding(beside []string) ([32]byte, error) {
 	policies := slices.Clone(a.Policies)
 	for i := range policies {
 		policies[i].Name = "" // another name of the same content changes nothing
 	}
 	slices.SortFunc(policies, func(x, y Policy) int { return compare(x.UID, y.UID) })
-	text, err := json.Marshal([]any{a.UserUID, a.ClientUID, a.ResourceUID, a.Provider, sorted(a.Scopes), policies, a.Groups, int64(a.Within)})
+	bound := []any{a.UserUID, a.ClientUID, a.ResourceUID, a.Provider, sorted(a.Scopes), policies, a.Groups, int64(a.Within)}
+	if len(beside) > 0 {
+		bound = append(bound, beside)
+	}
+	text, err := json.Marshal(bound)
 	return sha256.Sum256(text), err
 }
 

@@ -69,6 +69,8 @@ type Ask struct {
 	Scopes   []string // that would be granted
 	Policies []policy.Ref
 	Needs    []policy.ApprovalNeed
+	// Beside is what else it is for, which is bound too: a request that differs in it needs another approval.
+	Beside   []string
 	Lifetime time.Duration // of what would be given; shown to those who are asked, and the most that they allow
 	Decision string
 	Trace    string
@@ -103,7 +105,7 @@ func (q Ask) approval() (Approval, error) {
 		return Approval{}, errors.New("approval: a request of nobody, for nothing, or of no group")
 	}
 	var err error
-	a.Binding, err = a.binding()
+	a.Binding, err = a.binding(q.Beside)
 	return a, err
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/chancery-dev/chancery/broker/approval"
 	"github.com/chancery-dev/chancery/broker/audit"
+	"github.com/chancery-dev/chancery/broker/client"
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/policy"
 )
@@ -26,14 +27,14 @@ func (g *Grants) approve(ctx context.Context, c *call, d *policy.Decision) error
 		return c.refuse(oauth.CodeApprovalUnavailable, "approval", "an approval is needed", "no approval, or one that can be sought")
 	}
 	ask := approval.Ask{
-		Tenant: c.Tenant, Client: audit.Principal{Kind: "client", ID: c.client().UID, Name: c.client().Name}, ClientID: c.client().ClientID,
+		Tenant: c.Tenant, Client: audit.Principal{Kind: "client", ID: c.judged().UID, Name: c.judged().Name}, ClientID: c.judged().ClientID,
 		Resource: c.resource, Scopes: d.Scopes, Policies: d.Policies, Needs: d.Approval.Needs, Lifetime: lifetimeOf(c, d), Decision: c.decision.ID, Trace: c.Trace, Remote: c.Remote,
 	}
 	if c.person != nil {
 		ask.UserUID = c.person.UID
 	}
 	if c.lending != nil && c.lending.provider != nil {
-		ask.Provider = c.lending.provider.Name
+		ask.Provider, ask.Beside = c.lending.provider.Name, c.beside()
 	}
 	found, err := g.Approvals.Seek(ctx, ask)
 	if errors.Is(err, approval.ErrCrowded) {
@@ -91,6 +92,25 @@ func (c *call) waits() bool {
 		return false
 	}
 	return c.identified() || c.action == policy.ActionAuthorize && c.signedIn != nil
+}
+
+// judged is the client that a decision is about: the one to which a presented token was issued, whoever brings it. What
+// people say for one client must not count for another whose token the same server was sent (T44).
+func (c *call) judged() *client.Client {
+	if c.lending != nil {
+		return c.lending.presented.Holder
+	}
+	return c.client()
+}
+
+// beside is what an approval of a lease binds that its provider's name and its scopes do not say: who brings the token, which
+// provider it is, made again under its name or not, and which of the accounts.
+func (c *call) beside() []string {
+	bound := []string{c.client().UID, c.lending.provider.UID}
+	if c.lending.chosen != nil {
+		bound = append(bound, c.lending.chosen.ID)
+	}
+	return bound
 }
 
 // said tells who answered, for the record.

@@ -35,7 +35,7 @@ func (g *Grants) stepUp(ctx context.Context, c *call, demand policy.StepUp) erro
 	if !g.interacts(c) {
 		return c.challenge(demand, "")
 	}
-	triple := interaction.Triple{Tenant: c.Tenant.UID, UserUID: c.person.UID, ClientUID: c.client().UID, ResourceUID: c.resource.UID}
+	triple := interaction.Triple{Tenant: c.Tenant.UID, UserUID: c.person.UID, ClientUID: c.judged().UID, ResourceUID: c.resource.UID}
 	proofs, err := g.Interactions.Proofs(ctx, triple)
 	if err != nil { // not known is not none: a challenge would send the person for what may be done already
 		return &oauth.Error{Code: oauth.CodeTenantUnavailable, Cause: err, RetryAfter: retryAfter}
@@ -49,7 +49,7 @@ func (g *Grants) stepUp(ctx context.Context, c *call, demand policy.StepUp) erro
 	}
 	link, err := g.Interactions.Begin(ctx, interaction.Order{
 		Triple: triple, Demand: demand, Resource: c.resource.Name, Trace: c.Trace, Remote: c.Remote,
-		Client: audit.Principal{Kind: "client", ID: c.client().UID, Name: c.client().Name}, ClientID: c.client().ClientID,
+		Client: audit.Principal{Kind: "client", ID: c.judged().UID, Name: c.judged().Name}, ClientID: c.judged().ClientID,
 	})
 	if err != nil {
 		return &oauth.Error{Code: oauth.CodeTenantUnavailable, Cause: err, RetryAfter: retryAfter}

@@ -106,6 +106,9 @@ func resolve(src Source) (Source, error) {
 	if !ok {
 		return src, refuse("template", "template_unknown", "template %q is unknown; there are %s", src.Template, strings.Join(rego.Names(), ", "))
 	}
+	if roles := t.Roles(); !slices.Contains(roles, string(src.Role)) {
+		return src, refuse("role", "template_role", "template %q is for role %s: it takes away from what a grant policy grants", src.Template, strings.Join(roles, ", "))
+	}
 	src.Modules = maps.Clone(t.Modules)
 	if err := checkSchema("data", t.DataSchema, src.Data); err != nil {
 		return src, err

@@ -8,24 +8,34 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chancery-dev/chancery/policy"
 	"github.com/chancery-dev/chancery/rego"
 )
 
 func TestTemplatesPassTheirTests(t *testing.T) {
-	if got := rego.Names(); !slices.Equal(got, []string{"allow-listed-clients", "group-scopes", "plan-scopes"}) {
+	if got := rego.Names(); !slices.Equal(got, []string{
+		"allow-listed-clients", "approve-destructive", "break-glass", "business-hours", "delegation-depth", "environment-separation",
+		"group-scopes", "network-zones", "plan-scopes", "read-only-contractors", "step-up-by-risk", "vend-only-narrowed",
+	}) {
 		t.Fatalf("templates: %v", got)
 	}
 	for _, template := range rego.Templates() {
 		t.Run(template.Name, func(t *testing.T) {
-			if template.Summary == "" || template.DataSchema == nil || len(template.Tests) == 0 {
-				t.Fatal("a template needs a README, a data.schema.json and tests")
+			if template.Summary == "" || template.DataSchema == nil || template.Example == nil || len(template.Tests) == 0 {
+				t.Fatal("a template needs a README, a data.schema.json, a data.json and tests")
 			}
 			c := compile(t, policy.Source{Name: template.Name, Role: policy.RoleGrant, Modules: template.Modules, Tests: template.Tests})
-			results, err := c.RunTests(t.Context())
+			results, coverage, err := c.Cover(t.Context())
 			if err != nil {
 				t.Fatal(err)
+			}
+			if coverage.Covered < coverage.Lines || coverage.Lines == 0 {
+				t.Errorf("%d of %d lines are covered by tests: %+v", coverage.Covered, coverage.Lines, coverage.Files)
+			}
+			for _, role := range template.Roles() {
+				compile(t, policy.Source{Name: template.Name, Role: policy.Role(role), Template: template.Name, Data: template.Example})
 			}
 			for _, r := range policy.Failed(results) {
 				t.Errorf("%s:%d: %s: %s", r.File, r.Row, r.Name, r.Message)
@@ -88,6 +98,21 @@ func TestTemplateIndexAgreesWithItsRego(t *testing.T) {
 			}
 			return map[string]any{"plans": plans}
 		},
+		"break-glass": func() map[string]any {
+			entries := func(more map[string]any) []any {
+				all := []any{}
+				for range r.IntN(4) {
+					entry := map[string]any{"groups": pick("a", "b", "c"), "resource": resources[r.IntN(2)], "scopes": pick("notes:read", "notes:write")}
+					maps.Copy(entry, more)
+					all = append(all, entry)
+				}
+				return all
+			}
+			return map[string]any{
+				"grants": entries(nil), "lifetime": 600,
+				"glass": entries(map[string]any{"until": noon.Add(time.Duration(r.IntN(3)-1) * time.Hour).Format(time.RFC3339), "because": "INC-1"}),
+			}
+		},
 		"allow-listed-clients": func() map[string]any {
 			allow := []any{}
 			for range r.IntN(6) {
@@ -138,6 +163,7 @@ func TestTemplatesGrantNobodyForWantOfAUser(t *testing.T) {
 	}
 	for name, data := range map[string]map[string]any{
 		"group-scopes": {"grants": entry("groups"), "clients": entry("clients")}, "allow-listed-clients": {"allow": entry("clients")}, "plan-scopes": {"plans": entry("plans")},
+		"break-glass": {"grants": entry("groups"), "lifetime": 600, "glass": []any{}},
 	} {
 		for _, kind := range []string{"client", "workload", "agent", ""} {
 			in := alice()
@@ -147,6 +173,57 @@ func TestTemplatesGrantNobodyForWantOfAUser(t *testing.T) {
 				t.Errorf("%s, %q: %+v", name, kind, d)
 			}
 		}
+	}
+}
+
+// A template that only takes away is refused as a grant policy, where it would grant what it does not take.
+func TestTemplatesThatTakeAwayDoNotGrant(t *testing.T) {
+	refusals := 0
+	for _, template := range rego.Templates() {
+		src := policy.Source{Name: template.Name, Role: policy.RoleGrant, Template: template.Name, Data: template.Example}
+		if slices.Contains(template.Roles(), "grant") {
+			continue
+		}
+		refusals++
+		if got := refused(t, src, "role"); got.Code != "template_role" {
+			t.Errorf("%s: %v", template.Name, got)
+		}
+	}
+	if refusals != 8 {
+		t.Errorf("%d are refused", refusals)
+	}
+}
+
+// Whatever a guard of a template says, nothing is granted that the grant policy does not grant, and what it is about is denied or
+// taken away where its data does not list it.
+func TestTemplatesAsGuards(t *testing.T) {
+	e := policy.NewInProcess(patience)
+	defer e.Close()
+	grants := groupScopes(2)
+	for _, template := range rego.Templates() {
+		if template.Roles()[0] != "guard" {
+			continue
+		}
+		src := policy.Source{UID: "pol_9", Name: "g", Role: policy.RoleGuard, Template: template.Name, Data: template.Example}
+		t.Run(template.Name, func(t *testing.T) {
+			alone, both := e.Decide(t.Context(), set(t, grants), alice()), e.Decide(t.Context(), set(t, grants, src), alice())
+			for _, scope := range both.Scopes {
+				if !slices.Contains(alone.Scopes, scope) {
+					t.Errorf("%s is granted", scope)
+				}
+			}
+			stranger := alice() // of whom the grant policy thinks well, and the guard knows nothing
+			stranger.Client = &policy.Client{ID: "someone", Name: "someone"}
+			stranger.User.GroupsState, stranger.Network, stranger.Action = policy.GroupsAbsent, nil, policy.ActionVend
+			stranger.Actor = &policy.Actor{Depth: 4}
+			stranger.Time = policy.At(time.Date(2026, 8, 30, 3, 0, 0, 0, time.UTC), nil)
+			stranger.Connection = &policy.Connection{Provider: "slack"}
+			stranger.Assertion = nil
+			d := e.Decide(t.Context(), set(t, grants, src), stranger)
+			if d.Allow && d.StepUp == nil && d.Approval == nil && slices.Equal(d.Scopes, alone.Scopes) {
+				t.Errorf("a stranger is let pass: %+v", d)
+			}
+		})
 	}
 }
 

@@ -12,19 +12,28 @@ var indexes = map[string]func(data map[string]any) map[string]any{
 	"group-scopes":         indexGrants,
 	"allow-listed-clients": indexClients,
 	"plan-scopes":          indexPlans,
+	"break-glass":          indexStanding,
 }
 
 func indexGrants(data map[string]any) map[string]any {
 	return map[string]any{
-		"grants": indexScopes(data["grants"], "groups", func(group, scopes string) (code, detail string) {
-			return "group_grants_scope", group + " grants " + scopes
-		}),
+		"grants":    indexGroups(data),
 		"scopes_of": map[string]any{},
 		"programs": indexScopes(data["clients"], "clients", func(client, scopes string) (code, detail string) {
 			return "client_grants_scope", client + " for itself is granted " + scopes
 		}),
 		"program_scopes": map[string]any{},
 	}
+}
+
+func indexStanding(data map[string]any) map[string]any {
+	return map[string]any{"grants": indexGroups(data), "scopes_of": map[string]any{}}
+}
+
+func indexGroups(data map[string]any) map[string]any {
+	return indexScopes(data["grants"], "groups", func(group, scopes string) (code, detail string) {
+		return "group_grants_scope", group + " grants " + scopes
+	})
 }
 
 func indexPlans(data map[string]any) map[string]any {

@@ -5,6 +5,8 @@
 // It is text only. It imports nothing of Chancery, and not OPA.
 package rego
 
+//go:generate go test -run TestPages -update .
+
 import (
 	"embed"
 	"encoding/json"
@@ -25,9 +27,11 @@ type Template struct {
 	Modules    map[string]string // Rego by file name
 	Tests      map[string]string // Rego tests by file name
 	DataSchema map[string]any    // JSON Schema of the object's data
+	Example    map[string]any    // data to begin with, which its README shows
 	README     string            // when to use it, in Markdown
 
 	// Index is the document of package chancery.authz.index for some data.
+	// It is nil where the template is its policy.rego alone.
 	Index func(data map[string]any) map[string]any
 }
 
@@ -66,6 +70,10 @@ func read(name string) (Template, error) {
 			t.Summary = strings.TrimPrefix(title, "# ")
 		case e.Name() == "data.schema.json":
 			if err := json.Unmarshal(text, &t.DataSchema); err != nil {
+				return t, err
+			}
+		case e.Name() == "data.json":
+			if err := json.Unmarshal(text, &t.Example); err != nil {
 				return t, err
 			}
 		case strings.HasSuffix(e.Name(), "_test.rego"):

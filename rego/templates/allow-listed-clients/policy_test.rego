@@ -31,6 +31,12 @@ test_client_for_every_resource if {
 	d.scopes == {"notes:read"}
 }
 
+test_client_by_name_for_every_resource if {
+	d := authz.decision with input as {"client": {"id": "0oa2", "name": "auditor"}, "resource": {"name": "calendar"}}
+		with data.policy as {"allow": allow}
+	d.scopes == {"notes:read"}
+}
+
 test_entry_without_scopes_lifts_the_limit if {
 	entries := array.concat(allow, [{"clients": ["auditor"], "resource": "notes"}])
 	d := authz.decision with input as request({"id": "auditor"}) with data.policy as {"allow": entries}

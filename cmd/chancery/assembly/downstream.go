@@ -22,7 +22,8 @@ type lending struct {
 	recorder    *downstream.Recorder
 	keeper      *connection.Keeper
 	custody
-	desk *connect.Desk // where people connect accounts
+	desk  *connect.Desk // where people connect accounts
+	stock *stock
 }
 
 // repairEvery is how often what the database did not take is offered to it again.
@@ -31,6 +32,7 @@ const repairEvery = time.Minute
 // openDownstream opens what lends credentials of other services.
 func (s *Server) openDownstream(context.Context) error {
 	l := &s.lending
+	l.stock = newStock()
 	l.connections = s.store.Connections(s.ledger)
 	var err error
 	l.engines, err = downstream.NewEngines(downstream.EnginesConfig{

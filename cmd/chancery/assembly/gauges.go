@@ -29,6 +29,9 @@ func (s *Server) openGauges() error {
 		s.metrics.Counter(spans, "Spans by what became of them.", metrics.Labels{"result": "lost"}, func() float64 { return float64(s.traces.Lost()) })
 	}
 	s.openTransitGauge()
+	if err := s.metrics.Register(s.lending.stock); err != nil {
+		return err
+	}
 	return s.metrics.Register(s.staleness)
 }
 

@@ -126,27 +126,61 @@ spec: {preset: saml, saml: {idp_entity_id: "` + idp.EntityID + `", sso_url: "` +
 `
 }
 
+// trackerDoc is a service at which nobody connected anything yet.
+const trackerDoc = `
+---
+apiVersion: chancery/v1
+kind: Provider
+metadata: {name: tracker}
+spec:
+  own_manifest: {extends: oauth2, authorization_url: "https://tracker.example/a", token_url: "https://tracker.example/t"}
+  client_id: chancery
+  client_secret: {env: AGENT_SECRET}
+  scope_map: {"issues:read": [a]}
+  allow: {clients: [agent], resources: [notes]}
+`
+
 // day does what a day brings: tokens, refusals, questions, revocations, floods, traces.
 func (p *place) day(t *testing.T, s *assembly.Server) {
 	t.Helper()
-	p.expects(t, s, http.StatusOK, "")
+	status, token := asksAs(t, s, "/token", url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "assertion": {p.idp.IDJAG(idptest.Alice)}})
+	if status != http.StatusOK || token == "" {
+		t.Fatalf("%d", status)
+	}
 	denied := p.idp.IDJAG(idptest.Alice, idptest.WithClaim("groups", []string{"strangers"}))
 	if status, code := p.redeem(t, s, secretText, denied); status != http.StatusBadRequest {
 		t.Fatalf("%d %s", status, code)
 	}
 	p.redeem(t, s, "wrong")
 	for _, path := range []string{"/introspect", "/revoke"} {
-		form := url.Values{"token": {"x"}, "client_id": {"agent"}, "client_secret": {secretText}}
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+s.PublicAddress()+path, strings.NewReader(form.Encode()))
-		must(t, err)
-		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		response, err := http.DefaultClient.Do(request)
-		must(t, err)
-		_ = response.Body.Close()
-		if response.StatusCode != http.StatusOK {
-			t.Fatalf("%s: %d", path, response.StatusCode)
+		if status, _ := asksAs(t, s, path, url.Values{"token": {"x"}}); status != http.StatusOK {
+			t.Fatalf("%s: %d", path, status)
 		}
 	}
+	asksAs(t, s, "/token", url.Values{
+		"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "subject_token": {token}, "audience": {"tracker"}, "scope": {"issues:unknown"},
+		"subject_token_type": {"urn:ietf:params:oauth:token-type:access_token"},
+	})
+}
+
+// asksAs asks as the agent.
+func asksAs(t *testing.T, s *assembly.Server, path string, form url.Values) (status int, token string) {
+	t.Helper()
+	form.Set("client_id", "agent")
+	form.Set("client_secret", secretText)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+s.PublicAddress()+path, strings.NewReader(form.Encode()))
+	must(t, err)
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	response, err := http.DefaultClient.Do(request)
+	must(t, err)
+	defer response.Body.Close()
+	var body struct {
+		AccessToken string `json:"access_token"`
+	}
+	text, err := io.ReadAll(response.Body)
+	must(t, err)
+	_ = json.Unmarshal(text, &body) // of a revocation there is none
+	return response.StatusCode, body.AccessToken
 }
 
 // rootTokenFile holds a token of a double of Vault.
@@ -163,7 +197,7 @@ func TestMetricsPage(t *testing.T) {
 	collector := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer collector.Close()
 	p := newPlace(t)
-	file := p.write(t, objects+strings.ReplaceAll(inlineDoc, "KEYS", string(p.idp.Keys()))+samlDoc(t))
+	file := p.write(t, strings.Replace(objects, `jwt-bearer"]`, `jwt-bearer", "urn:ietf:params:oauth:grant-type:token-exchange"]`, 1)+trackerDoc+strings.ReplaceAll(inlineDoc, "KEYS", string(p.idp.Keys()))+samlDoc(t))
 	s, _ := p.start(t, settings{
 		"objects": []string{file}, "limits.per_client": "1000/s", "limits.per_address": "1000/s",
 		"telemetry.otlp_endpoint": collector.URL, "telemetry.sample_ratio": 1.0, "audit.checkpoint_every": "1s",
@@ -171,7 +205,7 @@ func TestMetricsPage(t *testing.T) {
 	p.day(t, s)
 	var text string
 	deadline := time.Now().Add(10 * time.Second)
-	for text == "" || (!strings.Contains(text, "chancery_jwks_not_after_seconds{") || !strings.Contains(text, "chancery_saml_metadata_pending{")) && time.Now().Before(deadline) {
+	for text == "" || (!strings.Contains(text, "chancery_jwks_not_after_seconds{") || !strings.Contains(text, "chancery_saml_metadata_pending{") || !strings.Contains(text, "chancery_connections{")) && time.Now().Before(deadline) {
 		text = scrape(t, s)
 	}
 	secured := newPlace(t)

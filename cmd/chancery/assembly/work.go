@@ -31,6 +31,7 @@ func (s *Server) startWork(ctx context.Context) {
 	s.work.Go(func() { s.watchEndings(ctx) })
 	s.work.Go(func() { s.watchWebhooks(ctx) })
 	s.work.Go(func() { s.watchConnects(ctx) })
+	s.work.Go(func() { s.watchStock(ctx) })
 	s.work.Go(func() { s.watchKeyring(ctx) })
 }
 

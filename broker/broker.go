@@ -24,7 +24,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/trace"
 )
 
-// Config is what the public listener needs. Everything but People, Registrations, DevDocuments, Devices, UserInfo, Door, Nonces, Traces, TrustedProxies and CORSOrigins is required.
+// Config is what the public listener needs. Everything but People, Registrations, DevDocuments, Devices, UserInfo, Evaluations, Door, Nonces, Traces, TrustedProxies and CORSOrigins is required.
 type Config struct {
 	PublicURL      string // the default tenant's issuer
 	Pictures       Pictures
@@ -38,6 +38,7 @@ type Config struct {
 	DevDocuments   bool           // client ID metadata documents of every host count, as in development only
 	Devices        Devices        // nil: no device begins
 	UserInfo       UserInfo       // nil: clients are told in ID tokens alone
+	Evaluations    Evaluations    // nil: nobody is told what policy would say
 	Door           Door           // nil: addresses are not limited
 	Nonces         Nonces         // nil: proofs need none
 	Traces         trace.Requests // nil: nothing is traced
@@ -162,6 +163,9 @@ func (s *Server) routes() {
 	// RFC 8414 §3.1 and OpenID Connect Discovery put the well-known part before or behind an issuer's path.
 	publish(open, "/.well-known/oauth-authorization-server/t/:tenant", s.metadata)
 	publish(open, "/.well-known/openid-configuration/t/:tenant", s.metadata)
+	if s.Evaluations != nil {
+		publish(open, authzenMetadata+"/t/:tenant", s.decisionPoint)
+	}
 }
 
 // publish routes a public document, for browser clients too: those that send a header of their own ask first.
@@ -194,6 +198,11 @@ func (s *Server) tenantRoutes(unlimited, g *gin.RouterGroup) {
 	if s.UserInfo != nil {
 		read(g, "/userinfo", s.userInfo)
 		g.POST("/userinfo", s.userInfo)
+	}
+	if s.Evaluations != nil {
+		publish(g, authzenMetadata, s.decisionPoint)
+		unlimited.POST(evaluationPath, s.evaluation(false))
+		unlimited.POST(evaluationsPath, s.evaluation(true))
 	}
 	read(g, "/errors/:code", s.errorPage)
 	if s.People != nil {

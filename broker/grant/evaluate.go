@@ -3,6 +3,7 @@ package grant
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -35,6 +36,8 @@ type Verdict struct {
 	Allow bool
 	// Refusal is why not; nil where it is allowed.
 	Refusal *oauth.Error
+	// Unasked: it was no question, or not the caller's to ask.
+	Unasked bool
 	// Decision is the id of what was recorded; "" where policy was not asked.
 	Decision string
 }
@@ -159,7 +162,7 @@ func (g *Grants) spendCaller(ctx context.Context, a *asking) error {
 // evaluateItem answers one question on the newest picture there is. What it answers with an error fails the whole message.
 func (g *Grants) evaluateItem(ctx context.Context, a asking, item authzen.Item) (Verdict, error) {
 	if item.Malformed != nil {
-		return Verdict{Refusal: item.Malformed}, nil
+		return Verdict{Refusal: item.Malformed, Unasked: true}, nil
 	}
 	spent := *a.spent // charged already
 	a.spent = &spent
@@ -195,7 +198,7 @@ func (g *Grants) evaluateOnce(ctx context.Context, a *asking, e authzen.Evaluati
 	if refusal != nil && oauth.Public(refusal.Code).Status >= http.StatusInternalServerError { // not known is no no
 		return Verdict{}, refusal
 	}
-	v := Verdict{Allow: refusal == nil, Refusal: refusal}
+	v := Verdict{Allow: refusal == nil, Refusal: refusal, Unasked: c.resource == nil}
 	if c.decision != nil {
 		v.Decision = c.decision.ID
 	}
@@ -281,9 +284,7 @@ func (c *call) toldOfQuestion(a *asking, refusal *oauth.Error) map[string]string
 		d["request_id"] = a.RequestID
 	}
 	if refusal != nil {
-		for name, value := range detail(refusal) {
-			d[name] = value
-		}
+		maps.Copy(d, detail(refusal))
 	}
 	return d
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/decision"
 	"github.com/chancery-dev/chancery/broker/grant"
 	"github.com/chancery-dev/chancery/broker/keys"
+	"github.com/chancery-dev/chancery/broker/registration"
 	"github.com/chancery-dev/chancery/broker/revision"
 	"github.com/chancery-dev/chancery/broker/snapshot"
 	"github.com/chancery-dev/chancery/broker/store"
@@ -67,6 +68,7 @@ func (s *Server) openGrants(context.Context) error {
 		Provisioner:  s.people.provisioner,
 		Shadow:       s.drafts,
 		Vending:      vending,
+		Questions:    &grant.Questions{Subjects: s.introspection, Clients: registration.Standing{Registry: s.registry}},
 		Now:          s.Now,
 	})
 	return err
@@ -83,7 +85,7 @@ func (s *Server) openBroker(context.Context) error {
 	}
 	s.broker, err = broker.New(broker.Config{
 		Door: door, Nonces: nonces, Traces: s.requests(),
-		PublicURL: s.Config.Server.PublicURL, Pictures: s.source, Tokens: s.grants, Introspection: counted{s.introspection, s.metrics}, JWKS: keySets{s.rings}, Ready: s.ready, Observer: s.metrics, People: s.people.desk, Devices: s.grants, UserInfo: s.introspection, Registrations: s.desk, DevDocuments: s.DevDocuments,
+		PublicURL: s.Config.Server.PublicURL, Pictures: s.source, Tokens: s.grants, Introspection: counted{s.introspection, s.metrics}, JWKS: keySets{s.rings}, Ready: s.ready, Observer: s.metrics, People: s.people.desk, Devices: s.grants, UserInfo: s.introspection, Evaluations: s.grants, Registrations: s.desk, DevDocuments: s.DevDocuments,
 		TrustedProxies: s.Config.Server.TrustedProxies, CORSOrigins: s.Config.Server.CORSOrigins, InFlight: s.Config.Limits.InFlight, Log: s.Log, Now: s.Now,
 	})
 	return err

@@ -26,6 +26,9 @@ const (
 	tripAfter      = 5               // outages in a row
 	restFor        = 5 * time.Second // then one call is tried again
 	connections    = 64
+	// loginPace is how long after a login that was refused, or that did not help, there is no other: where a permission is lost,
+	// each request would log in once more, and a log-in writes at Vault.
+	loginPace = time.Second
 )
 
 // Config says which key of which Vault. Address, Mount, Key, Auth and Log are required.
@@ -81,6 +84,7 @@ type Client struct {
 
 	mu     sync.Mutex // one login at a time
 	since  uint64     // how many logins there were
+	vain   vain       // the last login, if it was refused or did not help
 	done   context.Context
 	close  context.CancelFunc
 	renews sync.WaitGroup
@@ -189,7 +193,11 @@ func (t *Client) ask(ctx context.Context, path string, call func(context.Context
 			return answer, err
 		}
 		answer, err = call(ctx)
-		return answer, answered(ctx, err)
+		err = answered(ctx, err)
+		if again, ok := errors.AsType[*Outage](err); ok && outage.Kind == Denied && again.Kind == Denied {
+			t.inVain(again)
+		}
+		return answer, err
 	})
 	if err == nil && answer == nil {
 		return nil, errNothing

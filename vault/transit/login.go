@@ -32,6 +32,31 @@ func (t *Client) login(ctx context.Context, after uint64) error {
 	if t.since > after {
 		return nil
 	}
+	if t.vain.outage != nil && t.config.Now().Sub(t.vain.at).Abs() < loginPace {
+		return t.vain.outage
+	}
+	err := t.loginNow(ctx)
+	if outage, ok := errors.AsType[*Outage](err); ok && outage.Kind == Denied {
+		t.vain = vain{t.config.Now(), outage}
+	}
+	return err
+}
+
+// vain is a login that was refused, or after which Vault denied what was asked all the same.
+type vain struct {
+	at     time.Time
+	outage *Outage
+}
+
+// inVain notes that a login did not help.
+func (t *Client) inVain(outage *Outage) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.vain = vain{t.config.Now(), outage}
+}
+
+// loginNow needs the lock.
+func (t *Client) loginNow(ctx context.Context) error {
 	apart, err := t.api.Clone() // requests of others keep the former token until there is a new one
 	if err != nil {
 		return err
@@ -50,6 +75,7 @@ func (t *Client) login(ctx context.Context, after uint64) error {
 	}
 	t.api.SetToken(secret.Auth.ClientToken)
 	t.since++
+	t.vain = vain{}
 	t.renew(apart, secret, t.since)
 	return nil
 }

@@ -229,3 +229,43 @@ func TestSecretReferences(t *testing.T) {
 		}
 	}
 }
+
+// TestLoginsArePaced: where a permission is lost a login a second finds out whether it is back, and not one for each request.
+func TestLoginsArePaced(t *testing.T) {
+	now := time.Now()
+	var mu sync.Mutex
+	pass := func(by time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
+		now = now.Add(by)
+	}
+	s := transittest.Start(t)
+	client := clientOf(t, s, func(c *transit.Config) {
+		c.Now = func() time.Time {
+			mu.Lock()
+			defer mu.Unlock()
+			return now
+		}
+	})
+	blob := mustSeal(t, client, content)
+	s.DenyPath("transit/decrypt")
+	for range 30 {
+		_, err := client.Open(t.Context(), blob, place)
+		wantOutage(t, err, transit.Denied)
+	}
+	if n := s.Calls("approle/login"); n != 2 {
+		t.Errorf("%d logins for 30 requests, expected the first and one more", n)
+	}
+	pass(time.Second)
+	for range 30 {
+		_, err := client.Open(t.Context(), blob, place)
+		wantOutage(t, err, transit.Denied)
+	}
+	if n := s.Calls("approle/login"); n != 3 {
+		t.Errorf("%d logins a second later", n)
+	}
+	s.DenyPath("")
+	if got, err := client.Open(t.Context(), blob, place); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("the permission is back: %q %v", got, err)
+	}
+}

@@ -74,7 +74,7 @@ func (c *Connecting) confirm(ctx context.Context, v Visit, p *snapshot.Provider,
 		return Reply{}, oauth.Refuse(oauth.CodeConnectGone, "another provider's", "the provider's own")
 	}
 	// An account that the company does not let in is given back at once, and nobody is asked about it.
-	if !p.Takes(waiting.Account) {
+	if !p.Takes(waiting.Account, false) {
 		if _, err := c.Connects.Decline(ctx, v.Tenant.UID.String(), arrived, person); err != nil {
 			return Reply{}, notConnected(err)
 		}

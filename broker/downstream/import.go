@@ -61,11 +61,11 @@ func (i *Inventory) Import(ctx context.Context, t tenant.UID, m Import, by By) (
 	if err != nil {
 		return Record{}, err
 	}
-	account, err := accountOf(ctx, engine, c, m)
+	account, vouched, err := accountOf(ctx, engine, c, m)
 	if err != nil {
 		return Record{}, err
 	}
-	if !p.Takes(account) {
+	if !p.Takes(account, vouched) {
 		return Record{}, fmt.Errorf("%w: the provider's accounts.email_domains does not have the account's domain", ErrImport)
 	}
 	id, err := i.keep(ctx, t, p, owner, account, c, by)
@@ -126,24 +126,24 @@ func brought(ctx context.Context, engine *provider.Provider, p *snapshot.Provide
 }
 
 // accountOf asks the provider whose it is. What cannot be asked, the administrator says.
-func accountOf(ctx context.Context, engine *provider.Provider, c provider.Credential, m Import) (provider.Account, error) {
-	account, err := engine.Probe(ctx, c)
+func accountOf(ctx context.Context, engine *provider.Provider, c provider.Credential, m Import) (account provider.Account, vouched bool, err error) {
+	account, err = engine.Probe(ctx, c)
 	switch {
 	case err == nil && m.Account != "" && m.Account != account.ID && m.Account != account.Label:
-		return provider.Account{}, fmt.Errorf("%w: the provider says that it is another account", ErrImport)
+		return provider.Account{}, false, fmt.Errorf("%w: the provider says that it is another account", ErrImport)
 	case err == nil:
-		return account, nil
+		return account, false, nil
 	case !errors.Is(err, provider.ErrUnsupported) && m.Account == "": // a refresh token may be used up: what is known is taken
-		return provider.Account{}, fmt.Errorf("%w: the provider does not say whose it is", ErrImport)
+		return provider.Account{}, false, fmt.Errorf("%w: the provider does not say whose it is", ErrImport)
 	}
-	label := m.Account
+	label := provider.Clean(m.Account)
 	if label == "" {
-		label = m.Login
+		label = provider.Clean(m.Login)
 	}
 	if label == "" {
-		return provider.Account{}, fmt.Errorf("%w: name the account, the provider does not say whose it is", ErrImport)
+		return provider.Account{}, false, fmt.Errorf("%w: name the account, the provider does not say whose it is", ErrImport)
 	}
-	return provider.Account{ID: label, Label: label}, nil
+	return provider.Account{ID: label, Label: label}, true, nil
 }
 
 func (i *Inventory) keep(ctx context.Context, t tenant.UID, p *snapshot.Provider, owner connection.Owner, account provider.Account, c provider.Credential, by By) (string, error) {

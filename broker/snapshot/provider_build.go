@@ -85,14 +85,18 @@ func (p *Provider) OfPeople() bool {
 	return true // what is not known needs a connection
 }
 
-// Takes tells whether a person may connect an account here. Where domains are named, its label must be an address in one.
-func (p *Provider) Takes(account provider.Account) bool {
+// Takes tells whether an account may be connected here. Where domains are named, its label must be an address in one, by the
+// word of the provider: not one that a person typed, unless an administrator vouches for it.
+func (p *Provider) Takes(account provider.Account, vouched bool) bool {
 	if p.Object == nil { // what lists nothing lets nobody in
 		return false
 	}
 	domains := p.Object.Accounts.EmailDomains
 	if len(domains) == 0 {
 		return true
+	}
+	if !vouched && (p.Manifest.Probe == nil || account.Otherwise) {
+		return false
 	}
 	at := strings.LastIndexByte(account.Label, '@')
 	return at > 0 && slices.Contains(domains, strings.ToLower(account.Label[at+1:]))

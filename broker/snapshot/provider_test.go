@@ -134,17 +134,30 @@ func TestKeysOfAProvider(t *testing.T) {
 }
 
 func TestWhichAccountsAProviderTakes(t *testing.T) {
-	p := &snapshot.Provider{Object: &object.ProviderSpec{Accounts: object.ProviderAccounts{EmailDomains: []string{"acme.com"}}}}
+	p := &snapshot.Provider{
+		Manifest: provider.Manifest{Probe: &provider.ProbeRules{}}, Object: &object.ProviderSpec{Accounts: object.ProviderAccounts{EmailDomains: []string{"acme.com"}}},
+	}
 	for label, takes := range map[string]bool{
 		"alice@acme.com": true, "alice@ACME.com": true, "alice@evil.example": false, "alice@acme.com.evil.example": false, "alice@acme.com@evil.example": false,
 		"alice": false, "acme.com": false, "@acme.com": false, "": false, "alice@sub.acme.com": false,
 	} {
-		if p.Takes(provider.Account{ID: "1", Label: label}) != takes {
+		if p.Takes(provider.Account{ID: "1", Label: label}, false) != takes {
 			t.Errorf("%q", label)
 		}
 	}
+	// A name that its bearer chose is no address, though it reads like one; nor is what a person typed, where no provider says.
+	if p.Takes(provider.Account{ID: "1", Label: "mallory@acme.com", Otherwise: true}, false) {
+		t.Error("a name stands for an address")
+	}
+	p.Manifest.Probe = nil
+	if p.Takes(provider.Account{ID: "1", Label: "mallory@acme.com"}, false) {
+		t.Error("a person's own word is taken")
+	}
+	if !p.Takes(provider.Account{ID: "1", Label: "alice@acme.com"}, true) || p.Takes(provider.Account{ID: "1", Label: "alice@evil.example"}, true) {
+		t.Error("an administrator's word is not taken as it is")
+	}
 	p.Object.Accounts.EmailDomains = nil
-	if !p.Takes(provider.Account{ID: "1"}) {
+	if !p.Takes(provider.Account{ID: "1"}, false) {
 		t.Error("no domain is named, and an account is refused")
 	}
 }

@@ -107,7 +107,7 @@ func (d *Desk) Enter(ctx context.Context, w Wish, user string, entered provider.
 	account, err := engine.Probe(ctx, c)
 	switch {
 	case errors.Is(err, provider.ErrUnsupported):
-		account = provider.Account{ID: user, Label: user}
+		account = provider.Account{ID: provider.Clean(user), Label: provider.Clean(user)}
 	case err != nil: // what was typed is the person's own: there is nothing to give back
 		return back, err
 	}

@@ -65,7 +65,7 @@ func (d *Desk) setOut(ctx context.Context, w Wish) (Trip, []string, error) {
 	now := d.Now()
 	trip := Trip{
 		Tenant: w.Tenant, UserUID: w.Person.UserUID, Browser: w.Person.Browser, Version: w.Person.Version, ProviderUID: w.Provider,
-		Account: w.Account, BegunAt: now, ExpiresAt: now.Add(Lifetime),
+		Account: provider.Clean(w.Account), BegunAt: now, ExpiresAt: now.Add(Lifetime),
 	}
 	if w.LinkID == "" {
 		return trip, sorted(w.Scopes), nil

@@ -90,7 +90,7 @@ func (d *Desk) Link(ctx context.Context, o Order) (string, error) {
 	if !o.complete() {
 		return "", errors.New("connect: an order of nobody or for nothing")
 	}
-	o.Scopes = sorted(o.Scopes)
+	o.Scopes, o.Account = sorted(o.Scopes), provider.Clean(o.Account) // the person is shown it
 	now := d.Now()
 	waiting, err := d.Store.WaitingLinks(ctx, o, now)
 	if err != nil {

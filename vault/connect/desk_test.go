@@ -333,6 +333,27 @@ func TestEnter(t *testing.T) {
 	}
 }
 
+// TestWordsOfOthersAreCleaned: what an agent calls an account, and what a person types, is shown to people.
+func TestWordsOfOthersAreCleaned(t *testing.T) {
+	w := newWorld(t)
+	long := "ali\u202ece\u0085" + strings.Repeat("x", 5000)
+	text, err := w.Link(t.Context(), connect.Order{Tenant: "ten_1", UserUID: w.alice.UserUID, ClientUID: "cli_1", ClientID: "agent", ProviderUID: "prv_1", Account: long})
+	must(t, err)
+	link, err := w.Open(t.Context(), "ten_1", text)
+	must(t, err)
+	w.engines["prv_1"] = w.engine("", "name: static\nextends: static\npresent: {scheme: Basic}\n")
+	wish := w.wish()
+	wish.Account = long
+	back, err := w.Enter(t.Context(), wish, long, provider.NewSecret("key"))
+	must(t, err)
+	w.confirms(back)
+	for what, shown := range map[string]string{"of an agent": link.Account, "of a wish": back.Trip.Account, "typed": w.owned()[0].Account.Label, "an id": w.owned()[0].Account.ID} {
+		if !strings.HasPrefix(shown, "alicexxx") || len(shown) > 200 {
+			t.Errorf("%s: %q", what, shown)
+		}
+	}
+}
+
 func TestLink(t *testing.T) {
 	w := newWorld(t)
 	id, err := w.Link(t.Context(), w.order("b", "a"))

@@ -145,11 +145,34 @@ func TestProbeFails(t *testing.T) {
 	}
 }
 
+// TestLabelsThatAreNoAddress: where the address that the manifest names first is absent, the name that stands for it is told
+// apart: its bearer may have written one that reads like an address.
+func TestLabelsThatAreNoAddress(t *testing.T) {
+	for name, test := range map[string]struct {
+		said      map[string]any
+		otherwise bool
+	}{
+		"the address":     {map[string]any{"id": "7", "email": "alice@acme.com", "login": "alice"}, false},
+		"another's name":  {map[string]any{"id": "7", "login": "ceo@acme.com"}, true},
+		"an empty answer": {map[string]any{"id": "7", "email": "", "login": "ceo@acme.com"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := meet(t, "oauth2", func(m *provider.Manifest, _ *provider.Settings, p *providertest.Profile) {
+				m.Probe.Label = []string{"email", "login"}
+				p.Who = func(string) any { return test.said }
+			})
+			if _, account := w.connect(t, "a"); account.Label == "" || account.Otherwise != test.otherwise {
+				t.Errorf("%+v", account)
+			}
+		})
+	}
+}
+
 func TestLabelsAreCleaned(t *testing.T) {
 	w := meet(t, "oauth2", func(_ *provider.Manifest, _ *provider.Settings, p *providertest.Profile) {
 		p.Who = func(string) any { return map[string]any{"id": 9007199254740993, "login": "ali\u202ece\u0000\n<b>"} }
 	})
 	if _, account := w.connect(t, "a"); account.Label != "alice<b>" || account.ID != "9007199254740993" {
-		t.Fatalf("%q", account)
+		t.Fatalf("%+v", account)
 	}
 }

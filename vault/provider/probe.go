@@ -12,6 +12,9 @@ import (
 type Account struct {
 	ID    string
 	Label string
+	// Otherwise: the label is not what the manifest names first, such as a name that its bearer chose where the address is
+	// absent. It reads well, and is no address.
+	Otherwise bool `json:",omitempty"`
 }
 
 const (
@@ -36,7 +39,7 @@ func (p *Provider) Probe(ctx context.Context, c Credential) (Account, error) {
 	case rules.InToken && c.Kept[keptID] == "":
 		return Account{}, errNoAccount
 	case rules.InToken:
-		return Account{c.Kept[keptID], c.Kept[keptLabel]}, nil
+		return Account{ID: c.Kept[keptID], Label: c.Kept[keptLabel]}, nil
 	}
 	a, err := p.ask(ctx, *rules, c)
 	if err != nil {
@@ -112,10 +115,10 @@ func (p *Provider) ask(ctx context.Context, rules ProbeRules, c Credential) (ans
 }
 
 func account(rules ProbeRules, v any) (Account, error) {
-	found := Account{ID: clean(words(at(v, rules.ID)))}
-	for _, path := range rules.Label {
+	found := Account{ID: Clean(words(at(v, rules.ID)))}
+	for i, path := range rules.Label {
 		if found.Label == "" {
-			found.Label = clean(words(at(v, path)))
+			found.Label, found.Otherwise = Clean(words(at(v, path))), i > 0
 		}
 	}
 	if found.ID == "" {
@@ -124,8 +127,9 @@ func account(rules ProbeRules, v any) (Account, error) {
 	return found, nil
 }
 
-// clean leaves what can be shown: no controls, and nothing that turns the direction of reading.
-func clean(s string) string {
+// Clean leaves what can be shown of a text that others wrote: no controls, nothing that turns the direction of reading, and not
+// too much.
+func Clean(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
 			return -1

@@ -197,6 +197,8 @@ type word struct {
 	Note    string `json:"note"`
 	Publish bool   `json:"publish"` // of an approval: at once
 	For     string `json:"for"`     // of a shadow; "" ends it
+	// MaxFlips is how many recorded decisions what is proposed or published may turn; nil: as many as the server says.
+	MaxFlips *int `json:"max_flips"`
 }
 
 func (s *Server) word(c *gin.Context, bound bool) (proposal.Tenant, word, error) {
@@ -217,6 +219,13 @@ func (s *Server) word(c *gin.Context, bound bool) (proposal.Tenant, word, error)
 	return t, w, nil
 }
 
+// tolerating is the desk for one word.
+func (s *Server) tolerating(w word) proposal.Desk {
+	desk := *s.Proposals
+	desk.MaxFlips = w.MaxFlips
+	return desk
+}
+
 func (s *Server) answerProposal(c *gin.Context, p proposal.Proposal, err error) error {
 	if err != nil {
 		return err
@@ -230,7 +239,7 @@ func (s *Server) submitProposal(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := s.Proposals.Submit(c.Request.Context(), t, c.Param("id"), w.Hash, w.Note, actorOf(c))
+	p, err := s.tolerating(w).Submit(c.Request.Context(), t, c.Param("id"), w.Hash, w.Note, actorOf(c))
 	return s.answerProposal(c, p, err)
 }
 
@@ -245,7 +254,7 @@ func (s *Server) approveProposal(c *gin.Context) error {
 	if err != nil || !w.Publish {
 		return s.answerProposal(c, p, err)
 	}
-	p, plan, err := s.Proposals.Publish(c.Request.Context(), t, p.ID, w.Hash, actorOf(c), "")
+	p, plan, err := s.tolerating(w).Publish(c.Request.Context(), t, p.ID, w.Hash, actorOf(c), "")
 	return s.published(c, p, plan, err)
 }
 
@@ -299,7 +308,7 @@ func (s *Server) publishProposal(c *gin.Context) error {
 			return forbidden(who, needed)
 		}
 	}
-	p, plan, err := s.Proposals.Publish(c.Request.Context(), t, p.ID, w.Hash, actorOf(c), w.Note)
+	p, plan, err := s.tolerating(w).Publish(c.Request.Context(), t, p.ID, w.Hash, actorOf(c), w.Note)
 	return s.published(c, p, plan, err)
 }
 

@@ -3,6 +3,7 @@ package policy
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -99,6 +100,54 @@ func (e *InProcess) Explain(ctx context.Context, c *Compiled, in *Input) ([]Rule
 		return nil, err
 	}
 	return e.far.Explain(ctx, Question{Policy: c, Input: text, Budget: testBudget, Wait: testBudget})
+}
+
+// Say is what one policy alone says of an input, as Compiled.Say, wherever it is evaluated.
+func (e *InProcess) Say(ctx context.Context, c *Compiled, in *Input) (json.RawMessage, error) {
+	if !c.Isolated() {
+		return c.Say(ctx, in)
+	}
+	if e.far == nil {
+		return nil, errIsolated
+	}
+	text, err := in.JSON()
+	if err != nil {
+		return nil, err
+	}
+	said, err := e.far.Evaluate(ctx, Question{Policy: c, Input: text, Budget: testBudget, Wait: testBudget})
+	if far, ok := errors.AsType[*FarError](err); ok && far.Code == CodeUndefined {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return said.Decision, nil
+}
+
+// Witness tells more of an evaluation than its decision. An evaluator of isolated policies is one.
+type Witness interface {
+	Explain(ctx context.Context, c *Compiled, in *Input) ([]Rule, error)
+	Say(ctx context.Context, c *Compiled, in *Input) (json.RawMessage, error)
+}
+
+var _ Witness = (*InProcess)(nil)
+
+// WitnessOf is the evaluator itself, or what evaluates in this process alone, where isolated policies say nothing.
+func WitnessOf(e Evaluator) Witness {
+	if w, ok := e.(Witness); ok {
+		return w
+	}
+	return here{}
+}
+
+type here struct{}
+
+func (here) Explain(ctx context.Context, c *Compiled, in *Input) ([]Rule, error) {
+	return c.Explain(ctx, in)
+}
+
+func (here) Say(ctx context.Context, c *Compiled, in *Input) (json.RawMessage, error) {
+	return c.Say(ctx, in)
 }
 
 // evaluateFar asks one isolated policy. Its slots and turns are as in evaluate; the turns of a set are fewer, so that one

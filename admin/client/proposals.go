@@ -218,6 +218,8 @@ type Word struct {
 	Note    string `json:"note,omitempty"`
 	Publish bool   `json:"publish,omitempty"`
 	For     string `json:"for,omitempty"`
+	// MaxFlips is how many recorded decisions it may turn; nil: as many as the server says.
+	MaxFlips *int `json:"max_flips,omitempty"`
 }
 
 // Say says it: propose, approve, reject, withdraw, publish or shadow.

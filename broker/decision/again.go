@@ -60,13 +60,16 @@ type Court struct {
 	Evaluator policy.Evaluator
 	// Compile prepares a policy of a tenant, here or elsewhere; nil compiles here.
 	Compile Compile
+	// Tests runs the tests of a policy that is evaluated elsewhere, there, and tells whether there are any and all pass;
+	// nil is nowhere.
+	Tests func(ctx context.Context, src policy.Source) (bool, error)
 }
 
 func (c Court) evaluator() (policy.Evaluator, func()) {
 	if c.Evaluator != nil {
 		return c.Evaluator, func() {}
 	}
-	e := policy.NewInProcess(5 * policy.DefaultBudget)
+	e := policy.NewInProcess(5*policy.DefaultBudget, policy.WithApprovals())
 	return e, e.Close
 }
 
@@ -180,7 +183,7 @@ func (a *Again) rules(ctx context.Context, e policy.Evaluator, p panel, in *poli
 		if i < 0 {
 			continue
 		}
-		found, err := explain(ctx, e, p.compiled[i], in)
+		found, err := policy.WitnessOf(e).Explain(ctx, p.compiled[i], in)
 		if err != nil && ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -199,17 +202,6 @@ func (a *Again) rules(ctx context.Context, e policy.Evaluator, p panel, in *poli
 		last.Decided, last.Text = true, text(p.texts[i].Modules[last.File], last.Row)
 	}
 	return nil
-}
-
-// explain lists the rules that were true, wherever the policy is evaluated.
-func explain(ctx context.Context, e policy.Evaluator, c *policy.Compiled, in *policy.Input) ([]policy.Rule, error) {
-	type explainer interface {
-		Explain(ctx context.Context, c *policy.Compiled, in *policy.Input) ([]policy.Rule, error)
-	}
-	if elsewhere, ok := e.(explainer); ok {
-		return elsewhere.Explain(ctx, c, in)
-	}
-	return c.Explain(ctx, in)
 }
 
 const maxText = 24 // lines of a rule that are shown

@@ -110,7 +110,7 @@ type Replays struct {
 	Policies Policies
 	Pictures Pictures
 	Jobs     Jobs
-	// Evaluator makes what decides a replay; nil is replay's own.
+	// Evaluator makes what decides a replay; nil is one in this process with five times the budget of a decision.
 	Evaluator func() (policy.Evaluator, func())
 	Now       func() time.Time
 	Logger    *slog.Logger
@@ -192,14 +192,7 @@ func (r *Replays) prepare(ctx context.Context, t tenant.UID, name string, a Aske
 	if err := r.Jobs.Begin(ctx, t, job.ID, told); err != nil {
 		return Job{}, nil, err
 	}
-	implies := func(resource string) (map[string][]string, bool) {
-		found, ok := picture.ResourceByName(resource)
-		if !ok {
-			return nil, false
-		}
-		return found.Implies, true
-	}
-	return job, func() { r.run(t, job.ID, a, draft, implies) }, nil
+	return job, func() { r.run(t, job.ID, a, draft, implied(picture)) }, nil
 }
 
 // told is what is kept of what was asked: not the draft's text.
@@ -230,14 +223,12 @@ func (r *Replays) run(t tenant.UID, job string, a Asked, draft panel, implies fu
 	far := &progress{}
 	beats := sync.WaitGroup{}
 	beats.Go(func() { r.beat(ctx, t, job, far, cancel) })
+	evaluator, done := evaluatorBy(r.Evaluator)
+	defer done()
 	o := replay.Options{
-		MaxFlips: a.MaxFlips, Tenant: t.String(), Implies: implies, Rules: replay.Rules(draft.set, draft.compiled), Progress: far.set,
+		MaxFlips: a.MaxFlips, Tenant: t.String(), Implies: implies, Progress: far.set, Evaluator: evaluator,
+		Rules:   replay.Rules(policy.WitnessOf(evaluator), draft.set, draft.compiled),
 		Workers: max(1, runtime.GOMAXPROCS(0)-1), // requests go first
-	}
-	if r.Evaluator != nil {
-		evaluator, done := r.Evaluator()
-		defer done()
-		o.Evaluator = evaluator
 	}
 	report, err := replay.Replay(ctx, Replayed(r.Log.Each(ctx, t, a.Filter)), draft.set, o)
 	cause := context.Cause(ctx)
@@ -274,6 +265,14 @@ func outcome(report replay.Report, err error) Outcome {
 		o.State, o.Verdict, o.Message = Failed, "", "the decisions could not be read to their end"
 	}
 	return o
+}
+
+// evaluatorBy asks for an evaluator, or makes one in this process with five times the budget of a decision.
+func evaluatorBy(made func() (policy.Evaluator, func())) (policy.Evaluator, func()) {
+	if made != nil {
+		return made()
+	}
+	return Court{}.evaluator()
 }
 
 // progress is how far a replay is.

@@ -48,51 +48,75 @@ func (c Court) TestCase(ctx context.Context, t tenant.UID, d ledger.Decision, na
 	if err != nil {
 		return Case{}, fmt.Errorf("%w: %w", ErrNoCase, err)
 	}
-	compiled := p.compiled[0]
-	said, err := compiled.Say(ctx, in)
+	evaluator, done := c.evaluator()
+	defer done()
+	asked := witness{Witness: policy.WitnessOf(evaluator), compiled: p.compiled[0]}
+	said, err := asked.say(ctx, in)
 	if err != nil {
 		return Case{}, fmt.Errorf("%w: the policy gives no answer: %w", ErrNoCase, err)
 	}
 	made := Case{Policy: refs[i].Name, Revision: refs[i].Revision}
-	in, made.Kept = invented(ctx, compiled, in, said)
-	said, err = compiled.Say(ctx, in)
+	in, made.Kept = invented(ctx, asked, in, said)
+	said, err = asked.say(ctx, in)
 	if err != nil {
 		return Case{}, fmt.Errorf("%w: %w", ErrNoCase, err)
 	}
 	label := strings.ToLower(strings.TrimPrefix(d.ID, "dec_"))
 	made.File = "decision_" + label + "_test.rego"
-	if made.Text, err = made.rego(d, label, in, said, compiled.Source().Data); err != nil {
+	if made.Text, err = made.rego(d, label, in, said, p.texts[0].Data); err != nil {
 		return Case{}, err
 	}
-	return made, proves(ctx, compiled.Source(), made)
+	return made, c.proves(ctx, p.compiled[0], p.texts[0], made)
 }
 
-// proves runs the test on the revision that decided.
-func proves(ctx context.Context, src policy.Source, made Case) error {
-	src.Tests, src.Template = map[string]string{made.File: made.Text}, "" // its modules are here
-	compiled, err := policy.Compile(ctx, src)
+// witness is one policy, wherever it is evaluated.
+type witness struct {
+	policy.Witness
+	compiled *policy.Compiled
+}
+
+func (w witness) say(ctx context.Context, in *policy.Input) (json.RawMessage, error) {
+	return w.Say(ctx, w.compiled, in)
+}
+
+// proves runs the test on the revision that decided. What is evaluated elsewhere is tested elsewhere.
+func (c Court) proves(ctx context.Context, compiled *policy.Compiled, src policy.Source, made Case) error {
+	src.Tests = map[string]string{made.File: made.Text}
+	run := c.Tests
+	if !compiled.Isolated() {
+		src.Template, run = "", testedHere // its modules are here
+	}
+	if run == nil {
+		return fmt.Errorf("%w: its tests run in another process, and there is none", ErrNoCase)
+	}
+	passes, err := run(ctx, src)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNoCase, err)
 	}
-	results, err := compiled.RunTests(ctx)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNoCase, err)
-	}
-	if failed := policy.Failed(results); len(results) == 0 || len(failed) > 0 {
+	if !passes {
 		return fmt.Errorf("%w: it does not pass on the revision that decided", ErrNoCase)
 	}
 	return nil
 }
 
+func testedHere(ctx context.Context, src policy.Source) (bool, error) {
+	compiled, err := policy.Compile(ctx, src)
+	if err != nil {
+		return false, err
+	}
+	results, err := compiled.RunTests(ctx)
+	return err == nil && len(results) > 0 && len(policy.Failed(results)) == 0, err
+}
+
 // invented replaces personal values, one member after the other, and keeps those by which the policy decides.
-func invented(ctx context.Context, compiled *policy.Compiled, in *policy.Input, said json.RawMessage) (*policy.Input, []string) {
+func invented(ctx context.Context, asked witness, in *policy.Input, said json.RawMessage) (*policy.Input, []string) {
 	var kept []string
 	try := func(change func(*policy.Input) bool) bool {
 		other := *in
 		if !change(&other) {
 			return true
 		}
-		again, err := compiled.Say(ctx, &other)
+		again, err := asked.say(ctx, &other)
 		if err != nil || !sameAnswer(said, again) {
 			return false
 		}

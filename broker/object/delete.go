@@ -42,6 +42,11 @@ func (p *Path) removal(ctx context.Context, tenantName string, kind Kind, name s
 	}
 	d.remove(stored)
 	d.describe()
+	if kind == KindPolicy {
+		if err := d.tryWithout(ctx); err != nil {
+			return d, err
+		}
+	}
 	d.stillNamed(ctx, stored)
 	return d, d.fourEyes(ctx)
 }

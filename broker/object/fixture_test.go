@@ -149,13 +149,14 @@ type house struct {
 	path  *object.Path
 	store *objecttest.Memory
 	ref   map[string]string
+	trial *trial
 }
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	h := &house{store: objecttest.New(), ref: map[string]string{}}
+	h := &house{store: objecttest.New(), ref: map[string]string{}, trial: &trial{}}
 	path, err := object.NewPath(object.Config{
-		Store: h.store, Keys: h.store, Secrets: h.store, Checker: checker{refuse: "refused"},
+		Store: h.store, Keys: h.store, Secrets: h.store, Checker: checker{refuse: "refused"}, Trial: h.trial,
 		Now: func() time.Time { return begin },
 		Resolve: func(r object.SecretRef) (secret.Text, error) {
 			if v, found := h.ref[r.String()]; found {

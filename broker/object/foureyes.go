@@ -426,7 +426,7 @@ func DiffPolicies(was, is *PolicySpec) ([]FieldChange, error) {
 
 // Preview is what an apply would do, as a change that can be kept, and what a second person would have to allow of it.
 func (p *Path) Preview(ctx context.Context, tenantName string, objects []Object, r Request) (Plan, Proposed, error) {
-	r.DryRun = true
+	r.DryRun, r.Untried = true, true
 	d, err := p.draft(ctx, tenantName, objects, r)
 	if err != nil {
 		return d.plan, Proposed{}, err

@@ -12,7 +12,12 @@ type Problem struct {
 	Path   string `json:"path,omitempty"`   // "spec.auth.method"
 	Line   int    `json:"line,omitempty"`   // in the text, from 1; 0 where there is none
 	Code   string `json:"code,omitempty"`   // a stable name, where there is one
-	Text   string `json:"text"`
+	// File, Row and Col are where it is in a policy's modules or tests, from 1; Path says the same in one word.
+	File string `json:"file,omitempty"`
+	Row  int    `json:"row,omitempty"`
+	Col  int    `json:"col,omitempty"`
+
+	Text string `json:"text"`
 }
 
 // String is the problem on one line.

@@ -38,8 +38,15 @@ type Checker interface {
 // Reader is a Checker that also says what is no reason to refuse a policy, and what its author should look at.
 type Reader interface {
 	Checker
-	// ReadPolicy is CheckPolicy with that.
-	ReadPolicy(ctx context.Context, name string, spec *PolicySpec) (refused, warned []Problem)
+	// ReadPolicy is CheckPolicy with that, of a policy that a tenant is to have; what was decided for it costs as well.
+	ReadPolicy(ctx context.Context, t tenant.UID, name string, spec *PolicySpec) (refused, warned []Problem)
+}
+
+// Trial puts the decisions that were recorded of a tenant to its policies as they would be.
+type Trial interface {
+	// Try refuses policies under which more of the decisions would have been others than may. Most is how many whoever
+	// changes them tolerates; nil, or negative: as many as the server does.
+	Try(ctx context.Context, t tenant.UID, tenantName string, policies map[string]*PolicySpec, most *int) (refused, warned []Problem, err error)
 }
 
 // KeyFinder finds who holds a natural key, so that a plan can say so.
@@ -60,6 +67,9 @@ type Config struct {
 	MayRefer func(SecretRef) bool
 	// Proposals keeps what a second person must allow; without it such a change is refused.
 	Proposals Proposals
+	// Trial is asked of policies that change, but not of what the configuration file says; nil is no trial, and whoever asks
+	// for one is refused.
+	Trial Trial
 	// PolicyHash is the hash of a policy's content; nil keeps none with its revisions.
 	PolicyHash func(*PolicySpec) string
 }
@@ -106,6 +116,10 @@ type Request struct {
 	Author *audit.Principal
 	// RollbackOf is the revision whose content comes again; 0: none.
 	RollbackOf int64
+	// MaxFlips is how many recorded decisions policies that change may turn; nil, or negative: as many as the server says.
+	MaxFlips *int
+	// Untried is a look at a change that was tried before, or will be.
+	Untried bool
 	// Approval is what lets a change pass that a second person must allow.
 	Approval *Approval
 }

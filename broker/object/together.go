@@ -153,7 +153,10 @@ func (d *draft) tenantSpec(ctx context.Context) (*TenantSpec, error) {
 func (d *draft) policies(ctx context.Context, wrong *findings) error {
 	changed := false
 	for _, e := range d.entries {
-		if e.object == nil || e.action == Unchanged {
+		if e.action == Delete && e.after.Kind == KindPolicy {
+			changed = true
+		}
+		if e.object == nil || e.action == Unchanged || e.action == Delete {
 			continue
 		}
 		spec, ok := e.object.Spec.(*PolicySpec)
@@ -179,12 +182,54 @@ func (d *draft) policies(ctx context.Context, wrong *findings) error {
 		return err
 	}
 	conflicts(specs, wrong)
-	return nil
+	if len(wrong.problems) > 0 {
+		return nil
+	}
+	return d.try(ctx, specs, wrong)
+}
+
+// tryWithout is try of a policy that goes.
+func (d *draft) tryWithout(ctx context.Context) error {
+	specs, err := d.after(ctx, KindPolicy)
+	if err != nil {
+		return err
+	}
+	var wrong findings
+	if err := d.try(ctx, specs, &wrong); err != nil {
+		return err
+	}
+	return wrong.err()
+}
+
+// try puts what was decided to the policies as they would be. What the configuration file says is not tried: a server starts.
+func (d *draft) try(ctx context.Context, specs map[string]Spec, wrong *findings) error {
+	r, trial := d.request, d.path.c.Trial
+	if r.Manager == ManagerConfig || d.isNew || r.Untried {
+		return nil
+	}
+	if trial == nil {
+		if r.MaxFlips != nil && *r.MaxFlips >= 0 {
+			wrong.problems = append(wrong.problems, Problem{Code: "policy_replay", Text: "recorded decisions cannot be replayed here"})
+		}
+		return nil
+	}
+	all := map[string]*PolicySpec{}
+	for name, spec := range specs {
+		if p, ok := spec.(*PolicySpec); ok {
+			all[name] = p
+		}
+	}
+	refused, warned, err := trial.Try(ctx, d.uid, d.name, all, r.MaxFlips)
+	wrong.problems = append(wrong.problems, refused...)
+	for _, p := range warned {
+		d.warn(p)
+	}
+	return err
 }
 
 func (d *draft) readPolicy(ctx context.Context, name string, spec *PolicySpec) (refused, warned []Problem) {
 	if reader, ok := d.path.c.Checker.(Reader); ok {
-		return reader.ReadPolicy(ctx, name, spec)
+		return reader.ReadPolicy(ctx, d.uid, name, spec)
 	}
 	return d.path.c.Checker.CheckPolicy(ctx, name, spec), nil
 }

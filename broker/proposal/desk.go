@@ -24,11 +24,13 @@ type Path interface {
 	Preview(ctx context.Context, tenantName string, objects []object.Object, r object.Request) (object.Plan, object.Proposed, error)
 }
 
-// Desk leads proposals from draft to their end. Every part but Published is required.
+// Desk leads proposals from draft to their end. Every part up to Standing is required.
 type Desk struct {
 	Shelf
 	Path     Path
 	Standing Standing
+	// MaxFlips is how many recorded decisions what is put to people or published may turn; nil: as many as the server says.
+	MaxFlips *int
 	// Published is told of what was carried out, after it.
 	Published func(ctx context.Context, p Proposal)
 }
@@ -123,7 +125,7 @@ func (d Desk) Submit(ctx context.Context, t Tenant, id, hash, note string, by Ac
 	if len(next.Note) > MaxNote {
 		return p, fmt.Errorf("note: %w: more than %d bytes", ErrTooLarge, MaxNote)
 	}
-	if plan, err := d.look(ctx, t, p); err != nil {
+	if plan, err := d.look(ctx, t, p, false); err != nil {
 		return p, err
 	} else if len(plan.Pending) > 0 {
 		next.Needs = plan.Pending[0].Needs
@@ -131,13 +133,14 @@ func (d Desk) Submit(ctx context.Context, t Tenant, id, hash, note string, by Ac
 	return next, d.Store.Move(ctx, p.State, p.Hash, next, d.event(next, audit.TypeProposalChanged, by.Principal, by.Trace))
 }
 
-// look is what the proposal would do now; Pending says what is needed for it.
-func (d Desk) look(ctx context.Context, t Tenant, p Proposal) (object.Plan, error) {
+// look is what the proposal would do now; Pending says what is needed for it. What was decided is put to its policies before it
+// is put to people and when it is published, not whenever somebody looks.
+func (d Desk) look(ctx context.Context, t Tenant, p Proposal, untried bool) (object.Plan, error) {
 	r, c, err := d.request(p)
 	if err != nil {
 		return object.Plan{}, err
 	}
-	r.DryRun = true
+	r.DryRun, r.Untried = true, untried
 	r.Approval.Needs = nil
 	return d.Path.Apply(ctx, t.Name, c.Objects, r)
 }
@@ -148,7 +151,7 @@ func (d Desk) Show(ctx context.Context, t Tenant, id string) (p Proposal, plan o
 	if err != nil || !p.At(d.Now()).Open() {
 		return p, plan, nil, err
 	}
-	plan, stands = d.look(ctx, t, p)
+	plan, stands = d.look(ctx, t, p, true)
 	return p, plan, stands, nil
 }
 
@@ -257,7 +260,7 @@ func (d Desk) request(p Proposal) (object.Request, object.Changeset, error) {
 	}
 	author := p.Author
 	return object.Request{
-		Manager: p.Manager, By: p.Author, Author: &author, Note: p.Note, RollbackOf: p.RollbackOf,
+		Manager: p.Manager, By: p.Author, Author: &author, MaxFlips: d.MaxFlips, Note: p.Note, RollbackOf: p.RollbackOf,
 		Approval: &object.Approval{Proposal: p.ID, From: string(p.State), Hash: p.Hash, Change: c},
 	}, c, nil
 }

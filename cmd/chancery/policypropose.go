@@ -8,11 +8,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chancery-dev/chancery/admin/client"
+	"github.com/chancery-dev/chancery/policy/replay"
 )
 
 func (c *command) policyProposeCommand() *cobra.Command {
 	var files []string
 	var note string
+	var flips tolerated
 	cmd := &cobra.Command{
 		Use:   "propose ID | -f FILE|DIR|-",
 		Short: "Put a draft, or the policies of files, to a second person",
@@ -24,9 +26,10 @@ chancery proposal shadow lets it run beside the live ones.`,
 	}
 	cmd.Flags().StringArrayVarP(&files, "filename", "f", nil, "file, folder or - for standard input; may be repeated")
 	cmd.Flags().StringVar(&note, "note", "", "why, for whoever allows it and those who read the history")
+	flips.flag(cmd)
 	c.addOutputFlag(cmd, asTable)
 	return c.onRecords(cmd, func(ctx context.Context, admin *client.Client, args []string) error {
-		proposed, err := c.settled(ctx, admin, args, files, note, "propose")
+		proposed, err := c.settled(ctx, admin, args, files, client.Word{Note: note, MaxFlips: flips.asked()}, "propose")
 		if err != nil {
 			return err
 		}
@@ -35,26 +38,40 @@ chancery proposal shadow lets it run beside the live ones.`,
 }
 
 // settled leads one draft, or drafts of files, a step further.
-func (c *command) settled(ctx context.Context, admin *client.Client, args, files []string, note, verb string) ([]client.Proposal, error) {
+func (c *command) settled(ctx context.Context, admin *client.Client, args, files []string, w client.Word, verb string) ([]client.Proposal, error) {
 	if (len(args) == 0) == (len(files) == 0) {
 		return nil, errors.New("name a draft, or files with -f")
 	}
 	drafts := []client.Proposal{{ID: first(args)}}
 	if len(files) > 0 {
 		var err error
-		if drafts, err = c.keepDrafts(ctx, admin, files, note, ""); err != nil {
+		if drafts, err = c.keepDrafts(ctx, admin, files, w.Note, ""); err != nil {
 			return nil, err
 		}
 	}
 	done := []client.Proposal{}
 	for _, d := range drafts {
-		p, err := say(ctx, admin, d.ID, verb, d.Hash, client.Word{Note: note})
+		p, err := say(ctx, admin, d.ID, verb, d.Hash, w)
 		if err != nil {
 			return done, err
 		}
 		done = append(done, p)
 	}
 	return done, nil
+}
+
+// tolerated is how many recorded decisions may be turned.
+type tolerated struct{ most int }
+
+func (t *tolerated) flag(cmd *cobra.Command) {
+	cmd.Flags().IntVar(&t.most, "max-flips", replay.NoThreshold, "how many decisions of the last 7 days may be turned; negative is as many as the server's policy.max_flips says, and never more")
+}
+
+func (t *tolerated) asked() *int {
+	if t.most < 0 {
+		return nil
+	}
+	return &t.most
 }
 
 func first(args []string) string {

@@ -93,7 +93,7 @@ func (c *command) replay(ctx context.Context, r replaying) error {
 	}
 	progress, done := c.replayed()
 	report, err := replay.Replay(ctx, replay.Lines(decisions), set, replay.Options{
-		MaxFlips: r.maxFlips, Implies: impliedBy(written.Objects, r.tenant), Progress: progress, Rules: replay.Rules(set, compiled),
+		MaxFlips: r.maxFlips, Implies: impliedBy(written.Objects, r.tenant), Progress: progress, Rules: replay.Rules(policy.WitnessOf(nil), set, compiled),
 	})
 	done()
 	_, exceeded := errors.AsType[*replay.ExceededError](err)

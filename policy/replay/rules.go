@@ -12,11 +12,11 @@ import (
 // maxUnexplained is how many changed decisions may go unexplained before no more are: what explaining costs is the draft's.
 const maxUnexplained = 8
 
-// Rules finds the rules that decide under a draft, for Options.Rules. Compiled are the policies of the draft.
+// Rules finds the rules that decide under a draft, for Options.Rules. Compiled are the policies of the draft; w evaluates them.
 //
 // Of each policy that is asked it names the last rule of decision that was true; where a policy has none, that one policy:
 // it alone denies.
-func Rules(draft *policy.Set, compiled []*policy.Compiled) func(context.Context, *policy.Input) (string, error) {
+func Rules(w policy.Witness, draft *policy.Set, compiled []*policy.Compiled) func(context.Context, *policy.Input) (string, error) {
 	return func(ctx context.Context, in *policy.Input) (string, error) {
 		resource := ""
 		if in.Resource != nil {
@@ -28,7 +28,7 @@ func Rules(draft *policy.Set, compiled []*policy.Compiled) func(context.Context,
 			if i < 0 {
 				continue
 			}
-			rules, err := compiled[i].Explain(ctx, in)
+			rules, err := w.Explain(ctx, compiled[i], in)
 			if err != nil {
 				return "", err
 			}

@@ -24,7 +24,7 @@ func TestRules(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := anything(t)
-	o.Rules = replay.Rules(draft, compiled)
+	o.Rules = replay.Rules(policy.WitnessOf(nil), draft, compiled)
 	report, err := replay.Replay(t.Context(), each(records...), draft, o)
 	if err != nil {
 		t.Fatal(err)

@@ -7,9 +7,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/object"
+	"github.com/chancery-dev/chancery/broker/tenant"
 	"github.com/chancery-dev/chancery/policy"
 	"github.com/chancery-dev/chancery/policy/gate"
 	"github.com/chancery-dev/chancery/policy/lint"
@@ -24,6 +26,8 @@ type Checker struct {
 	Floor int
 	// Budget is how long an evaluation may take; 0 is policy.DefaultBudget.
 	Budget time.Duration
+	// Inputs are the newest inputs that were decided on for a tenant (policy.Input.JSON), for what evaluation costs; nil is none.
+	Inputs func(ctx context.Context, t tenant.UID) iter.Seq[[]byte]
 	// Advise makes most of what a reader finds in modules warnings; the gate says which.
 	Advise bool
 }
@@ -44,16 +48,23 @@ func Source(uid, name string, revision int64, s *object.PolicySpec) policy.Sourc
 
 // CheckPolicy implements object.Checker.
 func (c Checker) CheckPolicy(ctx context.Context, name string, spec *object.PolicySpec) []object.Problem {
-	refused, _ := c.ReadPolicy(ctx, name, spec)
+	refused, _ := c.read(ctx, name, spec, nil)
 	return refused
 }
 
 // ReadPolicy implements object.Reader.
-func (c Checker) ReadPolicy(ctx context.Context, name string, spec *object.PolicySpec) (refused, warned []object.Problem) {
+func (c Checker) ReadPolicy(ctx context.Context, t tenant.UID, name string, spec *object.PolicySpec) (refused, warned []object.Problem) {
+	if c.Inputs == nil || t.IsZero() {
+		return c.read(ctx, name, spec, nil)
+	}
+	return c.read(ctx, name, spec, c.Inputs(ctx, t))
+}
+
+func (c Checker) read(ctx context.Context, name string, spec *object.PolicySpec, inputs iter.Seq[[]byte]) (refused, warned []object.Problem) {
 	if c.Gate == nil || spec.Template != "" {
 		return here(ctx, name, spec), nil
 	}
-	asked := gate.Request{Source: Source("", name, 0, spec), Floor: c.Floor, Budget: c.Budget, Advise: c.Advise}
+	asked := gate.Request{Source: Source("", name, 0, spec), Floor: c.Floor, Budget: c.Budget, Advise: c.Advise, Inputs: inputs}
 	report, err := c.Gate(ctx, asked)
 	for _, f := range report.Warnings(asked) {
 		warned = append(warned, Finding(f, spec))
@@ -84,7 +95,7 @@ func failures(results []policy.TestResult) []object.Problem {
 		if r.Message != "" {
 			text += ": " + r.Message
 		}
-		failed = append(failed, object.Problem{Path: fmt.Sprintf("spec.tests.%s:%d", r.File, r.Row), Code: "policy_test_failed", Text: text})
+		failed = append(failed, object.Problem{Path: fmt.Sprintf("spec.tests.%s:%d", r.File, r.Row), Code: "policy_test_failed", Text: text, File: r.File, Row: r.Row})
 	}
 	return failed
 }
@@ -95,7 +106,16 @@ func Finding(f lint.Finding, spec *object.PolicySpec) object.Problem {
 	if f.Fix != "" {
 		text += "; " + f.Fix
 	}
-	return object.Problem{Path: place(f.File, f.Row, f.Column, spec), Code: f.Rule, Text: text}
+	return at(f.File, f.Row, f.Column, spec, object.Problem{Code: f.Rule, Text: text})
+}
+
+// at says where a problem is.
+func at(file string, row, column int, spec *object.PolicySpec, p object.Problem) object.Problem {
+	p.Path = place(file, row, column, spec)
+	if file != "" && row > 0 {
+		p.File, p.Row, p.Col = file, row, column
+	}
+	return p
 }
 
 // place is where something is in a Policy object: spec.modules.FILE:ROW:COLUMN, or the member that it is about.
@@ -129,7 +149,7 @@ func problems(err error, spec *object.PolicySpec) []object.Problem {
 		return list
 	}
 	if low, ok := errors.AsType[*gate.CoverageLow](err); ok {
-		return []object.Problem{{Path: place(low.File, low.Row, 0, spec), Code: "policy_coverage", Text: err.Error() + "; the first line that none does is here"}}
+		return []object.Problem{at(low.File, low.Row, 0, spec, object.Problem{Code: "policy_coverage", Text: err.Error() + "; the first line that none does is here"})}
 	}
 	if _, ok := errors.AsType[*gate.TooManyFlips](err); ok {
 		return []object.Problem{{Path: "spec", Code: "policy_replay", Text: err.Error()}}
@@ -137,7 +157,7 @@ func problems(err error, spec *object.PolicySpec) []object.Problem {
 	if all, ok := errors.AsType[policy.CompileErrors](err); ok {
 		var list []object.Problem
 		for _, e := range all {
-			list = append(list, object.Problem{Path: place(e.File, e.Row, e.Col, spec), Code: e.Code, Text: e.Message})
+			list = append(list, at(e.File, e.Row, e.Col, spec, object.Problem{Code: e.Code, Text: e.Message}))
 		}
 		return list
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/store"
 	"github.com/chancery-dev/chancery/broker/tenant"
 	"github.com/chancery-dev/chancery/policy"
+	"github.com/chancery-dev/chancery/policy/gate"
 )
 
 // openDecisions puts together what is asked of the decision log.
@@ -24,8 +25,8 @@ func (s *Server) openDecisions(context.Context) error {
 	s.onClose(func(context.Context) error { done(); return nil })
 	s.decisions = decision.Desk{
 		Log: log, Purger: purger{s}, Now: s.Now, Replays: replays,
-		Court:  decision.Court{Revisions: revision.Revisions{Store: s.store.Revisions()}, Root: s.root, Evaluator: evaluator, Compile: s.compiler.Compile},
-		Access: decision.Access{Objects: s.objects, Policies: policies, Pictures: s.source, Store: s.store.Replays(), Now: s.Now},
+		Court:  decision.Court{Revisions: revision.Revisions{Store: s.store.Revisions()}, Root: s.root, Evaluator: evaluator, Compile: s.compiler.Compile, Tests: s.testElsewhere()},
+		Access: decision.Access{Objects: s.objects, Policies: policies, Pictures: s.source, Store: s.store.Replays(), Now: s.Now, Evaluator: s.unhurried},
 	}
 	s.keepMatrices()
 	return nil
@@ -81,6 +82,20 @@ func (s *Server) keepMatrix(ctx context.Context, one object.Stored) error {
 func (s *Server) unhurried() (policy.Evaluator, func()) {
 	e := policy.NewInProcess(5*s.Config.Policy.TimeBudget, s.evaluation...)
 	return e, e.Close
+}
+
+// testElsewhere runs tests in a child with hard limits; nil where there is none.
+func (s *Server) testElsewhere() func(context.Context, policy.Source) (bool, error) {
+	if s.Executable == "" {
+		return nil
+	}
+	return func(ctx context.Context, src policy.Source) (bool, error) {
+		report, err := gate.Examine(ctx, s.Executable, gate.Request{Source: src, Budget: s.Config.Policy.TimeBudget, Advise: true})
+		if !report.Done {
+			return false, err
+		}
+		return len(report.Refused) == 0 && report.Tests > 0 && len(report.Failed) == 0, nil
+	}
 }
 
 // purger removes decisions with an event in the audit log.

@@ -17,7 +17,7 @@ func (s *Server) applyObjects(ctx context.Context) error {
 	var err error
 	s.path, err = object.NewPath(object.Config{
 		Store: s.objects, Keys: s.objects, Secrets: s.objects, Checker: s.checker(), Now: s.Now, Resolve: s.resolve, MayRefer: s.mayRefer,
-		Proposals: s.shelf(), PolicyHash: regocheck.Hash,
+		Proposals: s.shelf(), PolicyHash: regocheck.Hash, Trial: trial{s},
 	})
 	if err != nil || len(s.Config.Objects) == 0 {
 		return err

@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 
+	"github.com/chancery-dev/chancery/broker/decision"
+	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/object/regocheck"
+	"github.com/chancery-dev/chancery/broker/tenant"
 	"github.com/chancery-dev/chancery/cmd/chancery/config"
 	"github.com/chancery-dev/chancery/policy"
 	"github.com/chancery-dev/chancery/policy/confine"
@@ -67,11 +71,29 @@ func (s *Server) openChildren(ctx context.Context, now bool) (*pool.Pool, error)
 
 // checker checks what is applied: what others wrote in a child with hard limits.
 func (s *Server) checker() regocheck.Checker {
-	c := regocheck.Checker{Floor: s.Config.Policy.CoverageFloor, Budget: s.Config.Policy.TimeBudget, Advise: s.Config.Policy.Lint != config.LintRefuse}
+	c := regocheck.Checker{Floor: s.Config.Policy.CoverageFloor, Budget: s.Config.Policy.TimeBudget, Advise: s.Config.Policy.Lint != config.LintRefuse, Inputs: s.decidedInputs}
 	if s.Executable != "" {
 		c.Gate = func(ctx context.Context, r gate.Request) (gate.Report, error) {
 			return gate.Examine(ctx, s.Executable, r)
 		}
 	}
 	return c
+}
+
+// decidedInputs are the newest inputs that were decided on for a tenant.
+func (s *Server) decidedInputs(ctx context.Context, t tenant.UID) iter.Seq[[]byte] {
+	return decision.Inputs(ctx, s.store.Decisions(), t, func(err error) {
+		s.Log.Warn("what evaluation of a policy costs was not measured on recorded inputs", "error", err)
+	})
+}
+
+// trial puts what was decided to policies that change. What it needs may be opened after it.
+type trial struct{ *Server }
+
+// Try implements object.Trial.
+func (t trial) Try(ctx context.Context, of tenant.UID, name string, policies map[string]*object.PolicySpec, most *int) (refused, warned []object.Problem, err error) {
+	return decision.Trial{
+		Log: t.store.Decisions(), Policies: decision.Policies{Objects: t.objects, Root: t.root, Compile: t.compiler.Compile}, Pictures: t.source,
+		Evaluator: t.unhurried, Now: t.Now, Most: t.Config.Policy.MaxFlips,
+	}.Try(ctx, of, name, policies, most)
 }

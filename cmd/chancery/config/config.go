@@ -93,6 +93,8 @@ type Policy struct {
 	Lint       string        `key:"lint" doc:"advise: what a reader finds in a policy's modules is a warning, but for names that no input has; refuse: its errors refuse the policy"`
 	// CoverageFloor is in percent of the lines of a policy's own modules.
 	CoverageFloor int `key:"coverage_floor" doc:"least part of a policy's own modules, in percent of their lines, that its tests must evaluate before it is published; 0: none"`
+	// MaxFlips counts decisions of the last 7 days, at most the newest 10,000.
+	MaxFlips int `key:"max_flips" doc:"how many decisions of the last 7 days policies that change may turn before they are refused; -1: any number"`
 }
 
 // Refresh bounds refresh tokens.
@@ -178,6 +180,7 @@ func defaults(p Profile) map[string]any {
 		"policy.time_budget":          "50ms",
 		"policy.memory":               "256MiB",
 		"policy.coverage_floor":       0,
+		"policy.max_flips":            -1,
 		"policy.lint":                 LintAdvise,
 		"refresh.grace":               "10s",
 		"refresh.idle":                "720h",

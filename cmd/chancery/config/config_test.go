@@ -346,6 +346,7 @@ func TestRefused(t *testing.T) {
 		{"memory without a unit", "policy: {memory: '256'}", "policy.memory"},
 		{"memory below nothing", "policy: {memory: '-1GiB'}", "policy.memory"},
 		{"more than all lines", "policy: {coverage_floor: 101}", "policy.coverage_floor"},
+		{"less than any number", "policy: {max_flips: -2}", "policy.max_flips"},
 		{"no time at all", "policy: {time_budget: 0s}", "policy.time_budget"},
 		{"nobody served", "limits: {in_flight: 0}", "limits.in_flight"},
 		{"a rate without a time", "limits: {per_client: '100'}", "limits.per_client: \"100\": a rate is expected, such as 100/s, 600/m or 100/s burst 200"},

@@ -188,6 +188,9 @@ func (p Policy) floor() error {
 	if p.CoverageFloor < 0 || p.CoverageFloor > 100 {
 		return fmt.Errorf("policy.coverage_floor: %d: a percentage is expected", p.CoverageFloor)
 	}
+	if p.MaxFlips < -1 {
+		return fmt.Errorf("policy.max_flips: %d: a number of decisions is expected, or -1 for any number", p.MaxFlips)
+	}
 	return nil
 }
 

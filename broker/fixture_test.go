@@ -56,6 +56,21 @@ spec: {uri: "https://mcp.acme.com/wiki", scopes: {"wiki:read": {}}}
 ---
 apiVersion: chancery/v1
 kind: Tenant
+metadata: {name: served}
+spec: {}
+---
+apiVersion: chancery/v1
+kind: Client
+metadata: {name: wiki-server, tenant: served}
+spec: {auth: {method: client_secret_basic, secret: {env: X}}}
+---
+apiVersion: chancery/v1
+kind: Resource
+metadata: {name: wiki, tenant: served}
+spec: {uri: "https://mcp.acme.com/wiki", scopes: {"wiki:read": {}}, server: {client: wiki-server}}
+---
+apiVersion: chancery/v1
+kind: Tenant
 metadata: {name: gone}
 spec: {status: suspended}
 ---

@@ -3,6 +3,7 @@ package downstream
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/id"
@@ -51,17 +52,23 @@ func (l *Lender) obtain(ctx context.Context, t *snapshot.Tenant, p *snapshot.Pro
 
 // exchange presents a token that was made for that server and nobody else. What the agent brought stays here (T45).
 func (l *Lender) exchange(ctx context.Context, t *snapshot.Tenant, p *snapshot.Provider, engine *provider.Provider, w Want) (provider.Credential, error) {
+	audience, err := engine.Audience()
+	if err != nil {
+		return provider.Credential{}, err
+	}
+	// Our key says it: whoever may write a Provider has it say nothing that we, a resource or a client of ours would take for
+	// a token of theirs (RFC 8725 §2.7).
+	if ours(t, audience) {
+		return provider.Credential{}, &connection.Refusal{Code: connection.CodeMisconfigured, Reason: "the provider's issuer or token_url is ours, or a resource's"}
+	}
 	signer, err := l.Signers.Signer(ctx, t.UID, l.Algorithm)
 	if err != nil {
 		return provider.Credential{}, err
 	}
 	now := l.Now().Truncate(time.Second)
 	claims := map[string]any{
-		"iss": t.Issuer, "sub": w.Subject, "aud": p.Manifest.TokenURL, "client_id": w.ClientID,
+		"iss": t.Issuer, "sub": w.Subject, "aud": audience, "client_id": w.ClientID,
 		"iat": now.Unix(), "exp": now.Add(presentedLife).Unix(), "jti": id.New(id.Token, l.Now()),
-	}
-	if p.Manifest.Issuer != "" {
-		claims["aud"] = p.Manifest.Issuer
 	}
 	if w.Email != "" {
 		claims["email"] = w.Email
@@ -75,4 +82,10 @@ func (l *Lender) exchange(ctx context.Context, t *snapshot.Tenant, p *snapshot.P
 		return provider.Credential{}, err
 	}
 	return engine.ExchangeToken(ctx, provider.Presented{Token: provider.NewSecret(signed), TokenType: tokenTypeJWT}, provider.Wanted{Scopes: w.Scopes})
+}
+
+// ours tells whether an audience is this tenant, an endpoint of it, or one of its resources.
+func ours(t *snapshot.Tenant, audience string) bool {
+	_, resource := t.ResourceByURI(audience)
+	return resource || audience == t.Issuer || strings.HasPrefix(audience, t.Issuer+"/")
 }

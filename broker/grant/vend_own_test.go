@@ -92,3 +92,30 @@ func claimsOf(t *testing.T, compact string) map[string]any {
 	must(t, json.Unmarshal(text, &claims))
 	return claims
 }
+
+// TestVendPresentsNothingOfOurs: a Provider cannot have our key say what we ourselves, or a resource, would take for a token of
+// theirs.
+func TestVendPresentsNothingOfOurs(t *testing.T) {
+	for name, audience := range map[string]string{
+		"a resource": "https://mcp.acme.com/notes", "a resource that is disabled": "https://mcp.acme.com/old", "we": issuer, "our endpoint": issuer + "/token",
+		"a resource, written otherwise": "https://MCP.acme.com:443/notes",
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLenderOf(t, "token-exchange", change{"token_url: https://as.example.com/token", "token_url: https://as.example.com/token, issuer: '" + audience + "'"})
+			l.notLent(t, l.exchange(t), oauth.CodeProviderMisconfigured)
+			if seen := l.server.Seen(); len(seen) > 0 {
+				t.Errorf("asked %+v", seen)
+			}
+		})
+	}
+	l := newLenderOf(t, "token-exchange", change{"token_url: https://as.example.com/token", "token_url: https://as.example.com/token, issuer: 'https://as.example.com'"})
+	l.server.Break("exchange", providertest.Fault{Kind: "status", Status: 200, Body: map[string]any{"access_token": "lent-1", "token_type": "Bearer", "expires_in": 600}})
+	if _, err := l.send(t, l.exchange(t)); err != nil {
+		t.Fatal(err)
+	}
+	for _, seen := range l.server.Seen() {
+		if shown := seen.Form.Get("subject_token"); shown != "" && claimsOf(t, shown)["aud"] != "https://as.example.com" {
+			t.Errorf("addressed to %v", claimsOf(t, shown)["aud"])
+		}
+	}
+}

@@ -92,8 +92,10 @@ func (p *Provider) Arrive(query url.Values, d Departure) (Secret, error) {
 		return Secret{}, ErrState
 	}
 	// RFC 9207 §2.4: an answer of another issuer is a mix-up.
-	if iss := query.Get("iss"); iss != "" && p.manifest.Issuer != "" && iss != p.manifest.Issuer {
-		return Secret{}, ErrState
+	if iss := query.Get("iss"); iss != "" && p.manifest.Issuer != "" {
+		if expected, failure := p.address(p.manifest.Issuer, nil); failure != nil || iss != expected {
+			return Secret{}, ErrState
+		}
 	}
 	if age := p.now().Sub(d.At); age < 0 || age > DepartureLifetime {
 		return Secret{}, ErrExpired

@@ -46,6 +46,16 @@ type Presented struct {
 	ActorType string
 }
 
+// Audience is to whom a token is addressed that is made to be presented there: the manifest's issuer, or the address that it is
+// sent to.
+func (p *Provider) Audience() (string, error) {
+	audience, failure := p.address(otherwise(p.manifest.Issuer, p.manifest.TokenURL), nil)
+	if failure != nil {
+		return "", failure
+	}
+	return audience, nil
+}
+
 // ExchangeToken asks a company's own authorization server for a token on behalf of a token's subject (RFC 8693 §2.1). What is
 // presented was made for that server: the token that an agent brought to us must not be.
 func (p *Provider) ExchangeToken(ctx context.Context, t Presented, w Wanted) (Credential, error) {

@@ -76,7 +76,7 @@ func (m Manifest) checkAddresses() error {
 		key, url string
 		also     []string
 	}
-	addresses := []address{{"authorization_url", m.AuthorizationURL, nil}, {"token_url", m.TokenURL, nil}, {"refresh_url", m.RefreshURL, nil}}
+	addresses := []address{{"authorization_url", m.AuthorizationURL, nil}, {"token_url", m.TokenURL, nil}, {"refresh_url", m.RefreshURL, nil}, {"issuer", m.Issuer, nil}}
 	if m.Revoke != nil {
 		addresses = append(addresses, address{"revoke.url", m.Revoke.URL, []string{"token", "client_id"}})
 	}

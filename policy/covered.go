@@ -38,11 +38,10 @@ func (c Coverage) Percent() float64 {
 
 // Cover is RunTests that tells which lines of the modules, not of the tests, were evaluated.
 func (c *Compiled) Cover(ctx context.Context) ([]TestResult, Coverage, error) {
-	tracer := cover.New()
-	results, err := c.runTests(ctx, tracer)
-	if err != nil {
-		return nil, Coverage{}, err
-	}
+	return c.Test(ctx, TestOptions{Cover: true})
+}
+
+func (c *Compiled) coverage(tracer *cover.Cover) Coverage {
 	report := tracer.Report(c.plain)
 	var all Coverage
 	for _, name := range sortedKeys(c.plain) {
@@ -58,7 +57,15 @@ func (c *Compiled) Cover(ctx context.Context) ([]TestResult, Coverage, error) {
 		all.Lines += one.Lines
 		all.Covered += one.Covered
 	}
-	return results, all, nil
+	return all
+}
+
+// Text is that of a module or a test, which coverage and results speak of; "" of neither.
+func (c *Compiled) Text(file string) string {
+	if text, ok := c.src.Modules[file]; ok {
+		return text
+	}
+	return c.src.Tests[file]
 }
 
 func rows(ranges []cover.Range) []Rows {

@@ -56,8 +56,8 @@ func TestPolicyTest(t *testing.T) {
 	s := alone(t)
 	good := s.file("good.yaml", policyText)
 	has(t, s.run(exitDone, "policy", "test", good).stdout, "ok    notes  notes_test.rego:3  test_claude", "2 passed, 0 failed")
-	var all []policyTest
-	if got := s.run(exitDone, "policy", "test", good, "-o", "json"); json.Unmarshal([]byte(got.stdout), &all) != nil || len(all) != 2 || !all[0].Passed || all[0].Policy != "notes" {
+	var all tested
+	if got := s.run(exitDone, "policy", "test", good, "-o", "json"); json.Unmarshal([]byte(got.stdout), &all) != nil || len(all.Tests) != 2 || all.Passed != 2 || !all.Tests[0].Passed || all.Tests[0].Policy != "notes" {
 		t.Errorf("%s", got.stdout)
 	}
 	failing := s.file("failing.yaml", strings.Replace(policyText, "test_others if not decision", "test_others if decision", 1))

@@ -26,8 +26,8 @@ const maxModule = 1 << 20
 func (c *command) policyCommand() *cobra.Command {
 	parent := &cobra.Command{Use: "policy", Short: "Write, test, replay, publish and watch policies"}
 	parent.AddCommand(c.policyFmtCommand(), c.policyCheckCommand(), c.policyTestCommand(), c.policyEvalCommand(), c.policyReplayCommand(), c.policyMatrixCommand(), c.policyTestFromCommand(),
-		c.policyHistoryCommand(), c.policyDiffCommand(), c.policyStatusCommand(), c.policyPullCommand(),
-		c.policyDraftCommand(), c.policyProposeCommand(), c.policyPublishCommand(), c.policyRollbackCommand())
+		c.policyInitCommand(), c.policyHistoryCommand(), c.policyDiffCommand(), c.policyStatusCommand(), c.policyPullCommand(),
+		c.policyDraftCommand(), c.policyProposeCommand(), c.policyPublishCommand(), c.policyRollbackCommand(), c.policyBundleCommand())
 	return parent
 }
 
@@ -220,76 +220,6 @@ func (c *command) checkPolicies(ctx context.Context, written objectfile.Written,
 		return nil
 	})
 	if err == nil && !good {
-		err = errDiffers
-	}
-	return err
-}
-
-func (c *command) policyTestCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "test FILE|DIR|-...",
-		Short: "Run the tests of Policy objects, one line each",
-		Long: `Run the tests of the Policy objects of files, one line each, without a server.
-
-Exit status: 0 all passed; 1 the files cannot be read, a policy does not compile, or there is no test; 2 a test failed.`,
-		Example: `  chancery policy test objects/notes.yaml
-  chancery policy test objects/ --output json`,
-		Args: cobra.MinimumNArgs(1),
-	}
-	c.addOutputFlag(cmd, asTable)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := c.checkOutput(); err != nil {
-			return err
-		}
-		_, policies, err := c.readPolicies(args)
-		if err != nil {
-			return plainError(err)
-		}
-		return plainError(c.testPolicies(cmd.Context(), policies))
-	}
-	return cmd
-}
-
-// policyTest is one test's outcome.
-type policyTest struct {
-	Tenant string `json:"tenant"`
-	Policy string `json:"policy"`
-	policy.TestResult
-}
-
-func (c *command) testPolicies(ctx context.Context, policies []namedPolicy) error {
-	var all []policyTest
-	failed := 0
-	for _, p := range policies {
-		name := p.object.Metadata.Name
-		compiled, err := policy.Compile(ctx, regocheck.Source("", name, 0, p.spec))
-		if err != nil {
-			return fmt.Errorf("%s: %w", p.object.Label(), err)
-		}
-		results, err := compiled.RunTests(ctx)
-		if err != nil {
-			return fmt.Errorf("%s: %w", p.object.Label(), err)
-		}
-		failed += len(policy.Failed(results))
-		for _, r := range results {
-			all = append(all, policyTest{Tenant: p.object.TenantName(), Policy: name, TestResult: r})
-		}
-	}
-	if len(all) == 0 {
-		return errors.New("there is no test in these policies")
-	}
-	err := c.print(all, func(w io.Writer) error {
-		for _, t := range all {
-			mark := "ok  "
-			if !t.Passed {
-				mark = "FAIL"
-			}
-			_, _ = fmt.Fprintln(w, visible(strings.TrimRight(fmt.Sprintf("%s  %s  %s:%d  %s  %s", mark, t.Policy, t.File, t.Row, t.Name, t.Message), " ")))
-		}
-		_, err := fmt.Fprintf(w, "%d passed, %d failed\n", len(all)-failed, failed)
-		return err
-	})
-	if err == nil && failed > 0 {
 		err = errDiffers
 	}
 	return err

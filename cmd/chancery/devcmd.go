@@ -207,6 +207,15 @@ func (c *command) devAdminGiven() (server string, token secret.Text, err error) 
 	return found.AdminURL, token, err
 }
 
+// devLoginPlaces are the admin API and the issuer of running surroundings, if nothing else says where they are.
+func (c *command) devLoginPlaces() (server, issuer string, err error) {
+	if server, _, err = c.devAdminGiven(); err != nil || server == "" {
+		return "", "", err
+	}
+	found, err := dev.Find(c.devFolder(""))
+	return server, found.Issuer, err
+}
+
 // exportDev writes the objects as files that apply reads.
 func (c *command) exportDev(ctx context.Context, folder, into string) error {
 	found, err := dev.Find(folder)

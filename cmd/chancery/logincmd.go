@@ -35,7 +35,7 @@ says another), and a policy that grants it.`,
 		Example: "  chancery login\n  chancery login --server https://admin.example.com --issuer https://auth.example.com --tenant acme",
 		Args:    cobra.NoArgs,
 	}
-	cmd.Flags().StringVar(&issuer, "issuer", "", "where people sign in (default: the configuration's server.public_url)")
+	cmd.Flags().StringVar(&issuer, "issuer", "", "where people sign in (default: the configuration's server.public_url, or of chancery dev that runs here)")
 	cmd.Flags().StringVar(&clientID, "client", loginClient, "client_id of the command")
 	c.addRemoteFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -55,7 +55,7 @@ func (c *command) logoutCommand() *cobra.Command {
 		Example: "  chancery logout",
 	}
 	var issuer, clientID string
-	cmd.Flags().StringVar(&issuer, "issuer", "", "where people sign in (default: the configuration's server.public_url)")
+	cmd.Flags().StringVar(&issuer, "issuer", "", "where people sign in (default: the configuration's server.public_url, or of chancery dev that runs here)")
 	cmd.Flags().StringVar(&clientID, "client", loginClient, "client_id of the command")
 	c.addRemoteFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -79,6 +79,11 @@ func (c *command) tenantName() string {
 func (c *command) loginPlaces(issuer string) (server, at string, err error) {
 	if server = c.remote.server; server == "" {
 		server = c.env(envAdminURL)
+	}
+	if server == "" && issuer == "" {
+		if server, issuer, err = c.devLoginPlaces(); err != nil {
+			return "", "", err
+		}
 	}
 	if server == "" || issuer == "" {
 		loaded, err := c.loadConfig()

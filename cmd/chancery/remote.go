@@ -67,6 +67,11 @@ func (c *command) admin() (*client.Client, error) {
 		if server, token, err = c.devAdminGiven(); err != nil {
 			return nil, err
 		}
+		if login, err := c.loginAt(strings.TrimSuffix(server, "/")); err != nil {
+			return nil, err
+		} else if !login.IsZero() { // who signed in there means to be himself
+			token = login
+		}
 	}
 	if server != "" && token.IsZero() {
 		if token, err = c.loginAt(strings.TrimSuffix(server, "/")); err != nil {

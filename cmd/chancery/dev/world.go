@@ -220,6 +220,7 @@ func (w *World) startChancery(ctx context.Context, public, admin net.Listener, a
 		"server.public_url":  w.Issuer,
 		"server.listen":      public.Addr().String(),
 		"admin.listen":       admin.Addr().String(),
+		"admin.public_url":   w.AdminURL, // people may come in, once there are a Resource and RoleBindings for it
 		"admin.token.file":   filepath.Join(folder, fileAdmin),
 		"database.url":       "sqlite://" + filepath.ToSlash(filepath.Join(folder, fileDatabase)),
 		"vault.keyring.file": filepath.Join(folder, fileKeyring),

@@ -161,6 +161,8 @@ type Connection struct {
 	Provider string   `json:"provider"`
 	Account  string   `json:"account,omitempty"`
 	Scopes   []string `json:"scopes,omitzero"`
+	// Narrowing tells whether the provider can lend less than was connected: native or none.
+	Narrowing string `json:"narrowing,omitempty"`
 }
 
 // Network is where the request came from.

@@ -58,6 +58,7 @@ func (in *Input) JSON() ([]byte, error) {
 		w.must("provider", in.Connection.Provider)
 		w.str("account", in.Connection.Account)
 		w.strs("scopes", in.Connection.Scopes)
+		w.str("narrowing", in.Connection.Narrowing)
 		w.shut()
 	}
 	if in.Network != nil {

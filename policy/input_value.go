@@ -17,7 +17,7 @@ var keys = func() map[string]*ast.Term {
 		"id", "plan", "name", "preset", "profile", "typ", "iat", "exp", "auth_time", "acr", "amr", "claims",
 		"sub", "email", "kind", "guest", "home_tenant", "groups", "group_names", "groups_state", "groups_source",
 		"roles", "attributes", "status", "facets", "parent_app", "chain", "depth", "iss", "client_id", "type", "auth_method", "dpop",
-		"environment", "scopes", "uri", "risk", "authorization_details", "provider", "account", "ip",
+		"environment", "scopes", "uri", "risk", "authorization_details", "provider", "account", "narrowing", "ip",
 		"unix", "rfc3339", "weekday", "hour",
 	} {
 		m[k] = ast.StringTerm(k)
@@ -257,10 +257,11 @@ func (r *Requested) term(c *converter, only map[string]bool) *ast.Term {
 }
 
 func (cn *Connection) term(c *converter, only map[string]bool) *ast.Term {
-	f := c.fields(3, only)
+	f := c.fields(4, only)
 	f.must("provider", cn.Provider)
 	f.str("account", cn.Account)
 	f.strs("scopes", cn.Scopes)
+	f.str("narrowing", cn.Narrowing)
 	return f.term()
 }
 

@@ -225,7 +225,7 @@ func randomInput(r *rand.Rand) *policy.Input {
 		in.Asserted = &policy.Asserted{Scopes: strs()}
 	}
 	if coin() {
-		in.Connection = &policy.Connection{Provider: str(), Account: str(), Scopes: strs()}
+		in.Connection = &policy.Connection{Provider: str(), Account: str(), Scopes: strs(), Narrowing: []string{"", "native", "none"}[r.IntN(3)]}
 	}
 	if coin() {
 		in.Network = &policy.Network{IP: str()}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/chancery-dev/chancery/broker/audit"
+	"github.com/chancery-dev/chancery/broker/downstream"
 	"github.com/chancery-dev/chancery/broker/dpop"
 	"github.com/chancery-dev/chancery/broker/introspect"
 	"github.com/chancery-dev/chancery/broker/oauth"
@@ -122,7 +123,10 @@ func (c *call) inputLending(in *policy.Input) {
 	in.Resource = &policy.Resource{Name: c.resource.Name, URI: c.resource.URI, Scopes: keys}
 	in.Implies = nil
 	in.Asserted = &policy.Asserted{Scopes: strings.Fields(l.presented.Token.Claims().Scope)}
-	in.Connection = &policy.Connection{Provider: l.provider.Name}
+	in.Connection = &policy.Connection{Provider: l.provider.Name, Narrowing: narrowingNone}
+	if downstream.Narrows(l.provider) {
+		in.Connection.Narrowing = narrowingNative
+	}
 	if l.chosen != nil {
 		in.Connection.Account, in.Connection.Scopes = l.chosen.Account.Label, l.covered
 		if in.Connection.Account == "" {
@@ -130,6 +134,12 @@ func (c *call) inputLending(in *policy.Input) {
 		}
 	}
 }
+
+// What policy is told of whether a provider can lend less than was connected.
+const (
+	narrowingNative = "native"
+	narrowingNone   = "none"
+)
 
 // challenges are refusals that say what a person does next, so that they read as no end.
 func challenges(code oauth.Code) bool {

@@ -406,6 +406,22 @@ func TestVendAsksPolicyFirst(t *testing.T) {
 	l.notLent(t, l.exchange(t), oauth.CodePolicyDenied)
 }
 
+// Policy may demand that what is lent can do no more than was asked for: it is told whether the provider can give less.
+func TestVendPolicyDemandsNarrowing(t *testing.T) {
+	demand := policyOf(`{"allow": count([1 | input.action != "vend"]) + count([1 | input.connection.narrowing == "native"]) > 0, "scopes": input.resource.scopes}`)
+	for manifest, native := range map[string]bool{"linear": false, "client-credentials": true} {
+		t.Run(manifest, func(t *testing.T) {
+			l := newLenderOf(t, manifest, demand)
+			if native {
+				l.lent(t, l.exchange(t))
+				return
+			}
+			l.connects(t, l.alice(t), "alice", "read")
+			l.notLent(t, l.exchange(t), oauth.CodePolicyDenied)
+		})
+	}
+}
+
 func TestVendPolicyTakesAway(t *testing.T) {
 	l := newLender(t, policyOf(`{"allow": true, "scopes": [s | s := input.resource.scopes[_]; s != "issues:write"], "lifetime": 60}`))
 	l.connects(t, l.alice(t), "alice", "read", "write")

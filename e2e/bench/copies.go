@@ -84,11 +84,14 @@ var copying = map[string][]string{
 select s.tenant_uid, left(s.id, -8) || lpad(n::text, 8, '0'), left(o.uid, -8) || lpad(n::text, 8, '0'), s.scheme, s.digest, s.created_at
 from client_secrets s join objects o on o.uid = s.client_uid, generate_series(1, $N) n where o.name = 'client-copy'`,
 	},
-	// Other people's, of the same provider: they do not open, and are here to be in the way.
+	// Other people's, ten each, of the same provider: they do not open, and are here to be in the way. Their owners are there:
+	// what nobody holds would be ended while it is measured.
 	dimConnected: {
+		strings.ReplaceAll(copyObject("user-0", "spec"), "$N", "$N / 10 + 1"),
 		`insert into connections (tenant_uid, id, owner_kind, owner_uid, provider_uid, account_id, account_label, scopes, status, reason, version, credential, key_id, sealed_at,
 refresh_state, created_at, updated_at)
-select tenant_uid, left(id, -8) || lpad(n::text, 8, '0'), 'user', 'usr_copy' || n, provider_uid, account_id, account_label, scopes, status, reason, version, credential, key_id,
+select tenant_uid, left(id, -8) || lpad(n::text, 8, '0'), 'user', (select left(uid, -8) from objects where name = 'user-0') || lpad((1 + n / 10)::text, 8, '0'),
+provider_uid, account_id || '-' || n, account_label, scopes, status, reason, version, credential, key_id,
 sealed_at, refresh_state, created_at, updated_at from connections, generate_series(1, $N) n where owner_kind = 'client'`,
 	},
 	// Events of one day, of a writer that nobody asks about: they are here to be in the way, not to be verified.

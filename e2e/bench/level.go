@@ -65,6 +65,7 @@ type load struct {
 	known     bool    // whether the database's is
 	others    float64 // the share of the machine that neither server, database nor client used
 	rss       int     // of the server afterwards, in KiB
+	vault     int     // calls of what seals; -1 where it is the keyring
 }
 
 func (l load) rate() float64 {
@@ -72,6 +73,11 @@ func (l load) rate() float64 {
 		return 0
 	}
 	return float64(l.answers) / l.elapsed.Seconds()
+}
+
+// cpu is the time that server and database used for an answer, in microseconds.
+func (l load) cpu() float64 {
+	return float64((l.server + l.database).Microseconds()) / float64(max(1, l.answers))
 }
 
 // stock is what was prepared for a path and not sent yet.
@@ -111,6 +117,10 @@ func (t *target) level(ctx context.Context, p path, connections int, d, impatien
 	if err != nil {
 		return load{}, err
 	}
+	calls := 0
+	if t.scene.vault != nil {
+		calls = t.scene.vault.calls()
+	}
 	l, err := send(ctx, t.scene.public, round{
 		requests: s.requests, fixed: p.fixed, connections: connections, within: d, good: p.good, impatience: impatience,
 	})
@@ -122,6 +132,9 @@ func (t *target) level(ctx context.Context, p path, connections int, d, impatien
 		s.requests = s.requests[min(len(s.requests), l.answers+total(l.failures)+connections):]
 	}
 	s.rate = l.rate()
+	if l.vault = -1; t.scene.vault != nil {
+		l.vault = t.scene.vault.calls() - calls
+	}
 	after, err := t.used()
 	if err != nil {
 		return l, err

@@ -40,6 +40,10 @@ func begin(ctx context.Context, o options, parent, name string) (*target, error)
 		return t, t.onPostgres(ctx, o)
 	case subjectSQLite:
 		return t, t.onSQLite(ctx, o)
+	case subjectTransit:
+		return t, t.onTransit(ctx, o, 0)
+	case subjectTransitSlow:
+		return t, t.onTransit(ctx, o, addedDelay)
 	case subjectKeycloak:
 		return t, t.onKeycloak(ctx, o)
 	default:

@@ -7,7 +7,7 @@ var configuration = template.Must(template.New("configuration").Parse(`profile: 
 server: {public_url: "{{.Issuer}}", listen: "{{.Public}}"}
 admin: {listen: "{{.Admin}}", token: {file: "{{.TokenFile}}"}, secret_references: ["file:{{.SecretFile}}"]}
 database: {url: "{{.Database}}"{{if .Owner}}, owner_url: "{{.Owner}}"{{end}}}
-vault: {keyring: {file: "{{.Keyring}}"}}
+vault: {{"{"}}{{.Vault}}{{"}"}}
 {{if .Objects}}objects: ["{{.Objects}}"]
 {{end}}`))
 

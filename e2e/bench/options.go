@@ -22,7 +22,10 @@ const (
 	subjectPing     = "ping"
 	subjectSQLite   = "sqlite"
 	subjectPostgres = "postgres"
-	subjectKeycloak = "keycloak"
+	// On PostgreSQL, with what is stored sealed by the double of a Vault, which answers at once, or after a delay.
+	subjectTransit     = "transit"
+	subjectTransitSlow = "transit+5ms"
+	subjectKeycloak    = "keycloak"
 )
 
 // longest is how long a level may take: what was prepared for it must not grow too old (RFC 9449 §11.1: a proof does).
@@ -50,7 +53,7 @@ func parse(args []string) (options, error) {
 	var o options
 	var connections, subjects, paths, scale string
 	var keycloak, full bool
-	standard := []string{subjectEcho, subjectSign, subjectPing, subjectSQLite, subjectPostgres}
+	standard := []string{subjectEcho, subjectSign, subjectPing, subjectSQLite, subjectPostgres, subjectTransit, subjectTransitSlow}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.DurationVar(&o.duration, "duration", time.Second, "how long each number of connections is measured, at most 30s")
 	flags.DurationVar(&o.warmup, "warmup", 250*time.Millisecond, "how long each number of connections runs before it is measured")
@@ -94,7 +97,7 @@ func (o options) validate() error {
 		return fmt.Errorf("-duration and -warmup must be positive and at most %s", longest)
 	case o.users < 1 || o.entries < o.users || o.rounds < 1:
 		return errors.New("users and rounds must be positive, and entries at least as many as users")
-	case o.postgres == "" && (slices.Contains(o.subjects, subjectPostgres) || slices.Contains(o.subjects, subjectKeycloak) || o.overload || len(o.scale) > 0):
+	case o.postgres == "" && (slices.Contains(o.subjects, subjectPostgres) || slices.ContainsFunc(o.subjects, isTransit) || slices.Contains(o.subjects, subjectKeycloak) || o.overload || len(o.scale) > 0):
 		return fmt.Errorf("%s names no cluster: run `make bench`, or leave %s out of -subjects, with -overload=false -scale ''", postgresURL, subjectPostgres)
 	}
 	return nil

@@ -39,6 +39,9 @@ var (
 	// Keycloak has these in a form that is the same for both.
 	everybody = []string{subjectSQLite, subjectPostgres, subjectKeycloak}
 
+	// What seals shows where something stored is opened.
+	lenders = append(slices.Clone(engines), subjectTransit, subjectTransitSlow)
+
 	byAssertion = rows{tokens: 1, assertions: 1}
 	byProof     = rows{tokens: 1, assertions: 1, proofs: 1}
 )
@@ -70,7 +73,7 @@ func paths() []path {
 		{name: "revocation", subjects: engines, prepare: revocations, good: anything, leaves: rows{revoked: 1}},
 		{name: "code exchange", subjects: engines, yardstick: pathSign, prepare: exchanges, good: carriesToken, leaves: rows{tokens: 1, codes: 1}},
 		{name: "refresh", subjects: engines, yardstick: pathSign, prepare: rotations, good: carriesRefreshToken, leaves: rows{tokens: 1}},
-		{name: pathVend, subjects: engines, fixed: true, prepare: vends, good: carriesToken, leaves: byLease},
+		{name: pathVend, subjects: lenders, fixed: true, prepare: vends, good: carriesToken, leaves: byLease},
 		{name: "par", subjects: engines, fixed: true, prepare: once((*scene).pushed), good: carriesRequestURI},
 		{name: "sign-in page", subjects: engines, yardstick: pathPing, fixed: true, prepare: get("/signin?then=/account"), good: isPage},
 		{name: "jwks", subjects: everybody, yardstick: pathPing, fixed: true, prepare: document((*scene).jwksPath), good: something},

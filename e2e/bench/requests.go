@@ -153,8 +153,13 @@ func (s *scene) tokens(ctx context.Context, n int) ([]string, error) {
 	for i := range asked {
 		asked[i] = request
 	}
+	return s.keep(ctx, asked, rows{tokens: 1})
+}
+
+// keep sends what asks for access tokens, and gives them.
+func (s *scene) keep(ctx context.Context, asked [][]byte, leaves rows) ([]string, error) {
 	l, err := send(ctx, s.public, round{requests: asked, connections: 32, within: time.Minute, good: carriesToken, keep: true})
-	s.left.add(l.answers, rows{tokens: 1})
+	s.left.add(l.answers, leaves)
 	if err = errors.Join(err, l.failures.err()); err != nil {
 		return nil, err
 	}

@@ -59,6 +59,7 @@ type Row struct {
 	ServerCPU   float64  `json:"server_cpu_us"`
 	DatabaseCPU *float64 `json:"database_cpu_us,omitempty"`
 	RSSKiB      int      `json:"rss_kib"`
+	VaultCalls  *float64 `json:"vault_calls,omitempty"` // an answer, of the Transit engine
 	OfYardstick float64  `json:"of_yardstick,omitempty"`
 	Others      float64  `json:"others_share"` // of the machine, used by neither server, database nor client
 }
@@ -79,6 +80,10 @@ func (l load) row(path, subject string, connections int) Row {
 		Connections: connections, Answers: l.answers, Failures: l.failures, Seconds: l.elapsed.Seconds(), PerSecond: l.rate(),
 		P50MS: milliseconds(quantile(l.latencies, 0.5)), P99MS: milliseconds(quantile(l.latencies, 0.99)),
 		ServerCPU: float64(l.server.Microseconds()) / n, RSSKiB: l.rss, Others: l.others,
+	}
+	if l.vault >= 0 {
+		calls := float64(l.vault) / n
+		v.VaultCalls = &calls
 	}
 	if l.known {
 		used := float64(l.database.Microseconds()) / n

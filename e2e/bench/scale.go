@@ -16,7 +16,9 @@ type Scale struct {
 	Large     int     `json:"large"`
 	SmallRate float64 `json:"small_per_second"`
 	LargeRate float64 `json:"large_per_second"`
-	Ratio     float64 `json:"ratio"` // the median of the rounds'
+	Ratio     float64 `json:"ratio"`        // the median of the rounds'
+	SmallCPU  float64 `json:"small_cpu_us"` // of server and database, an answer
+	LargeCPU  float64 `json:"large_cpu_us"`
 	LoadMS    float64 `json:"load_ms"`
 	ReadyMS   float64 `json:"ready_ms"`
 	IdleKiB   int     `json:"idle_kib"`
@@ -142,6 +144,7 @@ func compare(ctx context.Context, o options, small, large *target, p path, v Sca
 	}
 	slices.Sort(ratios)
 	v.SmallRate, v.LargeRate, v.Ratio = median(of[0]).rate(), median(of[1]).rate(), ratios[len(ratios)/2]
+	v.SmallCPU, v.LargeCPU = median(of[0]).cpu(), median(of[1]).cpu()
 	v.AfterKiB = of[1][scaleRounds-1].rss
 	result.Scale = append(result.Scale, v)
 	return nil

@@ -48,8 +48,9 @@ type scene struct {
 
 	people *people // once configured
 
-	superuser string // URL of the database where it is PostgreSQL
-	connected bool   // the agent has a connection
+	superuser string   // URL of the database where it is PostgreSQL
+	connected bool     // there are connections to lend from
+	vault     *sealing // nil: the keyring seals
 
 	made atomic.Int64 // requests so far
 	left rows         // what their answers left
@@ -104,10 +105,14 @@ func (s *scene) configure(databaseURL, ownerURL string) error {
 	if s.people, err = newPeople(s); err != nil {
 		return err
 	}
+	vault, err := s.vaultSettings()
+	if err != nil {
+		return err
+	}
 	s.config = filepath.Join(s.folder, "chancery.yaml")
 	s.settings = map[string]any{
 		"Issuer": s.issuer, "Public": s.public, "Admin": s.admin, "TokenFile": token, "Database": databaseURL, "Owner": ownerURL,
-		"Keyring": filepath.Join(s.folder, "keyring"), "Objects": objects, "SecretFile": secret,
+		"Keyring": filepath.Join(s.folder, "keyring"), "Vault": vault, "Objects": objects, "SecretFile": secret,
 	}
 	for path, text := range map[string]string{
 		secret: s.clientSecret,

@@ -29,17 +29,20 @@ func (r *Result) rows(w io.Writer) {
 	if len(r.Rows) == 0 {
 		return
 	}
-	t := table(w, "path\tsubject\tconnections\trequests/s\tp50 ms\tp99 ms\tserver µs CPU\tdatabase µs CPU\tMiB\tof yardstick\tothers\tfailures")
+	t := table(w, "path\tsubject\tconnections\trequests/s\tp50 ms\tp99 ms\tserver µs CPU\tdatabase µs CPU\tMiB\tof yardstick\tVault calls\tothers\tfailures")
 	for _, l := range r.Rows {
-		database, ratio := "–", "–"
+		database, ratio, calls := "–", "–", "–"
 		if l.DatabaseCPU != nil {
 			database = fmt.Sprintf("%.0f", *l.DatabaseCPU)
+		}
+		if l.VaultCalls != nil {
+			calls = fmt.Sprintf("%.2f", *l.VaultCalls)
 		}
 		if l.OfYardstick > 0 {
 			ratio = fmt.Sprintf("%.0f %%", 100*l.OfYardstick)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%d\t%.0f\t%.2f\t%.2f\t%.0f\t%s\t%.0f\t%s\t%.0f %%\t%d\t\n", l.Path, l.Subject, l.Connections, l.PerSecond, l.P50MS, l.P99MS,
-			l.ServerCPU, database, mebibytes(l.RSSKiB), ratio, 100*l.Others, total(l.Failures))
+		fmt.Fprintf(t, "%s\t%s\t%d\t%.0f\t%.2f\t%.2f\t%.0f\t%s\t%.0f\t%s\t%s\t%.0f %%\t%d\t\n", l.Path, l.Subject, l.Connections, l.PerSecond, l.P50MS, l.P99MS,
+			l.ServerCPU, database, mebibytes(l.RSSKiB), ratio, calls, 100*l.Others, total(l.Failures))
 	}
 	_ = t.Flush()
 }
@@ -81,10 +84,10 @@ func (r *Result) scales(w io.Writer) {
 	if len(r.Scale) == 0 {
 		return
 	}
-	t := table(w, "scale\tsmall\tlarge\tpath\tsmall/s\tlarge/s\tratio\tready ms\tidle MiB\tafter MiB\tothers")
+	t := table(w, "scale\tsmall\tlarge\tpath\tsmall/s\tlarge/s\tratio\tsmall µs CPU\tlarge µs CPU\tready ms\tidle MiB\tafter MiB\tothers")
 	for _, v := range r.Scale {
-		fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%.0f\t%.0f\t%.0f %%\t%.0f\t%.0f\t%.0f\t%.0f %%\t\n", v.What, v.Small, v.Large, v.Path, v.SmallRate, v.LargeRate,
-			100*v.Ratio, v.ReadyMS, mebibytes(v.IdleKiB), mebibytes(v.AfterKiB), 100*v.Others)
+		fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%.0f\t%.0f\t%.0f %%\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f %%\t\n", v.What, v.Small, v.Large, v.Path, v.SmallRate, v.LargeRate,
+			100*v.Ratio, v.SmallCPU, v.LargeCPU, v.ReadyMS, mebibytes(v.IdleKiB), mebibytes(v.AfterKiB), 100*v.Others)
 	}
 	_ = t.Flush()
 }

@@ -13,11 +13,11 @@ import (
 
 	"github.com/chancery-dev/chancery/vault"
 	"github.com/chancery-dev/chancery/vault/connection"
-	"github.com/chancery-dev/chancery/vault/keyring"
 	"github.com/chancery-dev/chancery/vault/provider"
 )
 
-// What is lent: an API key of the agent's own, so that no provider is asked and nothing but Chancery is measured.
+// What is lent: an API key that each person entered, so that no provider is asked and nothing but Chancery is measured.
+// The agent has one of its own, which others are copied from.
 const (
 	lentProvider = "tracker"
 	lentAccount  = "bench"
@@ -28,12 +28,16 @@ const exchangeType = "urn:ietf:params:oauth:grant-type:token-exchange"
 // byLease leaves a decision and an event, and no token of ours.
 var byLease = rows{considered: 1}
 
-// vends exchanges access tokens for the provider's.
+// vends exchanges access tokens of people for the provider's; each comes several times, as an agent's does.
 func vends(ctx context.Context, s *scene, _ int) ([][]byte, error) {
 	if err := s.connect(ctx); err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	tokens, err := s.tokens(ctx, introspected)
+	asked, err := each((*scene).idjag)(ctx, s, introspected)
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := s.keep(ctx, asked, byAssertion)
 	requests := make([][]byte, len(tokens))
 	for i, token := range tokens {
 		requests[i] = s.post(s.tokenPath(), "", url.Values{
@@ -44,7 +48,7 @@ func vends(ctx context.Context, s *scene, _ int) ([][]byte, error) {
 	return requests, err
 }
 
-// connect puts a connection of the agent's into the database, sealed as the server would seal it.
+// connect puts a connection of the agent's and one of each person's into the database, sealed as the server would seal it.
 func (s *scene) connect(ctx context.Context) (err error) {
 	if s.connected {
 		return nil
@@ -54,7 +58,7 @@ func (s *scene) connect(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	ref := connection.Ref{ID: connection.NewID(time.Now()), Owner: connection.Owner{Kind: connection.Client}}
+	ref := connection.Ref{Owner: connection.Owner{Kind: connection.Client}}
 	for _, one := range []struct {
 		kind, name string
 		uid        *string
@@ -63,12 +67,22 @@ func (s *scene) connect(ctx context.Context) (err error) {
 			return fmt.Errorf("%s %s: %w", one.kind, one.name, err)
 		}
 	}
-	keys, err := keyring.Load(s.settings["Keyring"].(string)) //nolint:forcetypeassert,errcheck // configure says it
+	sealer, done, err := s.sealer()
 	if err != nil {
 		return err
 	}
-	if err := insert(ctx, db, keys, ref); err != nil {
+	defer done()
+	if err := insert(ctx, db, sealer, ref); err != nil {
 		return err
+	}
+	for i := range s.users {
+		ref.Owner.Kind = connection.User
+		if err := db.QueryRowContext(ctx, "select uid from objects where kind = 'User' and name = $1", fmt.Sprintf("user-%d", i)).Scan(&ref.Owner.UID); err != nil {
+			return fmt.Errorf("user-%d: %w", i, err)
+		}
+		if err := insert(ctx, db, sealer, ref); err != nil {
+			return err
+		}
 	}
 	s.connected = true
 	return nil
@@ -76,13 +90,14 @@ func (s *scene) connect(ctx context.Context) (err error) {
 
 func insert(ctx context.Context, db *sql.DB, sealer vault.Sealer, ref connection.Ref) error {
 	now := time.Now().UTC()
+	ref.ID = connection.NewID(now)
 	sealed, err := connection.Seal(ctx, sealer, ref, 1, provider.Credential{Origin: provider.FromHand, Access: provider.NewSecret("bench-api-key"), IssuedAt: now}, now)
 	if err != nil {
 		return err
 	}
 	_, err = db.ExecContext(ctx, `insert into connections (tenant_uid, id, owner_kind, owner_uid, provider_uid, account_id, account_label, scopes, status, reason, version,
-credential, key_id, sealed_at, refresh_state, created_at, updated_at) values ($1, $2, 'client', $3, $4, $5, $5, '[]', 'connected', '', 1, $6, $7, $8, 'idle', $8, $8)`,
-		ref.Tenant, ref.ID, ref.Owner.UID, ref.Provider, lentAccount, sealed.Blob, sealed.KeyID, now.UnixMicro())
+credential, key_id, sealed_at, refresh_state, created_at, updated_at) values ($1, $2, $9, $3, $4, $5, $5, '[]', 'connected', '', 1, $6, $7, $8, 'idle', $8, $8)`,
+		ref.Tenant, ref.ID, ref.Owner.UID, ref.Provider, lentAccount, sealed.Blob, sealed.KeyID, now.UnixMicro(), string(ref.Owner.Kind))
 	return err
 }
 

@@ -1,6 +1,7 @@
 package object
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -181,6 +182,15 @@ func (d *draft) needsOf(ctx context.Context, e entry, asked []Need) ([]Need, err
 		return among(asked, NeedPolicies), nil
 	case KindIdentityProvider:
 		return among(asked, NeedTrust), nil
+	case KindProvider:
+		if e.action == Delete || e.before == nil { // what is connected belongs to the object, not to its name
+			return nil, nil
+		}
+		elsewhere, err := leadsElsewhere(e)
+		if err != nil || !elsewhere {
+			return nil, err
+		}
+		return among(asked, NeedTrust), nil
 	case KindTenant:
 		if e.action == Delete { // nothing is left in it
 			return nil, nil
@@ -208,6 +218,28 @@ func (d *draft) needsOf(ctx context.Context, e entry, asked []Need) ([]Need, err
 	default:
 		return nil, nil
 	}
+}
+
+// leadsElsewhere tells whether a change of a Provider could send elsewhere what people connected there: the refresh tokens that
+// rest are shown to the addresses that it says, through its proxy, by its certificates. The specs are compared and not what a
+// plan shows of them, which is cut off.
+func leadsElsewhere(e entry) (bool, error) {
+	var led [2][]byte
+	for i, spec := range [][]byte{beforeSpec(e), e.after.Spec} {
+		parsed, err := ParseSpec(KindProvider, spec)
+		if err != nil {
+			return false, err
+		}
+		p, ok := parsed.(*ProviderSpec)
+		if !ok {
+			return false, errors.New("a provider is something else")
+		}
+		where := ProviderSpec{Manifest: p.Manifest, OwnManifest: p.OwnManifest, ConnectionConfig: p.ConnectionConfig, Network: p.Network}
+		if led[i], err = canonicalSpec(&where); err != nil {
+			return false, err
+		}
+	}
+	return !bytes.Equal(led[0], led[1]), nil
 }
 
 func among(asked []Need, wanted ...Need) []Need {

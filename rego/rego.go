@@ -73,9 +73,13 @@ func read(name string) (Template, error) {
 				return t, err
 			}
 		case e.Name() == "data.json":
-			if err := json.Unmarshal(text, &t.Example); err != nil {
+			var data struct { // as OPA reads it: data.policy
+				Policy map[string]any `json:"policy"`
+			}
+			if err := json.Unmarshal(text, &data); err != nil {
 				return t, err
 			}
+			t.Example = data.Policy
 		case strings.HasSuffix(e.Name(), "_test.rego"):
 			t.Tests[e.Name()] = string(text)
 		case strings.HasSuffix(e.Name(), ".rego"):

@@ -96,6 +96,8 @@ type Config struct {
 	Captures      Captures
 	// Connections may be nil: then nothing is connected.
 	Connections Connections
+	// Webhooks may be nil: then nobody is told of anything.
+	Webhooks Webhooks
 	Refusals    Refusals
 	Vault       Vault // nil: what seals is not to be seen here
 	// Revisions are the past of policies, Proposals what waits or is drafted, Status what replicas run.

@@ -9,6 +9,7 @@ import (
 	"github.com/chancery-dev/chancery/admin"
 	"github.com/chancery-dev/chancery/broker/downstream"
 	"github.com/chancery-dev/chancery/broker/tenant"
+	"github.com/chancery-dev/chancery/broker/webhook"
 	"github.com/chancery-dev/chancery/vault/connection"
 	"github.com/chancery-dev/chancery/vault/provider"
 )
@@ -112,4 +113,44 @@ func TestConnectionsRefuse(t *testing.T) {
 	h := newHouse(t)
 	h.refused(t, request{method: "GET", path: "/admin/v1/connections", role: admin.RoleOwner}, 404, "route_unknown")
 	h.refused(t, request{method: "GET", path: "/admin/v1/connections?owner=alice", role: admin.RoleOwner}, 400, "parameter_unknown")
+}
+
+// hooks answers as a desk does, and remembers what it was asked.
+type hooks struct {
+	filter webhook.Filter
+	order  webhook.Order
+	fail   error
+}
+
+func (h *hooks) List(_ context.Context, _ tenant.UID, f webhook.Filter) ([]webhook.Record, error) {
+	h.filter = f
+	return []webhook.Record{{ID: "msg_1", State: webhook.GivenUp}}, h.fail
+}
+
+func (h *hooks) Replay(_ context.Context, _ tenant.UID, o webhook.Order) (int64, error) {
+	h.order = o
+	return 3, h.fail
+}
+
+func TestWebhooks(t *testing.T) {
+	for _, base := range []string{"/admin/v1/tenants/default/webhooks", "/admin/v1/webhooks"} {
+		desk := &hooks{}
+		h := newHouse(t, func(c *admin.Config) { c.Webhooks = desk })
+		list := h.ok(t, request{method: "GET", path: base + "?state=given_up&endpoint=https://acme.com/hook&cursor=msg_2&limit=1", role: admin.RoleOperator}, 200)
+		if list["next"] != "msg_1" || desk.filter != (webhook.Filter{State: "given_up", Endpoint: "https://acme.com/hook", Before: "msg_2", Limit: 1}) {
+			t.Errorf("%v %+v", list, desk.filter)
+		}
+		done := h.ok(t, request{method: "POST", path: base + "/replay?since=2026-11-21T12:00:00Z&endpoint=https://acme.com/hook", role: admin.RoleOperator}, 200)
+		if done["replayed"] != 3.0 || desk.order.Endpoint != "https://acme.com/hook" || desk.order.Since.Hour() != 12 || desk.order.Trace == "" || desk.order.By.Name == "" {
+			t.Errorf("%v %+v", done, desk.order)
+		}
+		h.refused(t, request{method: "POST", path: base + "/replay?since=yesterday", role: admin.RoleOwner}, 400, "parameter_invalid")
+		h.refused(t, request{method: "POST", path: base + "/replay?since=2026-11-21T12:00:00Z", role: admin.RoleViewer}, 403, "permission_denied")
+		h.refused(t, request{method: "GET", path: base, role: admin.RoleViewer}, 403, "permission_denied")
+	}
+	h := newHouse(t, func(c *admin.Config) { c.Webhooks = &hooks{fail: webhook.ErrQuery} })
+	h.refused(t, request{method: "GET", path: "/admin/v1/webhooks", role: admin.RoleOwner}, 400, "parameter_invalid")
+	h.refused(t, request{method: "GET", path: "/admin/v1/webhooks?body=yes", role: admin.RoleOwner}, 400, "parameter_unknown")
+	h = newHouse(t)
+	h.refused(t, request{method: "GET", path: "/admin/v1/webhooks", role: admin.RoleOwner}, 404, "route_unknown")
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/revision"
 	"github.com/chancery-dev/chancery/broker/rewrap"
 	"github.com/chancery-dev/chancery/vault"
+	"github.com/chancery-dev/chancery/broker/webhook"
 	"github.com/chancery-dev/chancery/vault/connection"
 	"github.com/chancery-dev/chancery/vault/keyring"
 )
@@ -99,6 +100,7 @@ func rows() []row {
 		{connection.ErrMoved, http.StatusConflict, "connection_changed"},
 		{downstream.ErrState, http.StatusConflict, "connection_state"},
 		{downstream.ErrQuery, http.StatusBadRequest, "parameter_invalid"},
+		{webhook.ErrQuery, http.StatusBadRequest, "parameter_invalid"},
 		{downstream.ErrImport, http.StatusUnprocessableEntity, "import_refused"},
 		{registration.ErrUnknown, http.StatusNotFound, "registration_unknown"},
 		{registration.ErrInitial, http.StatusBadRequest, "parameter_invalid"},

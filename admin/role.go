@@ -12,7 +12,7 @@ type Permission string
 func permissions() []Permission {
 	return []Permission{
 		"tenant.read", "tenant.write", "idp.read", "idp.write", "client.read", "client.write", "resource.read", "resource.write",
-		"user.read", "user.write", "policy.read", "policy.write", "policy.approve", "trust.approve", "proposal.read", "proposal.write", "proposal.decide", "idp.test", "idp.capture", "workload.read", "workload.write", "rolebinding.read", "rolebinding.write", "approval.decide", "provider.read", "provider.write", "connection.read", "connection.write", "secret.read", "secret.write", "token.read", "token.revoke", "registration.read", "registration.write",
+		"user.read", "user.write", "policy.read", "policy.write", "policy.approve", "trust.approve", "proposal.read", "proposal.write", "proposal.decide", "idp.test", "idp.capture", "workload.read", "workload.write", "rolebinding.read", "rolebinding.write", "approval.decide", "provider.read", "provider.write", "connection.read", "connection.write", "webhook.read", "webhook.replay", "secret.read", "secret.write", "token.read", "token.revoke", "registration.read", "registration.write",
 		"audit.read", "decision.read", "decision.purge", "policy.replay", "key.read", "key.write", "object.apply", "object.export", "metrics.read", "api.read",
 	}
 }
@@ -55,7 +55,7 @@ func (r Role) Permissions() []Permission {
 	case RoleIdPAdmin:
 		return append(reading(), "idp.write", "proposal.write", "idp.test", "idp.capture", "workload.write", "object.apply", "decision.read")
 	case RoleOperator:
-		return append(reading(), "key.read", "key.write", "secret.read", "connection.read", "token.read", "token.revoke", "metrics.read")
+		return append(reading(), "key.read", "key.write", "secret.read", "connection.read", "webhook.read", "webhook.replay", "token.read", "token.revoke", "metrics.read")
 	case RoleAuditor: // reads what was done, and nothing else
 		return []Permission{"audit.read", "decision.read", "token.read", "api.read"}
 	case RoleViewer:

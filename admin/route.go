@@ -102,6 +102,7 @@ func (s *Server) endpoints() map[string]endpoint {
 		both["delete"+string(kind)] = s.remove(kind)
 	}
 	maps.Copy(both, s.connectionEndpoints())
+	maps.Copy(both, s.webhookEndpoints())
 	for name, handle := range both {
 		all[name], all[name+"OfDefault"] = handle, handle
 	}

@@ -80,10 +80,11 @@ const (
 	TypeConnectionSuspended    Type = "connection.suspended"
 	TypeConnectionResumed      Type = "connection.resumed"
 	TypeConnectionTested       Type = "connection.tested"
-	TypeConnectionAlert        Type = "connection.alert" // a stored credential needs somebody's attention
-	TypeConnectRefused         Type = "connect.refused"  // by its person, by policy, or at the provider
-	TypeProposalMade           Type = "proposal.created" // a change that waits for a second person, or a draft
-	TypeProposalChanged        Type = "proposal.changed" // its content, or it was put to a second person
+	TypeConnectionAlert        Type = "connection.alert"  // a stored credential needs somebody's attention
+	TypeConnectRefused         Type = "connect.refused"   // by its person, by policy, or at the provider
+	TypeWebhooksReplayed       Type = "webhooks.replayed" // a company is told again of what it was told
+	TypeProposalMade           Type = "proposal.created"  // a change that waits for a second person, or a draft
+	TypeProposalChanged        Type = "proposal.changed"  // its content, or it was put to a second person
 	TypeProposalApproved       Type = "proposal.approved"
 	TypeProposalRefused        Type = "proposal.refused" // somebody who may not approve it tried
 	TypeProposalEnded          Type = "proposal.ended"   // rejected or dropped
@@ -108,7 +109,7 @@ func Types() []Type {
 		TypePasskeyEnrolled, TypePasskeyRemoved, TypePasskeyUsed, TypePasskeyRefused, TypeSessionStarted, TypeSessionEnded, TypeSignInRefused, TypeSignInWaits, TypeSignInVerified, TypeIdentityLinked, TypeUserProvisioned, TypeLogoutRefused,
 		TypeTokenVended,
 		TypeConnectionCreated, TypeConnectRefused,
-		TypeConnectionRefreshed, TypeConnectionReauth, TypeConnectionRevoked, TypeConnectionEnded, TypeConnectionSuspended, TypeConnectionResumed, TypeConnectionTested, TypeConnectionAlert,
+		TypeConnectionRefreshed, TypeConnectionReauth, TypeConnectionRevoked, TypeConnectionEnded, TypeConnectionSuspended, TypeConnectionResumed, TypeConnectionTested, TypeConnectionAlert, TypeWebhooksReplayed,
 		TypeDecisionsPurged, TypeProposalMade, TypeProposalChanged, TypeProposalApproved, TypeProposalRefused, TypeProposalEnded, TypeShadowStarted, TypeShadowEnded,
 		TypeStarted, TypeStopped,
 	}
@@ -128,7 +129,7 @@ func (t Type) Registered() bool {
 		TypePasskeyEnrolled, TypePasskeyRemoved, TypePasskeyUsed, TypePasskeyRefused, TypeSessionStarted, TypeSessionEnded, TypeSignInRefused, TypeSignInWaits, TypeSignInVerified, TypeIdentityLinked, TypeUserProvisioned, TypeLogoutRefused,
 		TypeTokenVended,
 		TypeConnectionCreated, TypeConnectRefused,
-		TypeConnectionRefreshed, TypeConnectionReauth, TypeConnectionRevoked, TypeConnectionEnded, TypeConnectionSuspended, TypeConnectionResumed, TypeConnectionTested, TypeConnectionAlert,
+		TypeConnectionRefreshed, TypeConnectionReauth, TypeConnectionRevoked, TypeConnectionEnded, TypeConnectionSuspended, TypeConnectionResumed, TypeConnectionTested, TypeConnectionAlert, TypeWebhooksReplayed,
 		TypeDecisionsPurged, TypeProposalMade, TypeProposalChanged, TypeProposalApproved, TypeProposalRefused, TypeProposalEnded, TypeShadowStarted, TypeShadowEnded,
 		TypeStarted, TypeStopped:
 		return true

@@ -18,7 +18,10 @@ import (
 // Webhooks keeps what companies are told, until it was delivered.
 type Webhooks struct{ store *Store }
 
-var _ webhook.Store = (*Webhooks)(nil)
+var (
+	_ webhook.Store   = (*Webhooks)(nil)
+	_ webhook.Records = (*Webhooks)(nil)
+)
 
 // Webhooks opens them.
 func (s *Store) Webhooks() *Webhooks { return &Webhooks{store: s} }
@@ -45,6 +48,9 @@ state = case when $4 = 0 then 'given_up' else state end where tenant_uid = $1 an
 
 	// The others for the same address wait for a moment too: one at a time finds out whether it answers again.
 	restAddress = `update webhook_messages set next_at = @now + $4 where tenant_uid = $1 and endpoint = $3 and id <> $2 and state = 'pending' and next_at < @now + $4`
+
+	listMessages = `select id, event_id, endpoint, type, state, attempts, outcome, created_at, next_at, delivered_at from webhook_messages
+where tenant_uid = $1 and ($2 = '' or id < $2) and ($3 = '' or state = $3) and ($4 = '' or endpoint = $4) order by id desc limit $5`
 
 	replayMessages = `update webhook_messages set state = 'pending', attempts = 0, next_at = @now, held_until = 0, outcome = ''
 where tenant_uid = $1 and created_at >= $2 and ($3 = '' or endpoint = $3) and state <> 'pending'`
@@ -152,7 +158,39 @@ func (w *Webhooks) settle(ctx context.Context, m webhook.Message, statement, out
 	})
 }
 
-// Replay implements webhook.Store.
+// List implements webhook.Records.
+func (w *Webhooks) List(ctx context.Context, t tenant.UID, f webhook.Filter) (all []webhook.Record, err error) {
+	err = w.store.readOf(ctx, t, func(ctx context.Context, tx *sql.Tx) error {
+		rows, err := tx.QueryContext(ctx, listMessages, t.String(), f.Before, f.State, f.Endpoint, max(1, min(f.Limit, maxRecords)))
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var r webhook.Record
+			var created, next int64
+			var delivered sql.NullInt64
+			if err := rows.Scan(&r.ID, &r.EventID, &r.Endpoint, &r.Type, &r.State, &r.Attempts, &r.Outcome, &created, &next, &delivered); err != nil {
+				return err
+			}
+			r.CreatedAt = fromMicros(created)
+			if at := fromMicros(next); r.State == webhook.Pending {
+				r.NextAt = &at
+			}
+			if at := fromMicros(delivered.Int64); delivered.Valid && r.State == webhook.Delivered {
+				r.DeliveredAt = &at
+			}
+			all = append(all, r)
+		}
+		return rows.Err()
+	})
+	return all, err
+}
+
+// maxRecords bounds a page.
+const maxRecords = 1000
+
+// Replay implements webhook.Records.
 func (w *Webhooks) Replay(ctx context.Context, t tenant.UID, since time.Time, endpoint string) (n int64, err error) {
 	err = w.store.writeOf(ctx, t, func(ctx context.Context, tx *sql.Tx) error {
 		done, err := tx.ExecContext(ctx, w.store.withClock(replayMessages), t.String(), since.UnixMicro(), endpoint)

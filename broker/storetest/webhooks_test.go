@@ -62,6 +62,21 @@ func TestWebhooks(t *testing.T) {
 		if n, err := first.Replay(ctx, mine, time.Now().Add(time.Hour), ""); err != nil || n != 0 {
 			t.Fatalf("%d %v", n, err)
 		}
+		listed, err := second.List(ctx, mine, webhook.Filter{Limit: 10})
+		if err != nil || len(listed) != 4 || listed[0].ID != "msg_4" || listed[3].Endpoint != "https://acme.com/hook" || listed[3].CreatedAt.IsZero() || listed[3].NextAt == nil || listed[3].DeliveredAt != nil {
+			t.Fatalf("%+v %v", listed, err)
+		}
+		if page, err := first.List(ctx, mine, webhook.Filter{Before: "msg_3", State: webhook.Pending, Endpoint: "https://acme.com/hook", Limit: 1}); err != nil || len(page) != 1 || page[0].ID != "msg_2" {
+			t.Fatalf("%+v %v", page, err)
+		}
+		for _, f := range []webhook.Filter{{State: webhook.GivenUp, Limit: 9}, {Endpoint: "https://acme.com/other", Limit: 9}} {
+			if none, err := first.List(ctx, mine, f); err != nil || len(none) != 0 {
+				t.Errorf("%+v %v", none, err)
+			}
+		}
+		if none, err := first.List(ctx, d.Default, webhook.Filter{Limit: 9}); err != nil || len(none) != 0 {
+			t.Errorf("another tenant's: %+v %v", none, err)
+		}
 		if due, err = first.TakeDue(ctx, mine, 10, 0); err != nil || len(due) != 2 || due[0].Attempts != 0 {
 			t.Fatalf("%v %v", due, err)
 		}

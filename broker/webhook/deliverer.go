@@ -58,8 +58,6 @@ type Store interface {
 	Delivered(ctx context.Context, m Message, outcome string) error
 	// Failed has it tried again after a rest; zero gives it up.
 	Failed(ctx context.Context, m Message, outcome string, rest time.Duration) error
-	// Replay has what was made since a time sent again, of one address or of all, and tells how many.
-	Replay(ctx context.Context, t tenant.UID, since time.Time, endpoint string) (int64, error)
 	// Purge takes away what is older and not pending, at most so many.
 	Purge(ctx context.Context, t tenant.UID, older time.Duration, limit int) error
 }
@@ -257,9 +255,4 @@ func (d *Deliverer) key(w snapshot.Webhook) ([]byte, error) {
 // Tidy takes away what is old.
 func (d *Deliverer) Tidy(ctx context.Context, t tenant.UID) error {
 	return d.config.Store.Purge(ctx, t, KeepMessages, readBatch)
-}
-
-// Replay has what was made since a time sent again.
-func (d *Deliverer) Replay(ctx context.Context, t tenant.UID, since time.Time, endpoint string) (int64, error) {
-	return d.config.Store.Replay(ctx, t, since, endpoint)
 }

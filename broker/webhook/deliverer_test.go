@@ -132,8 +132,7 @@ func (p *post) Failed(_ context.Context, m webhook.Message, outcome string, rest
 	return nil
 }
 
-func (p *post) Replay(context.Context, tenant.UID, time.Time, string) (int64, error) { return 0, nil }
-func (p *post) Purge(context.Context, tenant.UID, time.Duration, int) error          { return nil }
+func (p *post) Purge(context.Context, tenant.UID, time.Duration, int) error { return nil }
 
 func TestDelivered(t *testing.T) {
 	p := newPost(t, nil, wanted)

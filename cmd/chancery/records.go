@@ -12,7 +12,7 @@ func (c *command) addRecordCommands(root *cobra.Command) {
 	root.AddCommand(
 		c.initCommand(),
 		c.applyCommand(), c.diffCommand(), c.exportCommand(), c.getCommand(), c.deleteCommand(),
-		c.secretCommand(), c.connectionCommand(), c.registrationCommand(), c.registrationTokenCommand(), c.keysCommand(), c.vaultCommand(), c.revokeCommand(), c.auditCommand(), c.decisionsCommand(), c.explainCommand(), c.loginCommand(), c.logoutCommand(), c.approvalsCommand(), c.idpCommand(), c.policyCommand(), c.proposalCommand(),
+		c.secretCommand(), c.connectionCommand(), c.webhookCommand(), c.registrationCommand(), c.registrationTokenCommand(), c.keysCommand(), c.vaultCommand(), c.revokeCommand(), c.auditCommand(), c.decisionsCommand(), c.explainCommand(), c.loginCommand(), c.logoutCommand(), c.approvalsCommand(), c.idpCommand(), c.policyCommand(), c.proposalCommand(),
 		c.doctorCommand(), c.manCommand(), c.versionCommand(),
 	)
 }

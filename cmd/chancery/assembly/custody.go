@@ -27,6 +27,7 @@ type custody struct {
 	custodian *downstream.Custodian
 	inventory *downstream.Inventory
 	webhooks  *webhook.Deliverer
+	hooks     *webhook.Desk // for administrators
 	nudges    chan struct{}
 	changed   atomic.Bool // somebody may have gone who held something
 }

@@ -134,7 +134,7 @@ func (s *Server) openAdmin(context.Context) error {
 		return err
 	}
 	s.admin, err = admin.New(admin.Config{
-		Objects: s.path, Audit: auditLog{log: book, key: s.checkKey}, Keys: s.rings, Tokens: s.revoker, Registrations: s.desk, Explain: explainer{records{book}, s.decisions.Court}, IdPTests: s.idpTests(), IdPMetadata: metadataDesk{s}, Captures: s.captures, Connections: s.lending.inventory, Vault: sealing, Approvals: approvalsDesk{s}, Refusals: s.adminRefusals, Root: s.root, Metrics: exposed,
+		Objects: s.path, Audit: auditLog{log: book, key: s.checkKey}, Keys: s.rings, Tokens: s.revoker, Registrations: s.desk, Explain: explainer{records{book}, s.decisions.Court}, IdPTests: s.idpTests(), IdPMetadata: metadataDesk{s}, Captures: s.captures, Connections: s.lending.inventory, Webhooks: s.lending.hooks, Vault: sealing, Approvals: approvalsDesk{s}, Refusals: s.adminRefusals, Root: s.root, Metrics: exposed,
 		Revisions: revision.Revisions{Store: s.store.Revisions()}, Proposals: proposals, Status: policyStatus{s},
 		Decisions: s.decisions,
 		Ready:     s.ready, Credentials: credentials, People: people, Now: s.Now, Log: s.Log,

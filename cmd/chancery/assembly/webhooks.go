@@ -18,6 +18,10 @@ const (
 // openWebhooks opens what tells companies of events.
 func (s *Server) openWebhooks() error {
 	var err error
+	s.lending.hooks, err = webhook.NewDesk(webhook.Desk{Records: s.store.Webhooks(), Journal: s.ledger, Now: s.Now})
+	if err != nil {
+		return err
+	}
 	s.lending.webhooks, err = webhook.New(webhook.Config{
 		Log: s.store.Audit(), Store: s.store.Webhooks(), Pictures: s.source, Resolve: s.resolve, MayRefer: s.mayRefer, Egress: s.Config.Egress.Policy(),
 		Replica: id.New(id.Replica, s.Now()), Slog: s.Log, Now: s.Now,

@@ -18,8 +18,10 @@ const (
 
 	endConnectLink = "delete from connect_links where tenant_uid = $1 and handle = $2 and user_uid = $3 and ends_at > $4"
 
-	// Whoever was ended since he departed connects nothing any more, nor does anybody for a client that was.
-	stillThere = `select exists (select 1 from objects o where o.tenant_uid = $1 and o.uid = $2 and o.kind = 'User' and o.deleted_at is null)
+	// Whoever was ended since he departed, or is disabled, connects nothing any more, nor does anybody for a client that was. The
+	// spec is canonical JSON: a quotation mark within a value would be escaped.
+	stillThere = `select exists (select 1 from objects o where o.tenant_uid = $1 and o.uid = $2 and o.kind = 'User' and o.deleted_at is null
+  and o.spec not like '%"status":"disabled"%')
 and exists (select 1 from objects o where o.tenant_uid = $1 and o.uid = $5 and o.kind = 'Provider' and o.deleted_at is null)
 and not exists (select 1 from revocations m where m.tenant_uid = $1 and m.version > $4 and (m.kind = 'user' and m.uid = $2 or m.kind = 'client' and m.uid = $3))`
 )

@@ -11,6 +11,9 @@ import (
 	"github.com/chancery-dev/chancery/broker/tenant"
 	"github.com/chancery-dev/chancery/vault/connect"
 	"github.com/chancery-dev/chancery/vault/connect/connecttest"
+	"github.com/chancery-dev/chancery/vault/connection"
+	"github.com/chancery-dev/chancery/vault/connection/connectiontest"
+	"github.com/chancery-dev/chancery/vault/provider"
 )
 
 func TestConnects(t *testing.T) {
@@ -43,6 +46,38 @@ func TestConnects(t *testing.T) {
 				},
 			}
 		})
+	})
+}
+
+// TestDisabledPeopleConnectNothing: neither a person who was disabled on the way, nor at a provider that is gone.
+func TestDisabledPeopleConnectNothing(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, d *storetest.Database) {
+		uid := d.Tenant(t, "mine")
+		c, rows, now := d.Store.Connects(d.Ledger(t, d.Store)), d.Store.Connections(d.Ledger(t, d.Store)), time.Now()
+		prv := storetest.New(uid, object.KindProvider, "github", spec)
+		storetest.Apply(t, d.Objects(t), prv)
+		for n, test := range []struct {
+			spec, provider string
+			ended          bool
+		}{{`{"status":"active"}`, prv.UID, false}, {`{"status":"disabled"}`, prv.UID, true}, {`{"status":"active"}`, "prv_gone", true}} {
+			user := storetest.New(uid, object.KindUser, "user-"+string(rune('a'+n)), test.spec)
+			storetest.Apply(t, d.Objects(t), user)
+			owner := connection.Owner{Kind: connection.User, UID: user.UID}
+			ref := connection.Ref{Tenant: uid.String(), ID: connection.NewID(now), Owner: owner, Provider: test.provider}
+			trip := connect.Trip{
+				Handle: [32]byte{byte(n + 1)}, Tenant: uid.String(), Stage: connect.Arrived, UserUID: user.UID, Browser: [32]byte{3}, ProviderUID: test.provider,
+				Version: 1 << 40, Sealed: []byte("CHS0rest"), BegunAt: now, ExpiresAt: now.Add(time.Minute),
+			}
+			must(t, c.KeepTrip(t.Context(), trip, 8))
+			stored := connectiontest.New(t, connectiontest.Keyring(t, now), ref, provider.Credential{Origin: provider.FromPerson, Access: provider.NewSecret("a")}, now)
+			err := c.Finish(t.Context(), connect.Made{Trip: trip, Connection: ref.ID, Provider: "github", At: now}, stored)
+			if test.ended != errors.Is(err, connect.ErrEnded) || !test.ended && err != nil {
+				t.Errorf("%+v: %v", test, err)
+			}
+			if held, err := rows.Find(t.Context(), uid.String(), owner, test.provider); err != nil || len(held) == 0 != test.ended {
+				t.Errorf("%+v: %d connections, %v", test, len(held), err)
+			}
+		}
 	})
 }
 

@@ -135,6 +135,7 @@ func (g *Grants) settleShown(ctx context.Context, c *call, compact string) error
 	c.question.presented = &presented
 	c.applicant, c.idp, c.subject = presented.Holder, presented.IdP, claims.Subject
 	c.passed("access_token", claims.ID, "")
+	c.passed("acting client", presented.Holder.Name, "")
 	if presented.Person == nil {
 		return nil
 	}

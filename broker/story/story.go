@@ -107,14 +107,18 @@ func Tell(ctx context.Context, r Reader, court Court, t tenant.UID, id string) (
 	if len(events) == 0 {
 		return Story{}, ErrNotFound
 	}
-	s := fromEvent(events[0])
-	for _, e := range events[1:] {
-		s.More = append(s.More, e.Type)
+	// A request may ask policy several times: the story of a decision is the event that tells of it.
+	told := max(0, slices.IndexFunc(events, func(e audit.Event) bool { return e.Decision == id }))
+	s := fromEvent(events[told])
+	for i, e := range events {
+		if i != told {
+			s.More = append(s.More, e.Type)
+		}
 	}
-	if events[0].Decision == "" {
+	if events[told].Decision == "" {
 		return s, nil
 	}
-	d, err := r.FindDecision(ctx, t, events[0].Decision)
+	d, err := r.FindDecision(ctx, t, events[told].Decision)
 	if errors.Is(err, ErrNotFound) {
 		return s, nil // its time of retention is over
 	}

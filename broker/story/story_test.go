@@ -151,3 +151,17 @@ func TestLinesOfWhatCameBeforeTheChecks(t *testing.T) {
 		t.Errorf("not told:\n%s", text)
 	}
 }
+
+// One request may ask policy several times: each decision has the story of its own event.
+func TestTellOneDecisionOfSeveral(t *testing.T) {
+	b := refusal()
+	b.events = append(b.events, audit.Event{Trace: "trc_1", Type: audit.TypeEvaluated, Outcome: audit.Allowed, Scope: "notes:read", Decision: "dec_2"})
+	b.decisions["dec_2"] = ledger.Decision{ID: "dec_2", Trace: "trc_1", Allow: true, Input: []byte(`{}`), Result: []byte(`{}`)}
+	s, err := story.Tell(t.Context(), b, nil, acme, "dec_2")
+	if err != nil || s.Type != audit.TypeEvaluated || s.Scope != "notes:read" || s.Policy.Decision != "dec_2" || len(s.More) != 2 {
+		t.Errorf("%+v %v", s, err)
+	}
+	if s, err := story.Tell(t.Context(), b, nil, acme, "dec_1"); err != nil || s.Code != "iss_unknown" || s.Policy.Decision != "dec_1" {
+		t.Errorf("%+v %v", s, err)
+	}
+}

@@ -253,3 +253,55 @@ func TestConnectByLink(t *testing.T) {
 		}
 	})
 }
+
+// TestConnectFails: each way in which a provider's side goes wrong has its own page, connects nothing, and leaves nothing there.
+func TestConnectFails(t *testing.T) {
+	harness.Each(t, func(t *testing.T, e harness.Engine) {
+		w := startTracked(t, e)
+		alice := w.signedIn("alice")
+		start := func() string { return w.goes(alice, alice.Open(w.Issuer+"/connect/tracker")) }
+
+		// 1. An answer that nobody asked for, and one of another issuer's request.
+		back, err := url.Parse(start())
+		if err != nil {
+			t.Fatal(err)
+		}
+		query := back.Query()
+		query.Del("code")
+		back.RawQuery = query.Encode()
+		says(t, alice.Open(back.String()), http.StatusBadRequest, "connect_answer_invalid")
+
+		// 2. The provider does not say whose it is: what came is given back.
+		there := start()
+		ended := w.fake.Count("revoke")
+		for range 3 { // it may be asked again
+			w.fake.Break("probe", providertest.Fault{Kind: "status", Status: http.StatusInternalServerError})
+		}
+		says(t, alice.Open(there), http.StatusServiceUnavailable, "connect_account_unread")
+		harness.Eventually(t, 10*time.Second, "what came is given back", func() bool { return w.fake.Count("revoke") > ended })
+
+		// 3. It takes nothing of what it gave itself.
+		there = start()
+		w.fake.Break("code", providertest.Fault{Kind: "status", Status: http.StatusBadRequest, Body: map[string]any{"error": "invalid_grant"}})
+		says(t, alice.Open(there), http.StatusForbidden, "connect_refused")
+
+		// 4. The company lets work accounts in alone, which this one is not.
+		w.Apply(w.Server(), strings.ReplaceAll(strings.Replace(only("tracker"), "  allow:", "  accounts: {email_domains: [acme.com]}\n  allow:", 1), "{{fake}}", w.fake.URL()))
+		ended = w.fake.Count("revoke")
+		says(t, alice.Open(start()), http.StatusForbidden, "connect_account_not_allowed")
+		if w.fake.Count("revoke") == ended {
+			t.Error("what came is not given back")
+		}
+		says(t, alice.Open(w.Issuer+"/connections"), http.StatusOK, "You have connected none.")
+	})
+}
+
+// only is one of the providers.
+func only(name string) string {
+	for doc := range strings.SplitSeq(providers, "\n---\n") {
+		if strings.Contains(doc, "metadata: {name: "+name+"}") {
+			return doc
+		}
+	}
+	return ""
+}

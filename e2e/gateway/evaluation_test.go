@@ -242,7 +242,7 @@ func TestEvaluation(t *testing.T) {
 		}
 		id, _ := stepUp.Context["decision_id"].(string)
 		told := d.Run("explain", id)
-		for _, want := range []string{id, "evaluate", "step_up", "fresh"} {
+		for _, want := range []string{"challenged step_up_required", "client notes-server", "acting client", "claude", "fresh.rego"} {
 			if told.Status != 0 || !strings.Contains(told.Stdout, want) {
 				t.Errorf("explain: %q is missing: %v", want, told)
 			}
@@ -298,6 +298,12 @@ func TestEvaluations(t *testing.T) {
 		message := maps.Clone(base)
 		message["evaluations"] = []any{foreign, broken}
 		got := d.ask(t, many, "notes-server", message)
+		// Each of one message has a decision and a story of its own.
+		message["evaluations"] = []any{yes, no, yes}
+		id, _ := d.ask(t, many, "notes-server", message).Evaluations[1].Context["decision_id"].(string)
+		if told := d.Run("explain", id); told.Status != 0 || !strings.Contains(told.Stdout, "scope notes:write") || !strings.Contains(told.Stdout, "challenged step_up_required") {
+			t.Errorf("explain: %v", told)
+		}
 		for at, want := range []float64{403, 400} {
 			failed, _ := got.Evaluations[at].Context["error"].(map[string]any)
 			if failed["status"] != want {

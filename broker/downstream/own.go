@@ -38,7 +38,7 @@ func (l *Lender) obtain(ctx context.Context, t *snapshot.Tenant, p *snapshot.Pro
 		wanted.Subject = p.Object.InstallationID
 		return engine.Install(ctx, wanted)
 	case p.Manifest.Kind == provider.TokenExchange:
-		return l.exchange(ctx, t, p, engine, w)
+		return l.exchange(ctx, t, engine, w)
 	default:
 		if p.Object != nil && p.Object.ActAs == object.ActAsEmail {
 			if w.Email == "" { // never the service account's own power instead of a person's
@@ -51,7 +51,7 @@ func (l *Lender) obtain(ctx context.Context, t *snapshot.Tenant, p *snapshot.Pro
 }
 
 // exchange presents a token that was made for that server and nobody else. What the agent brought stays here (T45).
-func (l *Lender) exchange(ctx context.Context, t *snapshot.Tenant, p *snapshot.Provider, engine *provider.Provider, w Want) (provider.Credential, error) {
+func (l *Lender) exchange(ctx context.Context, t *snapshot.Tenant, engine *provider.Provider, w Want) (provider.Credential, error) {
 	audience, err := engine.Audience()
 	if err != nil {
 		return provider.Credential{}, err

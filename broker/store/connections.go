@@ -131,7 +131,7 @@ func (c *Connections) query(ctx context.Context, tenantUID, query string, args .
 func (c *Connections) queryPrepared(ctx context.Context, t tenant.UID, query string, args ...any) ([]connection.Stored, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.store.limit)
 	defer cancel()
-	statement, err := c.store.prepared(ctx, query)
+	statement, err := c.store.prepared(ctx, query) //nolint:sqlclosecheck // it is kept
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ func (s *Store) prepared(ctx context.Context, text string) (*sql.Stmt, error) {
 	if found, ok := s.statements.kept[text]; ok {
 		return found, nil
 	}
-	made, err := s.read.PrepareContext(ctx, s.withClock(text))
+	made, err := s.read.PrepareContext(ctx, s.withClock(text)) //nolint:sqlclosecheck // it is kept until the store closes
 	if err != nil {
 		return nil, err
 	}

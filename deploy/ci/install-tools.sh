@@ -5,6 +5,7 @@
 #   install-tools.sh postgres    PostgreSQL 15 or newer, through apt-get (root or sudo)
 #   install-tools.sh cc          a C compiler, which the race detector needs (same way)
 #   install-tools.sh lint        golangci-lint, pinned, into the tool cache
+#   install-tools.sh opa         the opa of the version in go.mod, built from its module, into the tool cache
 #   install-tools.sh sdks        the MCP SDKs for TypeScript and Python, pinned, beside their tests
 #   install-tools.sh mcpconformance   MCP's conformance suite and the Node.js that it needs, pinned, beside its tests
 #   install-tools.sh panva       an OpenID provider of other people, pinned, beside its tests
@@ -61,6 +62,16 @@ install_lint() {
   echo "installing golangci-lint $GOLANGCI_VERSION"
   GOBIN="$(dirname "$GOLANGCI_LINT")" GOFLAGS='' go install \
     "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$GOLANGCI_VERSION"
+}
+
+# From the module cache, if it is there: nothing but Go is asked.
+install_opa() {
+  if [[ -x "$OPA" ]]; then
+    return
+  fi
+  [[ -n "$OPA_VERSION" ]] || die "go.mod names no version of OPA"
+  echo "building opa $OPA_VERSION"
+  GOBIN="$(dirname "$OPA")" GOFLAGS='' CGO_ENABLED=0 go install "github.com/open-policy-agent/opa@$OPA_VERSION"
 }
 
 install_keycloak() {
@@ -154,6 +165,7 @@ all)
   install_postgres
   install_cc
   install_lint
+  install_opa
   install_keycloak
   install_sdks
   install_browser
@@ -164,11 +176,12 @@ all)
 postgres) install_postgres ;;
 cc) install_cc ;;
 lint) install_lint ;;
+opa) install_opa ;;
 keycloak) install_keycloak ;;
 sdks) install_sdks ;;
 browser) install_browser ;;
 panva) install_panva ;;
 mcpconformance) install_mcpconformance ;;
 simplesamlphp) install_simplesamlphp ;;
-*) die "usage: install-tools.sh [postgres|cc|lint|keycloak|sdks|panva|mcpconformance|simplesamlphp|browser]" ;;
+*) die "usage: install-tools.sh [postgres|cc|lint|opa|keycloak|sdks|panva|mcpconformance|simplesamlphp|browser]" ;;
 esac

@@ -9,6 +9,11 @@ GOLANGCI_VERSION=v2.15.0
 GOLANGCI_LINT="${XDG_CACHE_HOME:-$HOME/.cache}/chancery/tools/golangci-lint-$GOLANGCI_VERSION/golangci-lint"
 export GOLANGCI_VERSION GOLANGCI_LINT
 
+# The policy engine's own program, at the version that the service links.
+OPA_VERSION="$(sed -nE 's#^[[:space:]]*github.com/open-policy-agent/opa (v[^ ]+).*#\1#p' go.mod)"
+OPA="${XDG_CACHE_HOME:-$HOME/.cache}/chancery/tools/opa-$OPA_VERSION/opa"
+export OPA_VERSION OPA
+
 KEYCLOAK_VERSION=26.7.3
 KEYCLOAK_CACHE="${CHANCERY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/chancery}/keycloak"
 export KEYCLOAK_VERSION KEYCLOAK_CACHE

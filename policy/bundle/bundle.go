@@ -162,6 +162,7 @@ func (b *Bundle) fill(files map[string][]byte, rest *policyMetadata) error {
 	for _, name := range b.Files {
 		into := b.Source.Modules
 		folder, base := path.Dir(name), path.Base(name)
+		kind := path.Base(folder) // "opa build DIR" puts all of it into a folder DIR
 		switch {
 		case name == manifestFile || name == signaturesFile:
 			continue
@@ -172,9 +173,9 @@ func (b *Bundle) fill(files map[string][]byte, rest *policyMetadata) error {
 			continue
 		case !strings.HasSuffix(base, ".rego"):
 			return because(ErrContent, "%q is neither Rego nor %s", name, dataFile)
-		case rest != nil && folder == testsFolder, rest == nil && strings.HasSuffix(base, "_test.rego"):
+		case rest != nil && kind == testsFolder, rest == nil && strings.HasSuffix(base, "_test.rego"):
 			into = b.Source.Tests
-		case rest != nil && folder != modulesFolder:
+		case rest != nil && kind != modulesFolder:
 			return because(ErrContent, "%q is neither in %s nor in %s", name, modulesFolder, testsFolder)
 		}
 		if len(files[name]) > policy.MaxModuleSize {
@@ -234,7 +235,7 @@ func (b *Bundle) describe(rest *policyMetadata) error {
 		return err // its modules are its own now, and with them its hash is another
 	}
 	if is := src.Hash(); is != rest.Hash {
-		return because(ErrContent, "its hash is %s, and it says %s", is, rest.Hash)
+		return because(ErrContent, "its content has the hash %s, and its manifest says %s: another program may have laid it out anew", is, rest.Hash)
 	}
 	return nil
 }

@@ -241,14 +241,7 @@ func (l *leaks) errs(alice *harness.Person) {
 		"probe": {Kind: "status", Status: 500, Body: map[string]any{"error": l.secret, "authorization": l.secret}},
 	} {
 		l.tracker.Break(what, f)
-		alice.StopAt(l.tracker.URL())
-		away := alice.Press(alice.Open(l.Issuer+"/connect/tracker"), "decision", "allow")
-		alice.StopAt("")
-		back, err := l.tracker.Visit(away.Outside.String())
-		if err != nil {
-			l.t.Fatal(err)
-		}
-		l.keep("pages", alice.Open(l.Issuer+"/connect/tracker/callback?"+back.Encode()).Body)
+		l.keep("pages", l.returns(alice, l.tracker).Body)
 	}
 	l.connects(alice, l.tracker)
 

@@ -91,7 +91,8 @@ func environment(more ...string) []string {
 // service is a fake provider. The token that comes of a code is due at once; those that come of a refresh live for an hour.
 type service struct {
 	*providertest.Server
-	name string
+	name   string
+	object string // as it was applied
 
 	mu    sync.Mutex
 	given []string // every access and refresh token
@@ -122,7 +123,8 @@ func (w scene) serve(name, refresh string) *service {
 	}
 	s.Server = providertest.Start(p, time.Now)
 	w.t.Cleanup(s.Close)
-	w.Apply(w.Server(), strings.NewReplacer("{{name}}", name, "{{fake}}", s.URL(), "{{refresh}}", refresh, "{{secret}}", w.reference).Replace(providerObject))
+	s.object = strings.NewReplacer("{{name}}", name, "{{fake}}", s.URL(), "{{refresh}}", refresh, "{{secret}}", w.reference).Replace(providerObject)
+	w.Apply(w.Server(), s.object)
 	return s
 }
 
@@ -159,8 +161,8 @@ func says(t *testing.T, page *harness.Page, status int, text string) {
 	}
 }
 
-// connects has a person connect an account, or do so again.
-func (w scene) connects(p *harness.Person, s *service) {
+// returns has a person go to the provider and come back.
+func (w scene) returns(p *harness.Person, s *service) *harness.Page {
 	w.t.Helper()
 	s.As(p.Name)
 	p.StopAt(s.URL())
@@ -173,8 +175,13 @@ func (w scene) connects(p *harness.Person, s *service) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	confirm := p.Open(away.Outside.Query().Get("redirect_uri") + "?" + back.Encode())
-	says(w.t, p.Press(confirm, "decision", "allow"), http.StatusOK, "Tracker")
+	return p.Open(away.Outside.Query().Get("redirect_uri") + "?" + back.Encode())
+}
+
+// connects has a person connect an account, or do so again.
+func (w scene) connects(p *harness.Person, s *service) {
+	w.t.Helper()
+	says(w.t, p.Press(w.returns(p, s), "decision", "allow"), http.StatusOK, "Tracker")
 }
 
 // token is one of ours for a person's agent.

@@ -32,11 +32,6 @@ type Peers interface {
 	Accounts(ctx context.Context, t *snapshot.Tenant, userUID string) ([]federation.Account, error)
 }
 
-// Proposals lists the changes of the company's rules that wait for a person.
-type Proposals interface {
-	WaitingFor(ctx context.Context, who person.Person) ([]page.Proposal, error)
-}
-
 const (
 	approvalsPath  = "/approvals"
 	approvalPrefix = "apr_"
@@ -58,6 +53,9 @@ func NewApproving(a Approving) (*Approving, error) {
 	}
 	a.Desk.Beside = append(a.Desk.Beside, Route{Path: approvalsPath, Get: a.Desk.shown(a.list)})
 	a.Desk.Errands = append(a.Desk.Errands, Errand{Prefix: approvalPrefix, Handle: a.one})
+	if a.Proposals != nil {
+		a.Desk.Errands = append(a.Desk.Errands, Errand{Prefix: proposalPrefix, Handle: a.proposed})
+	}
 	return &a, nil
 }
 
@@ -105,6 +103,9 @@ func (p *Approving) list(ctx context.Context, v Visit) (Reply, error) {
 	if p.Proposals != nil {
 		if model.Proposals, err = p.Proposals.WaitingFor(ctx, who); err != nil {
 			return Reply{}, unavailable(err)
+		}
+		for i, one := range model.Proposals {
+			model.Proposals[i].Path = v.path(interactPath + one.ID)
 		}
 	}
 	if model.Person, err = p.Desk.person(ctx, v.Tenant, s); err != nil {

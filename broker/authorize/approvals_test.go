@@ -3,6 +3,7 @@ package authorize_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -18,6 +19,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/broker/page"
 	"github.com/chancery-dev/chancery/broker/person"
+	"github.com/chancery-dev/chancery/broker/proposal"
 	"github.com/chancery-dev/chancery/broker/session"
 	"github.com/chancery-dev/chancery/broker/snapshot"
 	"github.com/chancery-dev/chancery/federation"
@@ -30,6 +32,10 @@ type panel struct {
 	desk *approval.Desk
 	kept *approvaltest.Memory
 	fail error
+
+	hash     string // of the proposal that waits
+	answered []string
+	refuses  error
 }
 
 func (p *panel) Find(_ context.Context, t *snapshot.Tenant, userUID, idpUID string) (person.Person, error) {
@@ -51,9 +57,30 @@ func (p *panel) WaitingFor(context.Context, person.Person) ([]page.Proposal, err
 	return []page.Proposal{{ID: "prop_1", Kind: "Policy", Name: "notes", Author: "dave", Until: p.now}}, nil
 }
 
+// Look shows one proposal: alice wrote it, eve is not asked, and it is awaited of everybody else.
+func (p *panel) Look(_ context.Context, who person.Person, id string) (page.Change, bool, error) {
+	if id != "prop_1" || who.UID == "usr_eve" {
+		return page.Change{}, false, proposal.ErrUnknown
+	}
+	mine := who.UID == "usr_alice"
+	return page.Change{
+		Hash: p.hash, Author: "user:alice", Until: p.now, Mine: mine,
+		Objects: []page.ChangedObject{{Kind: "Policy", Name: "notes", Files: []page.ChangedFile{{Path: "modules.notes.rego", Lines: []string{"+package chancery.authz"}}}}},
+	}, !mine && p.hash != "", p.fail
+}
+
+func (p *panel) Answer(_ context.Context, who person.Person, id, hash string, allow bool, _ approval.Visit) error {
+	if p.refuses != nil {
+		return p.refuses
+	}
+	p.answered = append(p.answered, fmt.Sprint(who.UID, " ", id, " ", hash, " ", allow))
+	p.hash = "" // nothing is awaited any more
+	return nil
+}
+
 func newPanel(t *testing.T) (*panel, approval.Approval) {
 	t.Helper()
-	p := &panel{house: newHouse(t), kept: &approvaltest.Memory{}}
+	p := &panel{house: newHouse(t), kept: &approvaltest.Memory{}, hash: "0a0a"}
 	var err error
 	p.desk, err = approval.New(approval.Desk{Store: p.kept, People: p, Lane: p.lane, Now: func() time.Time { return p.now }})
 	must(t, err)

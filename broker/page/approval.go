@@ -100,6 +100,7 @@ func (w Waiting) Label() string {
 
 // Proposal is a change of the company's rules that waits for a second person.
 type Proposal struct {
+	Path   string // of ours, where it is answered
 	ID     string
 	Kind   string
 	Name   string
@@ -123,6 +124,11 @@ func (m Approvals) Render(f Frame) (Page, error) {
 			return Page{}, err
 		}
 		if err := w.Client.fit(); err != nil {
+			return Page{}, err
+		}
+	}
+	for _, p := range m.Proposals {
+		if err := here(p.Path); err != nil {
 			return Page{}, err
 		}
 	}

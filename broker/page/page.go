@@ -98,6 +98,7 @@ func functions(words catalogue) template.FuncMap {
 	return template.FuncMap{
 		"say": words.say, "count": words.count, "plain": words.plain,
 		"name":    func(s string) string { return visible(s, maxName) },
+		"codes":   codes,
 		"line":    func(s string) string { return visible(s, maxLine) },
 		"initial": initial,
 	}

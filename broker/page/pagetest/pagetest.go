@@ -126,8 +126,19 @@ func Samples() []Sample {
 				{Path: "/interact/apr_1", Client: company, For: page.Person{Name: "Bob Brown", Email: "bob@acme.example"}, Resource: "Team notes", Until: then},
 				{Path: "/interact/apr_2", Client: stranger, Resource: long, Until: then},
 			},
-			Proposals: []page.Proposal{{ID: "prop_1", Kind: "Policy", Name: "notes", Author: "bob@acme.example", Until: then}},
+			Proposals: []page.Proposal{{Path: "/interact/prop_1", ID: "prop_1", Kind: "Policy", Name: "notes", Author: "bob@acme.example", Until: then}},
 		}, acme},
+		{"change", changed(page.Change{Action: "/interact/prop_1", Token: token, Hash: strings.Repeat("0a", 32)}), acme},
+		{"change-mine", changed(page.Change{Mine: true}), own},
+		{"change-partly", changed(page.Change{Partly: true, More: true}), own},
+		{"change-stands", changed(page.Change{Stands: true}), own},
+		{"change-deletes", page.Change{
+			Action: "/interact/prop_2", List: "/approvals", Token: token, Hash: strings.Repeat("0b", 32), ID: "prop_2", Author: "token:ci", Until: then, Person: alice,
+			Objects: []page.ChangedObject{{Kind: "IdentityProvider", Name: "okta", Deleted: true}},
+		}, own},
+		{"decided", page.Decided{List: "/approvals"}, acme},
+		{"decided-denied", page.Decided{List: "/approvals", Denied: true}, own},
+		{"decided-settled", page.Decided{List: "/approvals", Settled: true}, own},
 		{"approvals-none", page.Approvals{Account: "/account", Person: alice}, own},
 		{"failure", page.Failure{Code: oauth.CodeSignInExpired, Again: "/authorize"}, acme},
 		{"failure-policy", page.Failure{Code: oauth.CodePolicyDenied}, own},
@@ -212,4 +223,23 @@ func Logo() []byte {
 		panic(err)
 	}
 	return b.Bytes()
+}
+
+// changed is a change of a policy, and what it changes of who gets what.
+func changed(m page.Change) page.Change {
+	m.List, m.ID, m.Author, m.Note, m.Until, m.Person = "/approvals", "prop_1", "user:bob", "step-up for writers (SEC-112)", then, alice
+	m.Objects = []page.ChangedObject{{
+		Kind: "Policy", Name: "notes",
+		Members: []page.ChangedMember{{Path: "spec.data.minutes", From: "15", To: "5"}, {Path: "spec.applies_to.actions", To: `["issue","refresh"]`}},
+		Files: []page.ChangedFile{{Path: "modules.notes.rego", Lines: []string{
+			" package chancery.authz", " ", "-decision := {\"allow\": true}", "+decision := {\"allow\": true, \"step_up\": {\"max_age\": 300}} if {", "+\t\"editors\" in input.user.group_names", "+\t# \u202e",
+			"+}",
+		}}},
+	}}
+	m.Access = []page.AccessChange{
+		{Client: "claude", Resource: "notes", Group: "editors", From: page.Gets{Allowed: true, Scopes: []string{"notes:read"}}, To: page.Gets{Allowed: true, Scopes: []string{"notes:read", "notes:write"}, StepUp: true, Approval: true}},
+		{Client: "claude", Resource: "notes", From: page.Gets{Allowed: true, Scopes: []string{"notes:read"}}},
+		{Client: "nightly", Resource: "notes", Program: true, To: page.Gets{Allowed: true}},
+	}
+	return m
 }

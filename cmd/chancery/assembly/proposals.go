@@ -5,11 +5,15 @@ import (
 	"time"
 
 	"github.com/chancery-dev/chancery/admin"
+	"github.com/chancery-dev/chancery/broker/authorize"
+	"github.com/chancery-dev/chancery/broker/decision"
 	"github.com/chancery-dev/chancery/broker/id"
+	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/proposal"
 	"github.com/chancery-dev/chancery/broker/revision"
 	"github.com/chancery-dev/chancery/broker/shadow"
 	"github.com/chancery-dev/chancery/broker/tenant"
+	"github.com/chancery-dev/chancery/policy/matrix"
 )
 
 // lookEvery is how often it is seen which drafts run beside the live policies, and what they were asked is saved.
@@ -25,6 +29,21 @@ func (s *Server) proposals() *proposal.Desk {
 	return &proposal.Desk{
 		Shelf: s.shelf(), Path: s.path, Standing: admin.Standing{Persons: s.lookUp(), Pictures: s.source},
 	}
+}
+
+// changes shows people what waits for a second one of them.
+func (s *Server) changes() (authorize.Changes, error) {
+	c := authorize.Changes{Desk: s.proposals(), Live: s.path.Get, Access: s.changedAccess}
+	return c, c.Validate()
+}
+
+// changedAccess is what a draft changes of who gets what.
+func (s *Server) changedAccess(ctx context.Context, t proposal.Tenant, draft []object.Object) (matrix.Difference, error) {
+	before, after, err := s.decisions.Access.Draft(ctx, t.UID, t.Name, decision.Wanted{Draft: draft})
+	if err != nil {
+		return matrix.Difference{}, err
+	}
+	return matrix.Diff(before, after), nil
 }
 
 // openDrafts prepares what puts decisions to drafts.

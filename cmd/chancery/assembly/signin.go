@@ -127,7 +127,11 @@ func (s *Server) openBrowsers(context.Context) error {
 	if _, err = authorize.NewStepping(authorize.Stepping{Desk: p.desk, Interactions: p.interactions, Passkeys: passkeys, Raiser: p.sessions}); err != nil {
 		return err
 	}
-	if _, err = authorize.NewApproving(authorize.Approving{Desk: p.desk, Approvals: p.approvals, Peers: s.lookUp()}); err != nil {
+	changes, err := s.changes()
+	if err != nil {
+		return err
+	}
+	if _, err = authorize.NewApproving(authorize.Approving{Desk: p.desk, Approvals: p.approvals, Peers: s.lookUp(), Proposals: changes}); err != nil {
 		return err
 	}
 	return s.openConnecting()

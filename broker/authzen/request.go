@@ -82,7 +82,7 @@ func (r Request) GoString() string { return r.String() }
 var errText = errors.New("not a string within its bounds")
 
 // Parse reads a message. boxed allows a list of evaluations (§7.1); where none is there, it is a single one. Members that are
-// not known are ignored (§10.1.1), members that appear twice are not taken (§11.6). An evaluation of a list that cannot be read
+// not known are ignored (§10.1.1), members that appear twice are not taken (§11.5). An evaluation of a list that cannot be read
 // does not spoil the others (§7.2.1).
 func Parse(body []byte, boxed bool) (Request, error) {
 	message, err := strict.Object(body, strict.Limits{Bytes: MaxBody, NoNUL: true})

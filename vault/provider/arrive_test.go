@@ -2,7 +2,9 @@ package provider_test
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -163,6 +165,34 @@ func TestLabelsThatAreNoAddress(t *testing.T) {
 			})
 			if _, account := w.connect(t, "a"); account.Label == "" || account.Otherwise != test.otherwise {
 				t.Errorf("%+v", account)
+			}
+		})
+	}
+}
+
+// TestTokensStandAlone: a provider that repeats a token where a scope, something to keep or the account is read has it nowhere
+// but in the credential's own places.
+func TestTokensStandAlone(t *testing.T) {
+	const refresh = "refresh-canary-0123456789"
+	answer := map[string]any{
+		"access_token": "access-canary-0123456789", "refresh_token": refresh, "token_type": "Bearer", "expires_in": 600, "scope": "a " + refresh,
+		"url": "https://x.example/?t=" + refresh, "twin": refresh, "name": "alice", "site": "eu",
+	}
+	for name, id := range map[string]string{"an account": "name", "a token for an account": "twin"} {
+		t.Run(name, func(t *testing.T) {
+			w := meet(t, "oauth2", func(m *provider.Manifest, _ *provider.Settings, _ *providertest.Profile) {
+				m.Tokens.Keep = map[string]string{"url": "url", "twin": "twin", "site": "site"}
+				m.Probe = &provider.ProbeRules{InToken: true, ID: id}
+			})
+			w.fake.Break("code", providertest.Fault{Kind: "status", Status: 200, Body: answer})
+			code, departure := w.arrive(t, provider.Ask{Scopes: []string{"a"}})
+			c, account, err := w.Exchange(t.Context(), code, departure)
+			if (id == "name") != (err == nil) || c.Refresh.Reveal() != refresh {
+				t.Fatalf("%v", err)
+			}
+			shown := fmt.Sprint(c.Scopes, c.Kept, account, err)
+			if strings.Contains(shown, "canary") || c.Kept["site"] != "eu" || !slices.Equal(c.Scopes, []string{"a"}) {
+				t.Errorf("%s", shown)
 			}
 		})
 	}

@@ -81,6 +81,11 @@ func (p *Provider) recognise(ctx context.Context, a answer, c *Credential) (Acco
 	if !rules.InToken {
 		return p.Probe(ctx, *c)
 	}
+	for _, path := range append([]string{rules.ID}, rules.Label...) {
+		if c.holds(words(at(a.body, path))) {
+			return Account{}, errNoAccount
+		}
+	}
 	found, err := account(*rules, a.body)
 	if err != nil {
 		return Account{}, err

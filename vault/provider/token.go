@@ -2,6 +2,7 @@ package provider
 
 import (
 	"encoding/base64"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -20,11 +21,24 @@ func (p *Provider) credential(a answer, paths TokenPaths, origin Origin) (Creden
 	if refresh := words(at(a.body, paths.RefreshToken)); isToken(refresh) {
 		c.Refresh = NewSecret(refresh)
 	}
+	// What a provider says twice, once where a scope or something to keep is read, is a token there too.
+	c.Scopes = slices.DeleteFunc(c.Scopes, c.holds)
+	maps.DeleteFunc(c.Kept, func(_, value string) bool { return c.holds(value) })
 	c.ExpiresAt = p.expiry(a, paths, access, now)
 	if seconds, ok := seconds(at(a.body, paths.RefreshExpiresIn)); ok {
 		c.RefreshExpiresAt = now.Add(seconds)
 	}
 	return c, true
+}
+
+// leastSecret is how long a token is that cannot stand within something else by chance.
+const leastSecret = 16
+
+// holds tells whether a text is one of the credential's tokens, or holds one.
+func (c Credential) holds(text string) bool {
+	return slices.ContainsFunc([]string{c.Access.Reveal(), c.Refresh.Reveal()}, func(token string) bool {
+		return token != "" && (text == token || len(token) >= leastSecret && strings.Contains(text, token))
+	})
 }
 
 // isToken: visible ASCII, so that it can stand in a header and nothing can follow it there (RFC 6749 Appendix A.12).

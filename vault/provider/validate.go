@@ -209,6 +209,31 @@ func (m Manifest) checkPaths() error {
 			return invalid("%q is no path: names joined by dots", p)
 		}
 	}
+	return m.checkTokensAlone()
+}
+
+// checkTokensAlone: where an answer holds a token, nothing else is read. As a scope, an account or something that is kept it
+// would rest unsealed, be shown to administrators, or be lent beside the access token.
+func (m Manifest) checkTokensAlone() error {
+	tokens, read := []string{"access_token", "refresh_token", "id_token"}, slices.Collect(maps.Values(m.Tokens.Keep))
+	for _, p := range []*TokenPaths{&m.Tokens.Paths, m.Tokens.RefreshPaths} {
+		if p == nil {
+			continue
+		}
+		if p.AccessToken == p.RefreshToken || p.AccessToken == "refresh_token" {
+			return invalid("tokens: the refresh token is not what is presented")
+		}
+		tokens = append(tokens, p.AccessToken, p.RefreshToken)
+		read = append(read, p.Scope, p.TokenType)
+	}
+	if m.Probe != nil && m.Probe.InToken {
+		read = append(append(read, m.Probe.ID), m.Probe.Label...)
+	}
+	for _, path := range read {
+		if contains(tokens, path) {
+			return invalid("%q holds a token, and nothing else is read there", path)
+		}
+	}
 	return nil
 }
 

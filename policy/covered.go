@@ -2,8 +2,10 @@ package policy
 
 import (
 	"context"
+	"slices"
 
 	"github.com/open-policy-agent/opa/v1/cover"
+	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
 // Coverage is how much of a policy's modules its tests evaluate, by lines.
@@ -39,6 +41,50 @@ func (c Coverage) Percent() float64 {
 // Cover is RunTests that tells which lines of the modules, not of the tests, were evaluated.
 func (c *Compiled) Cover(ctx context.Context) ([]TestResult, Coverage, error) {
 	return c.Test(ctx, TestOptions{Cover: true})
+}
+
+// Reached is which lines of the modules the evaluation of one input reaches, as Cover says it of tests. Modules of an index
+// are evaluated beforehand, and are not in it. It has testBudget; what evaluation itself comes to is not its concern.
+func (c *Compiled) Reached(ctx context.Context, in *Input) (Coverage, error) {
+	input, err := in.Value()
+	if err != nil {
+		return Coverage{}, err
+	}
+	q, err := c.prepared(ctx)
+	if err != nil {
+		return Coverage{}, err
+	}
+	ctx, stop := context.WithTimeout(ctx, testBudget)
+	defer stop()
+	cancel := topdown.NewCancel()
+	defer context.AfterFunc(ctx, cancel.Cancel)()
+	t := &reachTracer{brake: brake{cancel.Cancelled}, cover: cover.New()}
+	if _, err := q.run(ctx, input, cancel, t); err != nil && cancel.Cancelled() {
+		return Coverage{}, errTimeout
+	}
+	all := c.coverage(t.cover)
+	all.Files = slices.DeleteFunc(all.Files, func(f FileCoverage) bool {
+		if _, evaluated := q.compiler.Modules[f.File]; evaluated {
+			return false
+		}
+		all.Lines -= f.Lines
+		all.Covered -= f.Covered
+		return true
+	})
+	return all, nil
+}
+
+// reachTracer notes lines, and heeds the end of the time.
+type reachTracer struct {
+	brake
+
+	cover *cover.Cover
+}
+
+// TraceEvent implements topdown.QueryTracer.
+func (t *reachTracer) TraceEvent(e topdown.Event) {
+	t.brake.TraceEvent(e)
+	t.cover.TraceEvent(e)
 }
 
 func (c *Compiled) coverage(tracer *cover.Cover) Coverage {

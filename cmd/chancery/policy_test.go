@@ -77,6 +77,8 @@ func TestPolicyFmt(t *testing.T) {
 	if got := s.run(exitDiffers, "policy", "fmt", "--check", s.folder+"/policies"); got.stdout != path+"\n" {
 		t.Errorf("%q", got.stdout)
 	}
+	has(t, s.run(exitDiffers, "policy", "fmt", "--diff", s.folder+"/policies").stdout, "--- "+path, "+++ "+path, "@@ -1,2 +1,3 @@", "-allow if {input.x==1}", "+allow if input.x == 1")
+	has(t, s.pipe(exitDiffers, ragged, "policy", "fmt", "--diff", "-").stdout, "+allow if")
 	if text, err := os.ReadFile(path); err != nil || string(text) != ragged {
 		t.Errorf("--check wrote: %v %s", err, text)
 	}
@@ -85,6 +87,9 @@ func TestPolicyFmt(t *testing.T) {
 	}
 	if text, err := os.ReadFile(path); err != nil || string(text) != neat {
 		t.Errorf("%v %s", err, text)
+	}
+	if got := s.run(exitDone, "policy", "fmt", "--diff", s.folder+"/policies"); got.stdout != "" {
+		t.Errorf("%q", got.stdout)
 	}
 	if got := s.run(exitDone, "policy", "fmt", "--check", s.folder+"/policies"); got.stdout != "" {
 		t.Errorf("%q", got.stdout)

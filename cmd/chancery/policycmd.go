@@ -32,25 +32,27 @@ func (c *command) policyCommand() *cobra.Command {
 }
 
 func (c *command) policyFmtCommand() *cobra.Command {
-	var check bool
+	var check, diff bool
 	cmd := &cobra.Command{
 		Use:   "fmt FILE|DIR|-...",
 		Short: "Lay Rego files out as opa fmt does",
 		Long: `Lay Rego files out as opa fmt does, in place, and list those that changed. Of a folder, all .rego files below it. Standard input
 is written to standard output.
 
-Exit status: 0 done; 1 a file is not Rego; with --check 2 if a file would change.`,
+Exit status: 0 done; 1 a file is not Rego; with --check or --diff 2 if a file would change.`,
 		Example: `  chancery policy fmt policies/
   chancery policy fmt --check policies/
+  chancery policy fmt --diff policies/
   chancery policy fmt - < notes.rego`,
 		Args: cobra.MinimumNArgs(1),
 	}
 	cmd.Flags().BoolVar(&check, "check", false, "change nothing, list what would change; exit status 2 if anything")
-	cmd.RunE = func(_ *cobra.Command, args []string) error { return c.formatAll(args, check) }
+	cmd.Flags().BoolVarP(&diff, "diff", "d", false, "change nothing, show what would change as a patch; exit status 2 if anything")
+	cmd.RunE = func(_ *cobra.Command, args []string) error { return c.formatAll(args, check, diff) }
 	return cmd
 }
 
-func (c *command) formatAll(args []string, check bool) error {
+func (c *command) formatAll(args []string, check, diff bool) error {
 	var files []string
 	for _, arg := range args {
 		found, err := regoFiles(arg)
@@ -61,13 +63,13 @@ func (c *command) formatAll(args []string, check bool) error {
 	}
 	differs := false
 	for _, file := range files {
-		changed, err := c.format(file, check)
+		changed, err := c.format(file, check, diff)
 		if err != nil {
 			return err
 		}
 		differs = differs || changed
 	}
-	if check && differs {
+	if (check || diff) && differs {
 		return errDiffers
 	}
 	return nil
@@ -98,7 +100,7 @@ func regoFiles(root string) ([]string, error) {
 }
 
 // format lays out one file and tells whether it differs.
-func (c *command) format(file string, check bool) (bool, error) {
+func (c *command) format(file string, check, diff bool) (bool, error) {
 	before, err := c.readModule(file)
 	if err != nil {
 		return false, err
@@ -109,9 +111,11 @@ func (c *command) format(file string, check bool) (bool, error) {
 	}
 	changed := !bytes.Equal(before, []byte(after))
 	switch {
-	case file == objectfile.Stdin && !check:
+	case file == objectfile.Stdin && !check && !diff:
 		_, err = io.WriteString(c.stdout, after)
 	case !changed:
+	case diff:
+		err = writeDiff(c.stdout, file, string(before), after)
 	case check:
 		_, err = fmt.Fprintln(c.stdout, file)
 	default:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/object/regocheck"
+	"github.com/chancery-dev/chancery/broker/story"
 	"github.com/chancery-dev/chancery/broker/tenant"
 	"github.com/chancery-dev/chancery/cmd/chancery/objectfile"
 	"github.com/chancery-dev/chancery/policy"
@@ -20,30 +22,34 @@ import (
 
 // evaluating are policy eval's flags.
 type evaluating struct {
-	files  []string
-	input  string
-	tenant string
+	files    []string
+	input    string
+	decision string
+	explain  bool
 }
 
 func (c *command) policyEvalCommand() *cobra.Command {
 	var e evaluating
 	cmd := &cobra.Command{
-		Use:   "eval -f FILE|DIR --input FILE|-",
+		Use:   "eval -f FILE|DIR --input FILE|-|--decision ID",
 		Short: "Decide one request by the policies of files",
 		Long: `Decide one request by the Policy objects of files, as the server would: the one grant policy that matches with every guard, those of
-the tenant default that bind all included. The input is a JSON document as policies see it; "chancery explain ID --output json"
-holds a recorded one under policy.input. What a scope implies is read from the Resource objects of the files. The rules that were
-true are listed. An approval that a policy demands denies, as it does where no workflow is served; step-up is shown, not compared.
+the tenant default that bind all included. The input is a JSON document as policies see it; --decision takes the one that the server
+recorded of a decision (dec_…) or of a request (trc_…), masked as the log keeps it. What a scope implies is read from the Resource objects of the files. The rules that were
+true are listed; --explain shows the policies' text too, + before each line that was evaluated and - before those that were not. An approval that a policy demands denies, as it does where no workflow is served; step-up is shown, not compared.
 
 Exit status: 0 allowed; 1 the files cannot be read, or a policy does not compile; 2 denied.`,
 		Example: `  chancery policy eval -f objects/ --input request.json
-  chancery explain trc_01JZ8Q0V9V2B7T5D4N3M2K1H0G -o json | jq .policy.input | chancery policy eval -f objects/ --input -`,
+  chancery policy eval -f objects/ --decision dec_01JZ8Q0V9V2B7T5D4N3M2K1H0G --explain`,
 		Args: cobra.NoArgs,
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVarP(&e.files, "filename", "f", nil, "file or folder of objects; may be repeated")
 	flags.StringVar(&e.input, "input", "", "the request: a JSON file, or - for standard input")
-	flags.StringVar(&e.tenant, "tenant", tenant.DefaultName, "whose policies decide")
+	flags.StringVar(&e.decision, "decision", "", "the request: of a recorded decision, asked of the server")
+	flags.BoolVar(&e.explain, "explain", false, "show in the text of the policies which lines were evaluated")
+	c.addRemoteFlags(cmd)
+	flags.Lookup("tenant").Usage = "whose policies decide (default: default)"
 	c.addOutputFlag(cmd, asTable)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := c.checkOutput(); err != nil {
@@ -57,7 +63,8 @@ Exit status: 0 allowed; 1 the files cannot be read, or a policy does not compile
 // evaluated is what policy eval prints.
 type evaluated struct {
 	policy.Decision
-	Rules []evaluatedRule `json:"rules,omitempty"`
+	Rules   []evaluatedRule `json:"rules,omitempty"`
+	Reached []policyCovered `json:"reached,omitempty"`
 }
 
 type evaluatedRule struct {
@@ -73,12 +80,16 @@ func (c *command) evaluate(ctx context.Context, e evaluating) error {
 	if err != nil {
 		return err
 	}
-	in, err := c.readInput(e.input)
+	in, err := c.askedInput(ctx, e)
 	if err != nil {
 		return err
 	}
-	in.Implies = implied(written.Objects, e.tenant, in.Resource)
-	own, inherited, err := compileFor(ctx, e.tenant, policies)
+	of := c.remote.tenant
+	if of == "" {
+		of = tenant.DefaultName
+	}
+	in.Implies = implied(written.Objects, of, in.Resource)
+	own, inherited, err := compileFor(ctx, of, policies)
 	if err != nil {
 		return err
 	}
@@ -101,6 +112,13 @@ func (c *command) evaluate(ctx context.Context, e evaluating) error {
 		for _, r := range rules {
 			result.Rules = append(result.Rules, evaluatedRule{Policy: ref.Name, Rule: r})
 		}
+		if !e.explain {
+			continue
+		}
+		if reached, err := compiled.Reached(ctx, in); err == nil {
+			owner, _, _ := strings.Cut(ref.UID, "/")
+			result.Reached = append(result.Reached, policyCovered{Tenant: owner, Policy: ref.Name, Percent: reached.Percent(), Coverage: reached, text: compiled.Text})
+		}
 	}
 	if err := c.print(result, result.write); err != nil {
 		return err
@@ -111,11 +129,37 @@ func (c *command) evaluate(ctx context.Context, e evaluating) error {
 	return nil
 }
 
+// askedInput is the request that is decided: of a file, or of a recorded decision.
+func (c *command) askedInput(ctx context.Context, e evaluating) (*policy.Input, error) {
+	if e.decision == "" {
+		return c.readInput(e.input)
+	}
+	if e.input != "" {
+		return nil, errors.New("--input and --decision are two requests: say one")
+	}
+	admin, err := c.admin()
+	if err != nil {
+		return nil, err
+	}
+	raw, err := admin.Explain(ctx, e.decision)
+	if err != nil {
+		return nil, err
+	}
+	var told story.Story
+	if err := json.Unmarshal(raw, &told); err != nil {
+		return nil, fmt.Errorf("admin API: read the story: %w", err)
+	}
+	if told.Policy == nil || told.Policy.Input == nil {
+		return nil, fmt.Errorf("%s has no recorded input: no policy was asked, or it is purged", e.decision)
+	}
+	return policy.ParseInput(told.Policy.Input)
+}
+
 func (c *command) readInput(path string) (*policy.Input, error) {
 	in := c.stdin
 	switch path {
 	case "":
-		return nil, errors.New("say what is asked: --input FILE, or --input - for standard input")
+		return nil, errors.New("say what is asked: --input FILE, --input - for standard input, or --decision ID")
 	case objectfile.Stdin:
 	default:
 		f, err := os.Open(path) //nolint:gosec // the operator names the file
@@ -213,6 +257,12 @@ func (e evaluated) write(w io.Writer) error {
 	}
 	for _, line := range lines {
 		_, _ = fmt.Fprintln(w, visible(strings.TrimRight(line, " ")))
+	}
+	for _, p := range e.Reached {
+		for _, f := range p.Files {
+			_, _ = fmt.Fprintf(w, "\n%s %s\n", visible(p.Policy), visible(f.File))
+			writeCovered(w, p.text(f.File), f)
+		}
 	}
 	return nil
 }

@@ -48,6 +48,14 @@ func TestPolicyEval(t *testing.T) {
 		t.Errorf("%v: %s", err, got.stdout)
 	}
 
+	// The lines that were evaluated, in the text; the other client's policy does not get far.
+	has(t, s.run(exitDone, "policy", "eval", "-f", objects, "--input", input, "--explain").stdout, "no-guests guard.rego", "        3 + decision :=", "groups policy.rego")
+	said := s.pipe(exitDiffers, strings.Replace(evalInput, `"name":"claude"`, `"name":"other"`, 1), "policy", "eval", "-f", objects, "--input", "-", "--explain", "-o", "json")
+	var unreached evaluated
+	if err := json.Unmarshal([]byte(said.stdout), &unreached); err != nil || len(unreached.Reached) != 2 || unreached.Reached[1].Policy != "no-guests" && unreached.Reached[0].Policy != "no-guests" {
+		t.Errorf("%v: %s", err, said.stdout)
+	}
+
 	// A guard of tenant default that binds all binds another tenant too.
 	other := s.file("other.yaml", strings.ReplaceAll(resourceText+"---\n"+groupsText, "{name: ", "{tenant: acme, name: "))
 	has(t, s.run(exitDone, "policy", "eval", "-f", objects, "-f", other, "--tenant", "acme", "--input", input).stdout, "step-up")
@@ -69,6 +77,7 @@ func TestPolicyEval(t *testing.T) {
 		{"--input", input},
 		{"-f", objects, "--input", "/absent"},
 		{"-f", objects, "--input", objects},
+		{"-f", objects, "--input", input, "--decision", "dec_1"},
 		{"-f", "-", "--input", "-"},
 		{"-f", objects, "--input", s.file("v2.json", strings.Replace(evalInput, `"version":1`, `"version":2`, 1))},
 	} {

@@ -38,7 +38,7 @@ func (s *Server) openCustody() error {
 	l.nudges = make(chan struct{}, 1)
 	var err error
 	l.custodian, err = downstream.NewCustodian(downstream.Custodian{
-		Rows: l.connections, Past: s.objects, Pictures: s.source, Engines: l.engines, Keeper: l.keeper, Sealer: s.credentialSealer(), Journal: s.ledger, Alert: l.recorder.Alert,
+		Rows: l.connections, Past: s.objects, Pictures: s.standing(), Engines: l.engines, Keeper: l.keeper, Sealer: s.credentialSealer(), Journal: s.ledger, Alert: l.recorder.Alert,
 		Nudge: func(tenant.UID) { s.nudge() }, Now: s.Now, Log: s.Log,
 	})
 	if err != nil {

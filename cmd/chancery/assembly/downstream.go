@@ -36,7 +36,7 @@ func (s *Server) openDownstream(context.Context) error {
 	l.connections = s.store.Connections(s.ledger)
 	var err error
 	l.engines, err = downstream.NewEngines(downstream.EnginesConfig{
-		Pictures: s.source, Resolve: s.resolve, MayRefer: s.mayRefer, Egress: s.Config.Egress.Policy(), Log: s.Log, Now: s.Now,
+		Pictures: s.standing(), Resolve: s.resolve, MayRefer: s.mayRefer, Egress: s.Config.Egress.Policy(), Log: s.Log, Now: s.Now,
 		Mended: func(tenant, provider string) {
 			if l.keeper != nil {
 				l.keeper.Forget(tenant, provider)
@@ -47,7 +47,7 @@ func (s *Server) openDownstream(context.Context) error {
 		return err
 	}
 	l.recorder, err = downstream.NewRecorder(downstream.Recorder{
-		Store: l.connections, Pictures: s.source, Journal: s.ledger, Counted: s.metrics, Log: s.Log, Now: s.Now,
+		Store: l.connections, Pictures: s.standing(), Journal: s.ledger, Counted: s.metrics, Log: s.Log, Now: s.Now,
 	})
 	if err != nil {
 		return err

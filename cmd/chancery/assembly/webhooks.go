@@ -23,7 +23,7 @@ func (s *Server) openWebhooks() error {
 		return err
 	}
 	s.lending.webhooks, err = webhook.New(webhook.Config{
-		Log: s.store.Audit(), Store: s.store.Webhooks(), Pictures: s.source, Resolve: s.resolve, MayRefer: s.mayRefer, Egress: s.Config.Egress.Policy(),
+		Log: s.store.Audit(), Store: s.store.Webhooks(), Pictures: s.standing(), Resolve: s.resolve, MayRefer: s.mayRefer, Egress: s.Config.Egress.Policy(),
 		Replica: id.New(id.Replica, s.Now()), Slog: s.Log, Now: s.Now,
 	})
 	return err

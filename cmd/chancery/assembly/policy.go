@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync/atomic"
 
 	"github.com/chancery-dev/chancery/broker/decision"
+	"github.com/chancery-dev/chancery/broker/metrics"
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/object/regocheck"
 	"github.com/chancery-dev/chancery/broker/tenant"
@@ -54,7 +56,7 @@ func (s *Server) openChildren(ctx context.Context, now bool) (*pool.Pool, error)
 	if err != nil {
 		return nil, err
 	}
-	children, err := pool.New(pool.Config{Executable: s.Executable, Memory: memory, Log: s.Log})
+	children, err := pool.New(pool.Config{Executable: s.Executable, Memory: memory, Log: s.Log, Killed: s.countKilled()})
 	if errors.Is(err, confine.ErrUnavailable) && !now {
 		s.Log.Warn("policies of modules that tenants other than default write deny on this system", "error", err)
 		return nil, nil //nolint:nilnil // there is none
@@ -96,4 +98,22 @@ func (t trial) Try(ctx context.Context, of tenant.UID, name string, policies map
 		Log: t.store.Decisions(), Policies: decision.Policies{Objects: t.objects, Root: t.root, Compile: t.compiler.Compile}, Pictures: t.source,
 		Evaluator: t.unhurried, Now: t.Now, Most: t.Config.Policy.MaxFlips,
 	}.Try(ctx, of, name, policies, most)
+}
+
+// countKilled counts children that were killed with the policy they evaluated, by the code of the denial.
+func (s *Server) countKilled() func(code string) {
+	counts := map[string]*atomic.Uint64{}
+	for _, code := range []string{policy.CodeTimeout, policy.CodeMemory, policy.CodeError} {
+		n := &atomic.Uint64{}
+		counts[code] = n
+		s.metrics.Counter("chancery_policy_children_killed_total", "Children that evaluated policies and were killed, by the code of the denial.",
+			metrics.Labels{"code": code}, func() float64 { return float64(n.Load()) })
+	}
+	return func(code string) {
+		if n, known := counts[code]; known {
+			n.Add(1)
+			return
+		}
+		counts[policy.CodeError].Add(1)
+	}
 }

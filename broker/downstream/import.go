@@ -109,6 +109,11 @@ func brought(ctx context.Context, engine *provider.Provider, p *snapshot.Provide
 	case !m.Secret.IsZero() || m.Refresh.IsZero() && m.Access.IsZero():
 		return provider.Credential{}, fmt.Errorf("%w: it takes a refresh token or an access token", ErrImport)
 	}
+	for _, token := range []provider.Secret{m.Refresh, m.Access} { // what follows a line break would be another header where it is lent
+		if !token.IsZero() && !token.Presentable() {
+			return provider.Credential{}, fmt.Errorf("%w: a token is too long, or holds what no header can", ErrImport)
+		}
+	}
 	c := provider.Credential{
 		Origin: provider.FromPerson, Access: m.Access, Refresh: m.Refresh, Scopes: m.Scopes, IssuedAt: m.ExpiresAt.Add(-time.Hour), ExpiresAt: m.ExpiresAt,
 	}

@@ -96,6 +96,12 @@ func TestImportRefuses(t *testing.T) {
 		"no account":           {func(_ *office, m *downstream.Import) { m.Account = "" }, downstream.ErrImport},
 		"what no header can":   {func(_ *office, m *downstream.Import) { m.Secret = provider.NewSecret("hush\nhush") }, downstream.ErrImport},
 		"a secret for OAuth":   {func(_ *office, m *downstream.Import) { m.Provider = "hub" }, downstream.ErrImport},
+		"a token of two lines": {func(_ *office, m *downstream.Import) {
+			*m = downstream.Import{User: "alice", Provider: "hub", Access: provider.NewSecret("hush\r\nX-Admin: yes"), Account: "alice@hub.example"}
+		}, downstream.ErrImport},
+		"a refresh token of two lines": {func(_ *office, m *downstream.Import) {
+			*m = downstream.Import{User: "alice", Provider: "hub", Refresh: provider.NewSecret("hush\nhush"), Account: "alice@hub.example"}
+		}, downstream.ErrImport},
 		"another's account": {func(_ *office, m *downstream.Import) {
 			*m = downstream.Import{User: "alice", Provider: "hub", Access: provider.NewSecret("t"), Account: "bob@hub.example"}
 		}, downstream.ErrImport},

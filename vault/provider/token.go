@@ -46,6 +46,9 @@ func isToken(s string) bool {
 	return s != "" && len(s) <= maxToken && strings.IndexFunc(s, func(r rune) bool { return r < 0x21 || r > 0x7e }) < 0
 }
 
+// Presentable tells whether a secret can be a token: see isToken.
+func (s Secret) Presentable() bool { return isToken(s.Reveal()) }
+
 // presentable: a token of a type that we do not know must not be used (RFC 6749 §7.1).
 func (p *Provider) presentable(tokenType string) bool {
 	return tokenType == "" || slices.ContainsFunc(p.manifest.Tokens.Types, func(t string) bool { return strings.EqualFold(t, tokenType) })

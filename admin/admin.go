@@ -98,8 +98,8 @@ type Config struct {
 	Connections Connections
 	// Webhooks may be nil: then nobody is told of anything.
 	Webhooks Webhooks
-	Refusals    Refusals
-	Vault       Vault // nil: what seals is not to be seen here
+	Refusals Refusals
+	Vault    Vault // nil: what seals is not to be seen here
 	// Revisions are the past of policies, Proposals what waits or is drafted, Status what replicas run.
 	Revisions   revision.Revisions
 	Proposals   *proposal.Desk

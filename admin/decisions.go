@@ -409,8 +409,15 @@ func withoutPolicy(story json.RawMessage) (json.RawMessage, error) {
 	if err := json.Unmarshal(story, &members); err != nil {
 		return nil, err
 	}
+	said, there := members["policy"]
+	if !there {
+		return story, nil
+	}
 	var inner map[string]json.RawMessage
-	if json.Unmarshal(members["policy"], &inner) != nil || inner["again"] == nil {
+	if err := json.Unmarshal(said, &inner); err != nil { // what cannot be taken apart is not shown whole
+		return nil, err
+	}
+	if inner["again"] == nil {
 		return story, nil
 	}
 	delete(inner, "again")

@@ -20,8 +20,8 @@ import (
 	"github.com/chancery-dev/chancery/broker/registration"
 	"github.com/chancery-dev/chancery/broker/revision"
 	"github.com/chancery-dev/chancery/broker/rewrap"
-	"github.com/chancery-dev/chancery/vault"
 	"github.com/chancery-dev/chancery/broker/webhook"
+	"github.com/chancery-dev/chancery/vault"
 	"github.com/chancery-dev/chancery/vault/connection"
 	"github.com/chancery-dev/chancery/vault/keyring"
 )

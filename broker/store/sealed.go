@@ -43,8 +43,12 @@ var lasting = []lastingTable{
 
 // passing are blobs that go by themselves, with what they belong to: a session's end, minutes, hours.
 var passing = []struct{ table, column string }{
-	{"sessions", "hint"}, {"departures", "sealed"}, {"interactions", "sealed"}, {"idp_captures", "record"},
-	{"connect_links", "sealed"}, {"connect_trips", "sealed"},
+	{"sessions", "hint"},
+	{"departures", "sealed"},
+	{"interactions", "sealed"},
+	{"idp_captures", "record"},
+	{"connect_links", "sealed"},
+	{"connect_trips", "sealed"},
 }
 
 // Tables implements rewrap.Store.

@@ -152,10 +152,12 @@ func TestConnectionsMoveAll(t *testing.T) {
 		}
 		both[1].Status = connection.Suspended
 		for name, call := range map[string]func() error{
-			"an event too few":    func() error { return c.MoveAll(t.Context(), d.Default, both, connection.Revoked, "", events()[:1]) },
-			"nothing":             func() error { return c.MoveAll(t.Context(), d.Default, nil, connection.Revoked, "", nil) },
-			"without a tenant":    func() error { return c.MoveAll(t.Context(), tenant.UID{}, both, connection.Revoked, "", events()) },
-			"of another's tenant": func() error { return c.MoveAll(t.Context(), d.Tenant(t, "acme"), both, connection.Revoked, "", events()) },
+			"an event too few": func() error { return c.MoveAll(t.Context(), d.Default, both, connection.Revoked, "", events()[:1]) },
+			"nothing":          func() error { return c.MoveAll(t.Context(), d.Default, nil, connection.Revoked, "", nil) },
+			"without a tenant": func() error { return c.MoveAll(t.Context(), tenant.UID{}, both, connection.Revoked, "", events()) },
+			"of another's tenant": func() error {
+				return c.MoveAll(t.Context(), d.Tenant(t, "acme"), both, connection.Revoked, "", events())
+			},
 		} {
 			if call() == nil {
 				t.Error(name)
@@ -283,7 +285,7 @@ func TestConnectionsNobodyHolds(t *testing.T) {
 		must(t, err)
 		kept := map[object.Kind]object.Stored{}
 		for kind, spec := range map[object.Kind]string{
-			object.KindUser: `{"status":"active","attributes":{"note":"\"status\":\"disabled\""}}`, object.KindClient: `{"client_id":"robot"}`, object.KindProvider: `{"manifest":"static"}`,
+			object.KindUser: `{"status":"active","attributes":{"note":"\"status\":\"disabled\"","badge":{"status":"disabled"}}}`, object.KindClient: `{"client_id":"robot"}`, object.KindProvider: `{"manifest":"static"}`,
 		} {
 			change := storetest.New(mine, kind, "mine", spec)
 			_, err := objects.Apply(ctx, object.Write{Tenant: mine, Changes: []object.Change{change}, Events: []audit.Event{storetest.Event(mine)}})

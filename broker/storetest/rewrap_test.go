@@ -157,7 +157,7 @@ func TestRewrap(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, d *storetest.Database) {
 		for i, s := range sealings(t, 0) {
 			if i > 0 { // one installation has one backend
-				d = d.Engine.New(t)
+				d = d.New(t)
 			}
 			t.Run(s.name, func(t *testing.T) {
 				other := d.Tenant(t, "other")

@@ -45,7 +45,7 @@ type Maker interface {
 
 // Custodian is what administrators do with connections, and what ends them: here at once, at the provider as soon as it
 // answers. A row that ended here stays, sealed, until its provider was told; so nothing is forgotten over a restart.
-// Every part is required.
+// Every part but Rest is required.
 type Custodian struct {
 	Rows     Rows
 	Past     Past
@@ -59,15 +59,31 @@ type Custodian struct {
 	Nudge func(tenant.UID)
 	Now   func() time.Time
 	Log   *slog.Logger
+	// Rest waits between the steps of what has time; nil: by a timer.
+	Rest func(ctx context.Context, d time.Duration) error
 }
 
-// NewCustodian refuses one in which a part is missing.
+// NewCustodian refuses one in which a part but Rest is missing.
 func NewCustodian(c Custodian) (*Custodian, error) {
 	if c.Rows == nil || c.Past == nil || c.Pictures == nil || c.Engines == nil || c.Keeper == nil || c.Sealer == nil || c.Journal == nil || c.Alert == nil || c.Nudge == nil ||
 		c.Now == nil || c.Log == nil {
 		return nil, errors.New("downstream: a part of the custodian is missing")
 	}
+	if c.Rest == nil {
+		c.Rest = rest
+	}
 	return &c, nil
+}
+
+func rest(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // By says who acts, and why.

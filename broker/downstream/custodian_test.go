@@ -43,6 +43,7 @@ type office struct {
 	revoked  []string // tokens that the provider was told of
 	status   int
 	during   func()
+	rests    []time.Duration
 	together []int // how many moved in one step, or were to
 	moving   int   // how often Move finds the row changed
 	fresh    error
@@ -108,6 +109,7 @@ spec: {manifest: static}
 		Rows: o, Past: o, Pictures: o.source, Engines: engines, Keeper: o, Sealer: connectiontest.Keyring(t, begin), Journal: o, Nudge: func(tenant.UID) { o.nudged++ },
 		Alert: func(_ context.Context, a connection.Alert) { o.alerts = append(o.alerts, a.Kind) },
 		Now:   func() time.Time { return o.now }, Log: slog.New(slog.DiscardHandler),
+		Rest: func(ctx context.Context, d time.Duration) error { o.rests = append(o.rests, d); return ctx.Err() },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -425,25 +427,36 @@ func TestWhatNobodyHoldsEnds(t *testing.T) {
 
 func TestRevokeHeld(t *testing.T) {
 	o := newOffice(t)
-	for range 120 { // more than one batch
+	for range 250 { // more than one batch
 		o.connect(t, "hub", nil)
 	}
 	bob := o.connect(t, "hub", func(s *connection.Stored) { s.Owner.UID = "usr_bob" })
 	alice := connection.Owner{Kind: connection.User, UID: "usr_alice"}
-	if n, err := o.CountHeld(t.Context(), o.picture.UID, alice); err != nil || n != 120 {
+	if n, err := o.CountHeld(t.Context(), o.picture.UID, alice); err != nil || n != 250 {
 		t.Fatalf("%d %v", n, err)
 	}
-	if n, err := o.RevokeHeld(t.Context(), o.picture.UID, alice, admin("gone")); err != nil || n != 120 {
+	if n, err := o.RevokeHeld(t.Context(), o.picture.UID, alice, admin("gone")); err != nil || n != 250 {
 		t.Fatalf("%d %v", n, err)
 	}
 	if o.rows[bob].Status != connection.Connected {
 		t.Error("another person's ended")
 	}
-	if !slices.Equal(o.together, []int{100, 20}) || len(o.moved) != 120 || o.nudged != 2 {
+	if !slices.Equal(o.together, []int{200, 50}) || len(o.moved) != 250 || o.nudged != 2 || len(o.rests) != 0 {
 		t.Errorf("in steps of %v, with %d events, told %d times", o.together, len(o.moved), o.nudged)
 	}
 	if n, err := o.RevokeHeld(t.Context(), o.picture.UID, connection.Owner{Kind: connection.Client, UID: "usr_bob"}, admin("")); err != nil || n != 0 {
 		t.Errorf("a client of the same uid: %d %v", n, err)
+	}
+}
+
+// What nobody holds is ended in steps, with time for everybody else in between.
+func TestReconcileLeavesTime(t *testing.T) {
+	o := newOffice(t)
+	for range 401 {
+		o.unheld = append(o.unheld, o.rows[o.connect(t, "hub", nil)].Connection)
+	}
+	if ended, err := o.Reconcile(t.Context(), o.picture.UID); err != nil || ended != 401 || !slices.Equal(o.together, []int{200, 200, 1}) || len(o.rests) != 2 {
+		t.Errorf("%d ended in steps of %v with %d rests: %v", ended, o.together, len(o.rests), err)
 	}
 }
 

@@ -15,7 +15,10 @@ import (
 )
 
 const (
-	endBatch = 100
+	endBatch = 200
+	// reconcileRest is between two steps of what has time: a request that was decided on an older version is decided again a
+	// few times only, and must come to an end in between.
+	reconcileRest = 250 * time.Millisecond
 	// unheldWindow is how many rows are looked at in one step.
 	unheldWindow = 5000
 	firstRest    = time.Minute // a call takes 15 s at most: nobody else takes it meanwhile
@@ -111,9 +114,16 @@ func (c *Custodian) Reconcile(ctx context.Context, t tenant.UID) (ended int, err
 		if err != nil {
 			return ended, err
 		}
-		n, err := c.revokeAll(ctx, t, unheld, systemBy(reasonOwnerGone))
-		if ended += int(n); err != nil {
-			return ended, err
+		for batch := range slices.Chunk(unheld, endBatch) {
+			if ended > 0 {
+				if err := c.Rest(ctx, reconcileRest); err != nil {
+					return ended, err
+				}
+			}
+			n, err := c.revokeAll(ctx, t, batch, systemBy(reasonOwnerGone))
+			if ended += int(n); err != nil {
+				return ended, err
+			}
 		}
 		if next == "" || next == after {
 			return ended, nil

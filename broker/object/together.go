@@ -34,6 +34,9 @@ func (d *draft) together(ctx context.Context) error {
 		return err
 	}
 	d.signInWithin()
+	if err := d.fewApprovers(ctx); err != nil {
+		return err
+	}
 	d.providers()
 	d.webhooks()
 	if err := d.references(ctx); err != nil {

@@ -27,7 +27,7 @@ func (c *command) policyCommand() *cobra.Command {
 	parent := &cobra.Command{Use: "policy", Short: "Write, test, replay, publish and watch policies"}
 	parent.AddCommand(c.policyFmtCommand(), c.policyCheckCommand(), c.policyTestCommand(), c.policyEvalCommand(), c.policyReplayCommand(), c.policyMatrixCommand(), c.policyTestFromCommand(),
 		c.policyInitCommand(), c.policyHistoryCommand(), c.policyDiffCommand(), c.policyStatusCommand(), c.policyPullCommand(),
-		c.policyDraftCommand(), c.policyProposeCommand(), c.policyPublishCommand(), c.policyRollbackCommand(), c.policyBundleCommand())
+		c.policyDraftCommand(), c.policyProposeCommand(), c.policyPublishCommand(), c.policyRollbackCommand(), c.policyBundleCommand(), c.policyDataCommand())
 	return parent
 }
 

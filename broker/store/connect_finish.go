@@ -18,10 +18,9 @@ const (
 
 	endConnectLink = "delete from connect_links where tenant_uid = $1 and handle = $2 and user_uid = $3 and ends_at > $4"
 
-	// Whoever was ended since he departed, or is disabled, connects nothing any more, nor does anybody for a client that was. The
-	// spec is canonical JSON: a quotation mark within a value would be escaped.
+	// Whoever was ended since he departed, or is disabled, connects nothing any more, nor does anybody for a client that was.
 	stillThere = `select exists (select 1 from objects o where o.tenant_uid = $1 and o.uid = $2 and o.kind = 'User' and o.deleted_at is null
-  and o.spec not like '%"status":"disabled"%')
+  and not @disabled)
 and exists (select 1 from objects o where o.tenant_uid = $1 and o.uid = $5 and o.kind = 'Provider' and o.deleted_at is null)
 and not exists (select 1 from revocations m where m.tenant_uid = $1 and m.version > $4 and (m.kind = 'user' and m.uid = $2 or m.kind = 'client' and m.uid = $3))`
 )
@@ -65,7 +64,7 @@ func (c *Connects) finish(ctx context.Context, m connect.Made, ref connection.Re
 	trip, at := m.Trip, m.At.UnixMicro()
 	return c.store.change(ctx, c.ledger, t, []audit.Event{madeEvent(t, m)}, func(ctx context.Context, tx *sql.Tx) error {
 		var there bool
-		if err := tx.QueryRowContext(ctx, stillThere, trip.Tenant, trip.UserUID, trip.ClientUID, trip.Version, trip.ProviderUID).Scan(&there); err != nil {
+		if err := tx.QueryRowContext(ctx, c.store.withDisabled(stillThere), trip.Tenant, trip.UserUID, trip.ClientUID, trip.Version, trip.ProviderUID).Scan(&there); err != nil {
 			return err
 		}
 		if !there {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/chancery-dev/chancery/broker/audit"
+	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/tenant"
 	"github.com/chancery-dev/chancery/vault/connection"
 )
@@ -57,10 +59,9 @@ and status = 'revoked' and (retry_at is null or retry_at <= @now) and not (` + s
 	// What is looked at in one step: nothing else bounds how much has no owner.
 	unheldWindow = "select coalesce(max(id), ''), count(*) from (select id from connections where tenant_uid = $1 and id > $2 and status <> 'revoked' order by id limit $3) w"
 
-	// The text is canonical JSON: a quotation mark within a value would be escaped.
 	unheldRows = "select " + connectionColumns + `, null from connections where tenant_uid = $1 and id > $2 and id <= $3 and status <> 'revoked' and (
 owner_kind = 'user' and not exists (select 1 from objects o where o.tenant_uid = $1 and o.uid = connections.owner_uid and o.deleted_at is null
-  and o.spec not like '%"status":"disabled"%')
+  and not @disabled)
 or owner_kind = 'client' and owner_uid like 'cli!_%' escape '!'
   and not exists (select 1 from objects o where o.tenant_uid = $1 and o.uid = connections.owner_uid and o.deleted_at is null)
 or owner_kind = 'client' and owner_uid like 'dyn!_%' escape '!'
@@ -74,6 +75,16 @@ or not exists (select 1 from objects o where o.tenant_uid = $1 and o.uid = conne
 
 	countByStatus = "select status, count(*) from connections where tenant_uid = $1 group by status"
 )
+
+// withDisabled puts where a statement says @disabled that the spec of the user o disables him: that member of it, and not one of
+// the same name among his attributes.
+func (s *Store) withDisabled(statement string) string {
+	member := "json_extract(o.spec, '$.status')"
+	if s.dialect == Postgres {
+		member = "o.spec::json ->> 'status'"
+	}
+	return strings.ReplaceAll(statement, "@disabled", "coalesce("+member+", '') = '"+object.StatusDisabled+"'")
+}
 
 // RevokedNext lists what ended here and not yet at the provider, and may be tried now.
 func (c *Connections) RevokedNext(ctx context.Context, t tenant.UID, limit int) ([]connection.Connection, error) {
@@ -105,7 +116,7 @@ func (c *Connections) Unheld(ctx context.Context, t tenant.UID, after string, wi
 	if err != nil || seen == 0 {
 		return nil, "", err
 	}
-	found, err := c.query(ctx, t.String(), unheldRows, t.String(), after, last)
+	found, err := c.query(ctx, t.String(), c.store.withDisabled(unheldRows), t.String(), after, last)
 	if err != nil {
 		return nil, "", err
 	}

@@ -59,7 +59,7 @@ func TestDisabledPeopleConnectNothing(t *testing.T) {
 		for n, test := range []struct {
 			spec, provider string
 			ended          bool
-		}{{`{"status":"active"}`, prv.UID, false}, {`{"status":"disabled"}`, prv.UID, true}, {`{"status":"active"}`, "prv_gone", true}} {
+		}{{`{"attributes":{"status":"disabled"},"status":"active"}`, prv.UID, false}, {`{}`, prv.UID, false}, {`{"status":"disabled"}`, prv.UID, true}, {`{"status":"active"}`, "prv_gone", true}} {
 			user := storetest.New(uid, object.KindUser, "user-"+string(rune('a'+n)), test.spec)
 			storetest.Apply(t, d.Objects(t), user)
 			owner := connection.Owner{Kind: connection.User, UID: user.UID}

@@ -102,7 +102,8 @@ func (c *Custodian) Suspend(ctx context.Context, t tenant.UID, id string, by By)
 	return c.move(ctx, t, id, by, audit.TypeConnectionSuspended, connection.Suspended, connection.Connected, connection.ReauthorizationRequired)
 }
 
-// Resume lets a suspended connection be lent again. Whether its credential is still good is seen at the next use.
+// Resume lets a suspended connection be lent again. Whether its credential is still good is seen at the next use; one whose
+// successor was lost waits for its owner, as before.
 func (c *Custodian) Resume(ctx context.Context, t tenant.UID, id string, by By) (connection.Connection, error) {
 	return c.move(ctx, t, id, by, audit.TypeConnectionResumed, connection.Connected, connection.Suspended)
 }
@@ -123,7 +124,7 @@ func (c *Custodian) revoke(ctx context.Context, t tenant.UID, id string, by By) 
 // actionTries bounds how often an action begins again because the connection changed meanwhile.
 const actionTries = 3
 
-func (c *Custodian) move(ctx context.Context, t tenant.UID, id string, by By, kind audit.Type, to connection.Status, from ...connection.Status) (connection.Connection, error) {
+func (c *Custodian) move(ctx context.Context, t tenant.UID, id string, by By, kind audit.Type, wanted connection.Status, from ...connection.Status) (connection.Connection, error) {
 	var err error
 	for range actionTries {
 		var s connection.Stored
@@ -140,9 +141,12 @@ func (c *Custodian) move(ctx context.Context, t tenant.UID, id string, by By, ki
 		if e, err = c.event(ctx, t, s.Connection, kind, by); err != nil {
 			return connection.Connection{}, err
 		}
-		reason := by.Reason
+		to, reason := wanted, by.Reason
 		if to == connection.Connected {
 			reason = ""
+			if s.Flight.State == connection.Lost { // what rests may be used up: only its owner mends that
+				to, reason = connection.ReauthorizationRequired, string(connection.AlertLost)
+			}
 		}
 		if err = c.Rows.Move(ctx, t, id, s.Status, to, reason, e); err == nil {
 			s.Status, s.Reason = to, reason

@@ -292,6 +292,13 @@ func TestSuspendResumeRevoke(t *testing.T) {
 	if _, err := o.Resume(t.Context(), o.picture.UID, id, admin("")); !errors.Is(err, downstream.ErrState) {
 		t.Errorf("of what is not suspended: %v", err)
 	}
+	lost := o.rows[id]
+	lost.Status, lost.Flight.State = connection.Suspended, connection.Lost
+	o.rows[id] = lost
+	if back, err := o.Resume(t.Context(), o.picture.UID, id, admin("")); err != nil || back.Status != connection.ReauthorizationRequired || o.rows[id].Reason != string(connection.AlertLost) {
+		t.Fatalf("one whose successor was lost: %+v %v", back, err)
+	}
+	o.moved = o.moved[:2]
 	o.moving = 2 // refreshed meanwhile
 	if _, err := o.Revoke(t.Context(), o.picture.UID, id, admin("left")); err != nil || o.rows[id].Status != connection.Revoked || o.nudged != 1 {
 		t.Fatalf("%v %+v", err, o.rows[id])

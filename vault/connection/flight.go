@@ -132,6 +132,11 @@ func (k *Keeper) step(ctx context.Context, ref Ref, s Stored) (Live, error) {
 		if s.Flight.Age < k.config.StaleAfter {
 			return Live{}, errElsewhere
 		}
+	} else if s.Flight.State == Lost { // what rests may be used up, whoever made its status otherwise: it is not sent again
+		if k.repair(ctx, ref, s) {
+			return Live{}, errAgain
+		}
+		return Live{}, &Refusal{Code: CodeReauthorization, Reason: string(AlertLost)}
 	} else if s.RetryIn > 0 {
 		return Live{}, &Refusal{Code: resting(s.Failure), Reason: s.Failure, RetryAfter: s.RetryIn}
 	}

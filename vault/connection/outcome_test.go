@@ -40,6 +40,17 @@ func TestLostAnswer(t *testing.T) {
 			b.alerted(t, connection.AlertLost)
 		})
 	}
+	t.Run("held and let go since", func(t *testing.T) {
+		b := newBench(t, provider.SingleUse)
+		b.answers(true, says(provider.Unknown))
+		b.clock.add(time.Hour)
+		b.refused(t, connection.CodeReauthorization)
+		row := b.row(t)
+		must(t, b.memory.Alter(row.Tenant, row.ID, func(s *connection.Stored) { s.Status = connection.Connected }))
+		b.refused(t, connection.CodeReauthorization)
+		b.calls(t, 1)
+		b.alerted(t, connection.AlertLost)
+	})
 	t.Run("a window", func(t *testing.T) {
 		b := newBench(t, provider.RotationWindow)
 		b.answers(true, says(provider.Unknown))

@@ -9,11 +9,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/chancery-dev/chancery/cmd/chancery/assembly"
-
 	"github.com/spf13/cobra"
 
 	"github.com/chancery-dev/chancery/broker/store"
+	"github.com/chancery-dev/chancery/cmd/chancery/assembly"
 	"github.com/chancery-dev/chancery/cmd/chancery/config"
 	"github.com/chancery-dev/chancery/vault/keyring"
 )

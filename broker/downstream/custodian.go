@@ -197,6 +197,9 @@ type Tested struct {
 	Detail string
 }
 
+// codeAnotherAccount: what a refresh brought is of an account that nobody confirmed.
+const codeAnotherAccount = "another_account"
+
 // Test asks the provider whose credential it is; it is refreshed before, if it must be. A provider that cannot be asked
 // that way is asked for nothing: the credential is opened and lives.
 func (c *Custodian) Test(ctx context.Context, t tenant.UID, id string, by By) (Tested, error) {
@@ -239,6 +242,8 @@ func (c *Custodian) test(ctx context.Context, t tenant.UID, s connection.Stored)
 	}
 	account, err := engine.Probe(ctx, live.Credential)
 	switch failed, ok := errors.AsType[*provider.Error](err); {
+	case err == nil && s.Account.ID != "" && s.Account.ID != account.ID && s.Account.ID != account.Label: // another one was confirmed, or imported
+		return Tested{Code: codeAnotherAccount, Detail: "the provider says that the credential is of another account than was connected"}, nil
 	case err == nil, errors.Is(err, provider.ErrUnsupported):
 		return Tested{Works: true, Account: account}, nil
 	case ok:

@@ -488,6 +488,14 @@ func TestTestAConnection(t *testing.T) {
 	if len(o.tested) != 1 || o.tested[0].Type != audit.TypeConnectionTested || o.tested[0].Principal.Name != "admin.token" {
 		t.Errorf("%+v", o.tested)
 	}
+	mine := o.rows[id]
+	other := mine
+	other.Account.ID = "8"
+	o.rows[id] = other
+	if done, err := o.Test(t.Context(), o.picture.UID, id, admin("why")); err != nil || done.Works || done.Code != "another_account" {
+		t.Errorf("of another account by now: %+v %v", done, err)
+	}
+	o.rows[id] = mine
 	mute := o.connect(t, "mute", nil)
 	if done, err := o.Test(t.Context(), o.picture.UID, mute, admin("why")); err != nil || !done.Works {
 		t.Errorf("%+v %v", done, err)

@@ -36,6 +36,8 @@ bench: ## measure every endpoint on PostgreSQL and SQLite (BENCHFLAGS=…)
 	@deploy/ci/postgres.sh run --durable -- go run ./e2e/bench $(BENCHFLAGS)
 	@go test -run '^$$' -bench 'VerifyResponse|VerifyBearer|Render' -benchmem ./federation/saml ./broker/page
 	@go test -run '^$$' -bench Decide -benchmem ./policy/pool
+	@go test -run '^$$' -bench See -benchmem ./broker/shadow
+	@deploy/ci/postgres.sh run -- env GOMAXPROCS=2 go test -run '^$$' -bench Replay -benchtime 1x ./broker/decision
 	@deploy/ci/postgres.sh run -- go test -run '^$$' -bench Rewrap -benchtime 1x ./broker/storetest
 
 .PHONY: fuzz

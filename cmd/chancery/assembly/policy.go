@@ -22,7 +22,7 @@ import (
 // openPolicies makes what compiles and evaluates them: in children with hard limits what tenants other than the default one
 // write, and everything under policy.isolation: process. A process that is to be isolated and cannot be does not start.
 func (s *Server) openPolicies(ctx context.Context) error {
-	options := []policy.Option{policy.WithApprovals()}
+	options, killed := []policy.Option{policy.WithApprovals()}, s.countKilled()
 	where := regocheck.Here
 	all := s.Config.Policy.Isolation == config.IsolationProcess
 	switch {
@@ -34,7 +34,7 @@ func (s *Server) openPolicies(ctx context.Context) error {
 		where = regocheck.OthersElsewhere
 	}
 	if where != regocheck.Here {
-		children, err := s.openChildren(ctx, all)
+		children, err := s.openChildren(ctx, all, killed)
 		if err != nil {
 			return fmt.Errorf("policy.isolation: %w", err)
 		}
@@ -51,12 +51,12 @@ func (s *Server) openPolicies(ctx context.Context) error {
 }
 
 // openChildren makes the pool. Where no process can be limited there is none, and what would be evaluated there denies.
-func (s *Server) openChildren(ctx context.Context, now bool) (*pool.Pool, error) {
+func (s *Server) openChildren(ctx context.Context, now bool, killed func(code string)) (*pool.Pool, error) {
 	memory, err := s.Config.Policy.MemoryBytes()
 	if err != nil {
 		return nil, err
 	}
-	children, err := pool.New(pool.Config{Executable: s.Executable, Memory: memory, Log: s.Log, Killed: s.countKilled()})
+	children, err := pool.New(pool.Config{Executable: s.Executable, Memory: memory, Log: s.Log, Killed: killed})
 	if errors.Is(err, confine.ErrUnavailable) && !now {
 		s.Log.Warn("policies of modules that tenants other than default write deny on this system", "error", err)
 		return nil, nil //nolint:nilnil // there is none

@@ -270,7 +270,7 @@ func (w *World) firstObjects(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := w.Admin.ApplyAll(ctx, written, client.ApplyOptions{Manager: "dev"}); err != nil {
+	if _, err := w.Admin.ApplyAll(ctx, written, client.ApplyOptions{Manager: object.ManagerAPI}); err != nil {
 		return err
 	}
 	live, err := w.Admin.Secrets(ctx, AgentID)

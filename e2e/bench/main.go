@@ -79,6 +79,7 @@ func run(ctx context.Context, o options) (err error) {
 		measure func(context.Context, options, string, *Result) error
 	}{
 		{"paths", len(o.paths) > 0, measurePaths},
+		{"policies", o.policies, measurePolicies},
 		{"overload", o.overload, measureOverload},
 		{"scale", len(o.scale) > 0, measureScale},
 	} {

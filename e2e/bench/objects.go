@@ -235,7 +235,16 @@ spec:
   applies_to: {resources: [notes, notes-rs256, notes-eddsa]}
   template: group-scopes
   data:
-    clients:
+` + policyPrograms + `    grants:
+`
+
+const policyPrograms = `    clients:
       - {clients: [bench-agent, bench-job], resource: notes, scopes: ["notes:read"]}
-    grants:
+`
+
+// policyGlass is an emergency of each kind: one that is over, and one of others.
+const policyGlass = `    lifetime: 600
+    glass:
+      - {groups: [everyone], resource: notes, scopes: ["notes:write"], until: "2026-01-01T00:00:00Z", because: over}
+      - {groups: [others], resource: notes, scopes: ["notes:write"], until: "2099-01-01T00:00:00Z", because: others}
 `

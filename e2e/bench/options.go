@@ -46,6 +46,8 @@ type options struct {
 	profile     bool
 	users       int
 	entries     int
+	template    string
+	policies    bool
 	postgres    string
 }
 
@@ -64,6 +66,7 @@ func parse(args []string) (options, error) {
 	flags.BoolVar(&keycloak, "keycloak", false, "measure a Keycloak too (deploy/ci/keycloak.sh starts it, on the same PostgreSQL)")
 	flags.StringVar(&paths, "paths", strings.Join(pathNames(), ","), "what is asked; empty for none")
 	flags.BoolVar(&o.overload, "overload", true, "measure more connections than the server takes")
+	flags.BoolVar(&o.policies, "policies", true, "measure what policy takes of a grant")
 	flags.StringVar(&scale, "scale", "idps=1000,clients=10000,entries=20000,audit=100000,connections=100000", "how many of what the large server has; empty for none")
 	flags.BoolVar(&full, "full", false, "the whole: 3 rounds of 3s, 10,000 IdPs, 1,000,000 clients, 100,000 entries, 10,000,000 audit events, 1,000,000 connections; takes an hour")
 	flags.StringVar(&o.out, "out", "build/bench", "folder of the results")
@@ -82,6 +85,7 @@ func parse(args []string) (options, error) {
 		standard = append(standard, subjectKeycloak)
 		subjects += "," + subjectKeycloak
 	}
+	o.template = templateGroups
 	o.postgres = os.Getenv(postgresURL)
 	var errs [4]error
 	o.connections, errs[0] = numbers(connections)

@@ -25,6 +25,7 @@ type Result struct {
 	Started     []Started    `json:"started"`
 	Rows        []Row        `json:"rows"`
 	Comparisons []Comparison `json:"comparisons,omitempty"`
+	Policies    []Policies   `json:"policies,omitempty"`
 	Overload    []Overload   `json:"overload,omitempty"`
 	Scale       []Scale      `json:"scale,omitempty"`
 }
@@ -146,7 +147,7 @@ func (r Row) cpu() float64 {
 
 // write prints the tables and leaves results.json and the plot in the folder.
 func (r *Result) write(w io.Writer, folder string) error {
-	if len(r.Rows)+len(r.Overload)+len(r.Scale) == 0 {
+	if len(r.Rows)+len(r.Policies)+len(r.Overload)+len(r.Scale) == 0 {
 		return errors.New("nothing was measured")
 	}
 	r.relate()

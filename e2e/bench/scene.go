@@ -40,6 +40,7 @@ type scene struct {
 	clientSecret string
 	users        int
 	entries      int
+	template     string // of the policy
 	idps         int    // copies of the IdP that take turns; none: the one there is
 	clients      int    // copies of the client
 	config       string // path of the configuration file, once configured
@@ -59,7 +60,7 @@ type scene struct {
 func newScene(folder string, o options) (*scene, error) {
 	s := &scene{
 		folder: folder, plainIssuer: plainIssuer, target: "&resource=" + url.QueryEscape(resourceURI),
-		clientSecret: rand.Text() + rand.Text(), users: o.users, entries: o.entries,
+		clientSecret: rand.Text() + rand.Text(), users: o.users, entries: o.entries, template: o.template,
 	}
 	for _, key := range []**ecdsa.PrivateKey{&s.key, &s.proofKey} {
 		made, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -97,7 +98,7 @@ func (s *scene) configure(databaseURL, ownerURL string) error {
 	if err := os.MkdirAll(objects, 0o700); err != nil {
 		return err
 	}
-	secret, token := filepath.Join(s.folder, "client-secret"), filepath.Join(s.folder, "admin-token")
+	secret, token := filepath.Join(s.folder, "client-secret"), s.adminToken()
 	public, err := jwk(&s.key.PublicKey)
 	if err != nil {
 		return err
@@ -133,6 +134,9 @@ func (s *scene) configure(databaseURL, ownerURL string) error {
 	return nil
 }
 
+// adminToken is the file of the admin API's credential.
+func (s *scene) adminToken() string { return filepath.Join(s.folder, "admin-token") }
+
 // forgetFiles leaves the objects in the database and takes them out of the configuration.
 func (s *scene) forgetFiles() error {
 	s.settings["Objects"] = ""
@@ -156,7 +160,7 @@ const manyEntries = 10_000
 
 func (s *scene) policyObject() string {
 	var text strings.Builder
-	text.WriteString(policyHead)
+	text.WriteString(strings.Replace(policyHead, "template: group-scopes", "template: "+s.template, 1))
 	entry := func(groups, resource string) {
 		fmt.Fprintf(&text, "      - {groups: [%s], resource: %s, scopes: [\"notes:read\"]}\n", groups, resource)
 	}
@@ -174,6 +178,9 @@ func (s *scene) policyObject() string {
 			groups = append(groups, group(i))
 		}
 		entry(strings.Join(groups, ","), "notes")
+	}
+	if s.template == templateLargest { // which is for people only, and has more to say
+		return strings.Replace(text.String(), policyPrograms, policyGlass, 1)
 	}
 	return text.String()
 }

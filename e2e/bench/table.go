@@ -14,6 +14,7 @@ func (r *Result) tables(w io.Writer) {
 	r.rows(w)
 	r.starts(w)
 	r.comparisons(w)
+	r.policies(w)
 	r.overloads(w)
 	r.scales(w)
 }
@@ -64,6 +65,17 @@ func (r *Result) comparisons(w io.Writer) {
 	t := table(w, "against Keycloak\tconnections\trequests/s\tCPU\tp99")
 	for _, c := range r.Comparisons {
 		fmt.Fprintf(t, "%s\t%d\t%.2f ×\t%.2f ×\t%.2f ×\t\n", c.Path, c.Connections, c.Rate, c.CPU, c.P99)
+	}
+	_ = t.Flush()
+}
+
+func (r *Result) policies(w io.Writer) {
+	if len(r.Policies) == 0 {
+		return
+	}
+	t := table(w, "policy\tentries\tpath\tgrants\tdecision µs\tanswer µs\tshare")
+	for _, v := range r.Policies {
+		fmt.Fprintf(t, "%s\t%d\t%s\t%d\t%.0f\t%.0f\t%.1f %%\t\n", v.What, v.Entries, v.Path, v.Grants, v.Decision, v.Answer, 100*v.Share)
 	}
 	_ = t.Flush()
 }

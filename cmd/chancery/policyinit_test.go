@@ -41,7 +41,7 @@ func TestPolicyInit(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer file.Close() //nolint:errcheck // only read
+			defer file.Close()
 			found, err := object.Decode(file, object.Options{})
 			if err != nil {
 				t.Fatal(err)
@@ -92,7 +92,7 @@ func TestPolicyInitKeepsWhatIsThere(t *testing.T) {
 			if err != nil || len(entries) != 1 {
 				t.Errorf("%v %v", entries, err)
 			}
-			if text, err := os.ReadFile(filepath.Join(dir, there)); err != nil || string(text) != "mine" { //nolint:gosec // of this test
+			if text, err := os.ReadFile(filepath.Join(dir, there)); err != nil || string(text) != "mine" {
 				t.Errorf("%q %v", text, err)
 			}
 		})

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -125,8 +126,8 @@ func middleEdits(before, after []string) []lineEdit {
 	for i := range common {
 		common[i] = make([]int, len(after)+1)
 	}
-	for i := len(before) - 1; i >= 0; i-- {
-		for j := len(after) - 1; j >= 0; j-- {
+	for i := range slices.Backward(before) {
+		for j := range slices.Backward(after) {
 			if before[i] == after[j] {
 				common[i][j] = common[i+1][j+1] + 1
 			} else {

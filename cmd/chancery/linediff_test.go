@@ -29,7 +29,7 @@ func TestPatchReadsWhatDiffers(t *testing.T) {
 	if _, err := exec.LookPath("git"); err != nil {
 		t.Fatal(err)
 	}
-	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same texts each time
+	r := rand.New(rand.NewPCG(1, 2))
 	text := func() string {
 		var b strings.Builder
 		for range r.IntN(30) + 1 {

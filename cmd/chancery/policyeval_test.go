@@ -84,3 +84,21 @@ func TestPolicyEval(t *testing.T) {
 		s.run(exitFailed, append([]string{"policy", "eval"}, args...)...)
 	}
 }
+
+// A recorded decision, masked as it is, comes out as it was.
+func TestPolicyEvalOfARecordedDecision(t *testing.T) {
+	s, fresh, redeem := working(t)
+	if status, body := redeem(fresh()); status != 200 {
+		t.Fatal(status, body)
+	}
+	var line struct{ ID string }
+	first, _, _ := strings.Cut(s.run(exitDone, "decisions", "list", "-o", "json").stdout, "\n")
+	if err := json.Unmarshal([]byte(first), &line); err != nil || line.ID == "" {
+		t.Fatal(first, err)
+	}
+	objects := s.file("live.yaml", s.run(exitDone, "export").stdout)
+	has(t, s.run(exitDone, "policy", "eval", "-f", objects, "--decision", line.ID).stdout, "allow\n")
+	refusing := s.file("refusing.yaml", strings.Replace(policyText, `"claude"`, `"somebody else"`, 1))
+	s.run(exitDiffers, "policy", "eval", "-f", refusing, "--decision", line.ID)
+	s.run(exitFailed, "policy", "eval", "-f", objects, "--decision", "dec_01JZ8Q0V9V2B7T5D4N3M2K1H0G")
+}

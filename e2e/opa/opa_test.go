@@ -36,7 +36,7 @@ func opaBinary(t *testing.T) (path, version string) {
 	if _, err := os.Stat(path); err == nil {
 		return path, version
 	}
-	if out, err := exec.CommandContext(t.Context(), filepath.Join(root(t), "deploy/ci/install-tools.sh"), "opa").CombinedOutput(); err != nil { //nolint:gosec // a script of this repository
+	if out, err := exec.CommandContext(t.Context(), filepath.Join(root(t), "deploy/ci/install-tools.sh"), "opa").CombinedOutput(); err != nil {
 		t.Fatalf("build opa: %v\n%s", err, out)
 	}
 	return path, version
@@ -59,7 +59,7 @@ type tool struct {
 
 func (p tool) run(t *testing.T, args ...string) (stdout string, status int) {
 	t.Helper()
-	command := exec.CommandContext(context.WithoutCancel(t.Context()), p.binary, args...) //nolint:gosec // built from this repository and its modules
+	command := exec.CommandContext(context.WithoutCancel(t.Context()), p.binary, args...)
 	command.Dir = p.folder
 	command.Env = []string{"HOME=" + p.folder, "PATH=/usr/bin:/bin"}
 	var out, errs bytes.Buffer

@@ -68,8 +68,8 @@ func apart(t *testing.T) *policy.InProcess {
 func TestOfIsolatedPolicies(t *testing.T) {
 	tested := 0
 	made := map[string]decision.Case{}
+	d := decided(t, masks(t), request(), grouped())
 	for _, name := range []string{"here", "elsewhere"} {
-		d := decided(t, masks(t), request(), grouped())
 		c := court(t, past{acme.String() + "pol_1": grouped()})
 		if name == "elsewhere" {
 			c.Evaluator, c.Compile = apart(t), isolate

@@ -28,8 +28,8 @@ func values(m *map[string]any, rest []string, c changer) bool {
 		return found
 	}
 	masked := make(map[string]any, len(*m))
-	for name, v := range *m {
-		masked[name] = value(v, c)
+	for _, name := range sorted(*m) { // in order: what is invented for them counts
+		masked[name] = value((*m)[name], c)
 	}
 	found := len(masked) > 0
 	*m = masked

@@ -16,6 +16,8 @@ import (
 // Request is one examination. All but Source is optional.
 type Request struct {
 	Source policy.Source
+	// Author is whose policy it is, by any name: Rooms check one of an author at a time.
+	Author string
 	// Floor is the least coverage of the modules by the tests, in percent. A template's own tests are not asked for.
 	Floor int
 	// Budget is how long an evaluation may take; 0 is policy.DefaultBudget.

@@ -20,8 +20,8 @@ type Where int
 const (
 	// Here is this process, for all of them: the modules of other tenants too.
 	Here Where = iota
-	// OthersElsewhere is another process for modules of a tenant that is not the default one: who wrote them is not who
-	// runs this server.
+	// OthersElsewhere is another process for modules of a tenant that is not the default one, and for a template's data with
+	// a schema of theirs: who wrote them is not who runs this server.
 	OthersElsewhere
 	// Elsewhere is another process, for all of them.
 	Elsewhere
@@ -32,9 +32,9 @@ func NewCompiler(where Where, shelf *policy.Shelf) *Compiler {
 	return &Compiler{shelf: shelf, where: where}
 }
 
-// Compile prepares a policy of a tenant. What is evaluated elsewhere is not compiled here.
+// Compile prepares a policy of a tenant. What is evaluated elsewhere is not compiled here; of what is, tests are not looked at.
 func (c *Compiler) Compile(ctx context.Context, tenantName string, src policy.Source) (*policy.Compiled, error) {
-	if c.where == Elsewhere || c.where == OthersElsewhere && tenantName != tenant.DefaultName && src.Template == "" {
+	if c.where == Elsewhere || c.where == OthersElsewhere && tenantName != tenant.DefaultName && worded(src.Template, nil, src.DataSchema) {
 		return c.shelf.Isolate(src)
 	}
 	return c.shelf.Compile(ctx, src)

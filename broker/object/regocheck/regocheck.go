@@ -20,7 +20,7 @@ import (
 // Checker implements object.Checker.
 type Checker struct {
 	// Gate checks what others wrote in a child process with hard limits (policy/gate): to compile it is work that
-	// its author controls. Nil checks in this process, as embedded templates always are.
+	// its author controls. Nil checks in this process, as an embedded template is of which nothing is Rego but itself.
 	Gate func(ctx context.Context, r gate.Request) (gate.Report, error)
 	// Floor is the least coverage of the modules by the tests, in percent; the gate holds it.
 	Floor int
@@ -48,23 +48,23 @@ func Source(uid, name string, revision int64, s *object.PolicySpec) policy.Sourc
 
 // CheckPolicy implements object.Checker.
 func (c Checker) CheckPolicy(ctx context.Context, name string, spec *object.PolicySpec) []object.Problem {
-	refused, _ := c.read(ctx, name, spec, nil)
+	refused, _ := c.read(ctx, tenant.UID{}, name, spec, nil)
 	return refused
 }
 
 // ReadPolicy implements object.Reader.
 func (c Checker) ReadPolicy(ctx context.Context, t tenant.UID, name string, spec *object.PolicySpec) (refused, warned []object.Problem) {
 	if c.Inputs == nil || t.IsZero() {
-		return c.read(ctx, name, spec, nil)
+		return c.read(ctx, t, name, spec, nil)
 	}
-	return c.read(ctx, name, spec, c.Inputs(ctx, t))
+	return c.read(ctx, t, name, spec, c.Inputs(ctx, t))
 }
 
-func (c Checker) read(ctx context.Context, name string, spec *object.PolicySpec, inputs iter.Seq[[]byte]) (refused, warned []object.Problem) {
-	if c.Gate == nil || spec.Template != "" {
+func (c Checker) read(ctx context.Context, t tenant.UID, name string, spec *object.PolicySpec, inputs iter.Seq[[]byte]) (refused, warned []object.Problem) {
+	if c.Gate == nil || !worded(spec.Template, spec.Tests, spec.DataSchema) {
 		return here(ctx, name, spec), nil
 	}
-	asked := gate.Request{Source: Source("", name, 0, spec), Floor: c.Floor, Budget: c.Budget, Advise: c.Advise, Inputs: inputs}
+	asked := gate.Request{Source: Source("", name, 0, spec), Author: t.String(), Floor: c.Floor, Budget: c.Budget, Advise: c.Advise, Inputs: inputs}
 	report, err := c.Gate(ctx, asked)
 	for _, f := range report.Warnings(asked) {
 		warned = append(warned, Finding(f, spec))
@@ -73,6 +73,12 @@ func (c Checker) read(ctx context.Context, name string, spec *object.PolicySpec,
 		refused = problems(err, spec)
 	}
 	return refused, warned
+}
+
+// worded tells whether anything of a policy is its author's to word: modules, but also the tests and the data_schema that may
+// come with a template. A schema of a page can make its validator unfold something endless, as a module can the compiler.
+func worded(template string, tests map[string]string, dataSchema map[string]any) bool {
+	return template == "" || len(tests) > 0 || dataSchema != nil
 }
 
 // here checks in this process.

@@ -157,7 +157,7 @@ func (p Policies) drafted(ctx context.Context, t tenant.UID, name string, draft 
 			return panel{}, unfit(o.Label(), "tenant_mismatch", "it is of another tenant than the one that is asked")
 		}
 		if p.Checker != nil {
-			if problems := p.Checker.CheckPolicy(ctx, o.Metadata.Name, spec); len(problems) > 0 {
+			if problems := p.check(ctx, t, o.Metadata.Name, spec); len(problems) > 0 {
 				for i := range problems {
 					problems[i].Object = o.Label()
 				}
@@ -194,6 +194,16 @@ func (p Policies) drafted(ctx context.Context, t tenant.UID, name string, draft 
 		return panel{}, unfit("", "policy_compile", invalid.Error())
 	}
 	return made, err
+}
+
+// check is the Checker's word on a policy of a tenant.
+func (p Policies) check(ctx context.Context, t tenant.UID, name string, spec *object.PolicySpec) []object.Problem {
+	reader, ok := p.Checker.(object.Reader)
+	if !ok {
+		return p.Checker.CheckPolicy(ctx, name, spec)
+	}
+	refused, _ := reader.ReadPolicy(ctx, t, name, spec)
+	return refused
 }
 
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

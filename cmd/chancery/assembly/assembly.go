@@ -36,6 +36,7 @@ import (
 	"github.com/chancery-dev/chancery/cmd/chancery/telemetry"
 	"github.com/chancery-dev/chancery/federation/jwks"
 	"github.com/chancery-dev/chancery/policy"
+	"github.com/chancery-dev/chancery/policy/gate"
 )
 
 // Options are what a server is made of. Config, Log and Now are required.
@@ -77,6 +78,7 @@ type Server struct {
 	metadata         *samlmetadata.Keeper
 	keySets          *jwks.Cache
 	compiler         *regocheck.Compiler
+	rooms            *gate.Rooms
 	evaluation       []policy.Option // of every evaluator
 	evaluator        *policy.InProcess
 	source           *snapshot.Source

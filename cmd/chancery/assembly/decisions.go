@@ -18,7 +18,9 @@ import (
 // openDecisions puts together what is asked of the decision log.
 func (s *Server) openDecisions(context.Context) error {
 	log := s.store.Decisions()
-	policies := decision.Policies{Objects: s.objects, Root: s.root, Checker: s.checker(), Compile: s.compiler.Compile}
+	checker := s.checker()
+	checker.Inputs = nil // what a draft costs is asked when it is published
+	policies := decision.Policies{Objects: s.objects, Root: s.root, Checker: checker, Compile: s.compiler.Compile}
 	replays := &decision.Replays{Log: log, Policies: policies, Pictures: s.source, Jobs: s.store.Replays(), Now: s.Now, Logger: s.Log, Evaluator: s.unhurried}
 	s.onClose(func(context.Context) error { replays.Close(); return nil })
 	evaluator, done := s.unhurried()
@@ -90,7 +92,7 @@ func (s *Server) testElsewhere() func(context.Context, policy.Source) (bool, err
 		return nil
 	}
 	return func(ctx context.Context, src policy.Source) (bool, error) {
-		report, err := gate.Examine(ctx, s.Executable, gate.Request{Source: src, Budget: s.Config.Policy.TimeBudget, Advise: true})
+		report, err := s.rooms.Examine(ctx, s.Executable, gate.Request{Source: src, Author: src.UID, Budget: s.Config.Policy.TimeBudget, Advise: true})
 		if !report.Done {
 			return false, err
 		}

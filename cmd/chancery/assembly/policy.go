@@ -42,6 +42,7 @@ func (s *Server) openPolicies(ctx context.Context) error {
 			options = append(options, policy.WithFar(children))
 		}
 	}
+	s.rooms = gate.NewRooms()
 	s.compiler = regocheck.NewCompiler(where, policy.NewShelf(0))
 	s.evaluation = options
 	evaluator := policy.NewInProcess(s.Config.Policy.TimeBudget, options...)
@@ -74,9 +75,9 @@ func (s *Server) openChildren(ctx context.Context, now bool, killed func(code st
 // checker checks what is applied: what others wrote in a child with hard limits.
 func (s *Server) checker() regocheck.Checker {
 	c := regocheck.Checker{Floor: s.Config.Policy.CoverageFloor, Budget: s.Config.Policy.TimeBudget, Advise: s.Config.Policy.Lint != config.LintRefuse, Inputs: s.decidedInputs}
-	if s.Executable != "" {
+	if rooms := s.rooms; s.Executable != "" {
 		c.Gate = func(ctx context.Context, r gate.Request) (gate.Report, error) {
-			return gate.Examine(ctx, s.Executable, r)
+			return rooms.Examine(ctx, s.Executable, r)
 		}
 	}
 	return c

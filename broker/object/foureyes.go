@@ -56,6 +56,8 @@ type Changeset struct {
 	Objects []Object `json:"objects,omitempty"` // as they will be
 	Deletes []Base   `json:"deletes,omitempty"`
 	Base    []Base   `json:"base,omitempty"` // of Objects, in their order
+	// Means are the users whom the names in RoleBindings of Objects mean; revision 0: nobody.
+	Means []Base `json:"means,omitempty"`
 }
 
 // Proposed is a change that waits for a second person.
@@ -181,7 +183,8 @@ func (d *draft) needsOf(ctx context.Context, e entry, asked []Need) ([]Need, err
 	case KindPolicy:
 		return among(asked, NeedPolicies), nil
 	case KindIdentityProvider:
-		return among(asked, NeedTrust), nil
+		asked, err := d.askedOfIdPs(ctx, asked)
+		return among(asked, NeedTrust), err
 	case KindProvider:
 		if e.action == Delete || e.before == nil { // what is connected belongs to the object, not to its name
 			return nil, nil
@@ -252,65 +255,6 @@ func among(asked []Need, wanted ...Need) []Need {
 	return both
 }
 
-// askedOfPeople: people of tenant default may decide in every tenant, so that what any tenant asks is asked of them.
-func (d *draft) askedOfPeople(ctx context.Context, asked []Need) ([]Need, error) {
-	if d.name != tenant.DefaultName {
-		return asked, nil
-	}
-	all, err := d.path.c.Store.Tenants(ctx)
-	if err != nil {
-		return nil, err
-	}
-	union := slices.Clone(asked)
-	for _, t := range all {
-		more, err := asks(t)
-		if err != nil {
-			return nil, err
-		}
-		union = append(union, more...)
-	}
-	slices.Sort(union)
-	return slices.Compact(union), nil
-}
-
-// needsOfUser: whoever may add an identity, or a group, to a person who approves can become him.
-func (d *draft) needsOfUser(ctx context.Context, e entry, asked []Need) ([]Need, error) {
-	asked, err := d.askedOfPeople(ctx, asked)
-	if err != nil || len(asked) == 0 {
-		return nil, err
-	}
-	var groups []string
-	for _, spec := range [][]byte{e.after.Spec, beforeSpec(e)} {
-		if spec == nil {
-			continue
-		}
-		parsed, err := ParseSpec(KindUser, spec)
-		if err != nil {
-			return nil, err
-		}
-		u, ok := parsed.(*UserSpec)
-		if !ok {
-			return nil, errors.New("a user is something else")
-		}
-		groups = append(groups, u.Groups...)
-	}
-	if e.before != nil && !slices.ContainsFunc(e.fields, func(f FieldChange) bool { return f.Path != "metadata.labels" }) {
-		return nil, nil
-	}
-	var needs []Need
-	err = d.path.each(ctx, d.uid, KindRoleBinding, func(s Stored) error {
-		spec, err := ParseSpec(KindRoleBinding, s.Spec)
-		if err != nil {
-			return err
-		}
-		if b, ok := spec.(*RoleBindingSpec); ok && b.Binds(s.Keys, e.after.UID, groups) {
-			needs = append(needs, among(asked, approving(b.Role)...)...)
-		}
-		return nil
-	})
-	return needs, err
-}
-
 func beforeSpec(e entry) []byte {
 	if e.before == nil {
 		return nil
@@ -329,7 +273,7 @@ func (d *draft) propose(ctx context.Context) error {
 	if d.request.Approval != nil || d.path.c.Proposals == nil {
 		return ErrApprovalNeeded
 	}
-	change, err := d.changeset()
+	change, err := d.changeset(ctx)
 	if err != nil {
 		return err
 	}
@@ -343,7 +287,7 @@ func (d *draft) propose(ctx context.Context) error {
 }
 
 // changeset is the draft as it can be made again: what changes, and on what.
-func (d *draft) changeset() (Changeset, error) {
+func (d *draft) changeset(ctx context.Context) (Changeset, error) {
 	var c Changeset
 	for _, e := range d.entries {
 		switch e.action {
@@ -359,7 +303,9 @@ func (d *draft) changeset() (Changeset, error) {
 			c.Objects, c.Base = append(c.Objects, o), append(c.Base, baseOf(e))
 		}
 	}
-	return c, nil
+	var err error
+	c.Means, err = d.means(ctx, slices.DeleteFunc(slices.Clone(d.entries), func(e entry) bool { return e.action == Unchanged }))
+	return c, err
 }
 
 func baseOf(e entry) Base {
@@ -394,7 +340,7 @@ func (d *draft) carryOut(ctx context.Context) error {
 		}
 		d.remove(*stored)
 	}
-	return nil
+	return d.meansStill(ctx, a.Change.Means)
 }
 
 // settlement is what becomes of the proposal in the transaction that carries it out.
@@ -463,6 +409,6 @@ func (p *Path) Preview(ctx context.Context, tenantName string, objects []Object,
 	if err != nil {
 		return d.plan, Proposed{}, err
 	}
-	change, err := d.changeset()
+	change, err := d.changeset(ctx)
 	return d.plan, Proposed{Tenant: d.uid, Needs: d.needs, Change: change, Request: r}, err
 }

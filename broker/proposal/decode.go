@@ -14,11 +14,12 @@ func decode(text []byte) (object.Changeset, error) {
 		Objects []json.RawMessage `json:"objects"`
 		Deletes []object.Base     `json:"deletes"`
 		Base    []object.Base     `json:"base"`
+		Means   []object.Base     `json:"means"`
 	}
 	if err := json.Unmarshal(text, &parts); err != nil {
 		return object.Changeset{}, fmt.Errorf("change: %w", err)
 	}
-	c := object.Changeset{Deletes: parts.Deletes, Base: parts.Base}
+	c := object.Changeset{Deletes: parts.Deletes, Base: parts.Base, Means: parts.Means}
 	for _, part := range parts.Objects {
 		read, err := object.Decode(bytes.NewReader(part), object.Options{Format: object.JSON})
 		if err != nil {

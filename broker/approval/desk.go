@@ -13,6 +13,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/person"
 	"github.com/chancery-dev/chancery/broker/snapshot"
 	"github.com/chancery-dev/chancery/broker/tenant"
+	"github.com/chancery-dev/chancery/federation"
 	"github.com/chancery-dev/chancery/policy"
 )
 
@@ -35,6 +36,8 @@ type Store interface {
 // People says who a person is now; person.People does.
 type People interface {
 	Find(ctx context.Context, t *snapshot.Tenant, userUID, idpUID string) (person.Person, error)
+	// Accounts finds a user by his uid, active or not.
+	Accounts(ctx context.Context, t *snapshot.Tenant, userUID string) ([]federation.Account, error)
 }
 
 // Lane takes events of which there may be any number.
@@ -196,8 +199,41 @@ func (d *Desk) find(ctx context.Context, who person.Person, name string) (Approv
 }
 
 // Asked tells whether a person is asked, and for which group: the first that nobody has spoken for. owner is whom the client's
-// registration names as its owner: what a client asks for itself its owner does not allow.
-func (a Approval) Asked(who person.Person, owner string) (group string, err error) {
+// registration names as its owner: what a client asks for itself its owner does not allow. Two users with one address are one
+// person: he allows nothing for himself by another account, and speaks once.
+func (d *Desk) Asked(ctx context.Context, who person.Person, a Approval, owner string) (group string, err error) {
+	if group, err = a.asked(who, owner); err != nil || who.Email == "" {
+		return group, err
+	}
+	if a.UserUID != "" {
+		same, err := d.same(ctx, who, a.UserUID)
+		if err != nil {
+			return "", err
+		}
+		if same {
+			return "", ErrSubject
+		}
+	}
+	for _, w := range a.Words {
+		same, err := d.same(ctx, who, w.UserUID)
+		if err != nil {
+			return "", err
+		}
+		if same {
+			return "", ErrNotAsked
+		}
+	}
+	return group, nil
+}
+
+// same tells whether a user has a person's address.
+func (d *Desk) same(ctx context.Context, who person.Person, userUID string) (bool, error) {
+	accounts, err := d.People.Accounts(ctx, who.Tenant, userUID)
+	return slices.ContainsFunc(accounts, func(a federation.Account) bool { return strings.EqualFold(a.Email, who.Email) }), err
+}
+
+// asked is what the request alone says of it.
+func (a Approval) asked(who person.Person, owner string) (group string, err error) {
 	switch {
 	case a.State != Waiting:
 		return "", ErrSettled
@@ -216,7 +252,7 @@ func (a Approval) Asked(who person.Person, owner string) (group string, err erro
 	return "", ErrNotAsked
 }
 
-// For lists what waits for a person. owners gives the owner of a client, by its uid.
+// For lists what may wait for a person; whether he is asked after all, Asked tells. owners gives the owner of a client, by its uid.
 func (d *Desk) For(ctx context.Context, who person.Person, owner func(clientUID string) string) ([]Approval, error) {
 	if who.Tenant == nil || who.UID == "" {
 		return nil, nil
@@ -226,7 +262,7 @@ func (d *Desk) For(ctx context.Context, who person.Person, owner func(clientUID 
 		return nil, err
 	}
 	return slices.DeleteFunc(found, func(a Approval) bool {
-		_, err := a.Asked(who, owner(a.ClientUID))
+		_, err := a.asked(who, owner(a.ClientUID))
 		return err != nil
 	}), nil
 }
@@ -237,9 +273,12 @@ func (d *Desk) Answer(ctx context.Context, who person.Person, name, owner string
 	if err != nil {
 		return Approval{}, err
 	}
-	group, err := a.Asked(who, owner)
-	if err != nil {
+	group, err := d.Asked(ctx, who, a, owner)
+	switch {
+	case errors.Is(err, ErrSettled), errors.Is(err, ErrSubject), errors.Is(err, ErrNotAsked):
 		d.refuse(a, who, v, err)
+		return Approval{}, err
+	case err != nil: // not known is not asked
 		return Approval{}, err
 	}
 	kind, outcome := audit.TypeApprovalAllowed, audit.Allowed

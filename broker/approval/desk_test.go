@@ -15,6 +15,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/person"
 	"github.com/chancery-dev/chancery/broker/snapshot"
 	"github.com/chancery-dev/chancery/broker/tenant"
+	"github.com/chancery-dev/chancery/federation"
 	"github.com/chancery-dev/chancery/policy"
 )
 
@@ -35,6 +36,10 @@ func (h *house) Find(_ context.Context, t *snapshot.Tenant, userUID, _ string) (
 		return p, h.fail
 	}
 	return person.Person{}, person.ErrNobody
+}
+
+func (h *house) Accounts(_ context.Context, _ *snapshot.Tenant, userUID string) ([]federation.Account, error) {
+	return []federation.Account{{UID: userUID, Email: h.people[userUID].Email}}, h.fail
 }
 
 func (h *house) Add(e audit.Event, _ string) { h.lane = append(h.lane, e) }
@@ -146,6 +151,37 @@ func TestWhoIsNotAsked(t *testing.T) {
 	}
 	if listed, err := h.For(t.Context(), h.people["usr_carol"], func(string) string { return "" }); err != nil || len(listed) != 1 {
 		t.Fatalf("%v %v", listed, err)
+	}
+}
+
+// Two users with one address are one person, who was linked twice: he allows nothing for himself, and speaks once.
+func TestOnePersonByTwoAccounts(t *testing.T) {
+	h := newHouse(t)
+	carol := h.people["usr_carol"]
+	carol.Email = "Alice@ACME.com"
+	h.people["usr_carol"] = carol
+	a := h.seek(h.ask())
+	if err := h.says("carol", a, true); !errors.Is(err, approval.ErrSubject) {
+		t.Fatalf("the subject by another account: %v", err)
+	}
+	if len(h.lane) != 1 || h.lane[0].Type != audit.TypeApprovalRefused {
+		t.Fatalf("%+v", h.lane)
+	}
+	q := h.ask()
+	q.Needs = []policy.ApprovalNeed{{Group: "legal"}, {Group: "security"}}
+	erin := h.people["usr_erin"]
+	erin.Email = h.people["usr_dave"].Email
+	h.people["usr_erin"] = erin
+	a = h.seek(q)
+	if err := h.says("erin", a, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.says("dave", a, true); !errors.Is(err, approval.ErrNotAsked) {
+		t.Fatalf("one person for two groups: %v", err)
+	}
+	h.fail = errors.New("the directory is away")
+	if _, err := h.Asked(t.Context(), h.people["usr_dave"], a, ""); !errors.Is(err, h.fail) {
+		t.Fatalf("not known is not asked: %v", err)
 	}
 }
 

@@ -21,6 +21,8 @@ import (
 // Approvals keeps what waits for other people; *approval.Desk does.
 type Approvals interface {
 	Open(ctx context.Context, who person.Person, name string) (approval.Approval, error)
+	// Asked tells for which group a person is asked.
+	Asked(ctx context.Context, who person.Person, a approval.Approval, owner string) (group string, err error)
 	For(ctx context.Context, who person.Person, owner func(clientUID string) string) ([]approval.Approval, error)
 	Answer(ctx context.Context, who person.Person, name, owner string, allow bool, v approval.Visit) (approval.Approval, error)
 }
@@ -131,8 +133,10 @@ func (p *Approving) asked(ctx context.Context, v Visit, who person.Person, a app
 	if c == nil || !there {
 		return page.Waiting{}, false, nil
 	}
-	if _, err := a.Asked(who, c.Owner); err != nil {
-		return page.Waiting{}, false, nil //nolint:nilerr // he is not asked
+	if _, err := p.Approvals.Asked(ctx, who, a, c.Owner); errors.Is(err, approval.ErrSubject) || errors.Is(err, approval.ErrNotAsked) || errors.Is(err, approval.ErrSettled) {
+		return page.Waiting{}, false, nil
+	} else if err != nil {
+		return page.Waiting{}, false, unavailable(err)
 	}
 	subject, err := p.subject(ctx, v.Tenant, a)
 	if err != nil {
@@ -188,9 +192,12 @@ func (p *Approving) answer(ctx context.Context, v Visit, who person.Person, s *s
 }
 
 func (p *Approving) show(ctx context.Context, v Visit, who person.Person, s *session.Session, a approval.Approval, c *client.Client) (Reply, error) {
-	group, err := a.Asked(who, c.Owner)
-	if errors.Is(err, approval.ErrSettled) {
+	group, err := p.Approvals.Asked(ctx, who, a, c.Owner)
+	switch {
+	case errors.Is(err, approval.ErrSettled):
 		return p.Desk.show(v, http.StatusOK, page.Answered{List: v.path(approvalsPath), Settled: true})
+	case err != nil && !errors.Is(err, approval.ErrSubject) && !errors.Is(err, approval.ErrNotAsked):
+		return Reply{}, unavailable(err)
 	}
 	r, there := resourceByUID(v.Tenant, a.ResourceUID)
 	if !there {

@@ -15,6 +15,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/oauth"
 	"github.com/chancery-dev/chancery/broker/person"
 	"github.com/chancery-dev/chancery/broker/snapshot"
+	"github.com/chancery-dev/chancery/federation"
 	"github.com/chancery-dev/chancery/policy"
 )
 
@@ -28,6 +29,10 @@ type council struct {
 
 func (c *council) Find(_ context.Context, t *snapshot.Tenant, userUID, idpUID string) (person.Person, error) {
 	return person.Person{Tenant: t, UID: userUID, Name: userUID, IdPUID: idpUID, Groups: []string{"security"}}, c.away
+}
+
+func (c *council) Accounts(_ context.Context, _ *snapshot.Tenant, userUID string) ([]federation.Account, error) {
+	return []federation.Account{{UID: userUID}}, c.away
 }
 
 func newCouncil(t *testing.T, demand string) *council {

@@ -62,6 +62,10 @@ func (agents) Find(_ context.Context, t *snapshot.Tenant, userUID, idpUID string
 	return person.Person{Tenant: t, UID: userUID, Name: userUID, IdPUID: idpUID, Groups: []string{"security"}}, nil
 }
 
+func (agents) Accounts(_ context.Context, _ *snapshot.Tenant, userUID string) ([]federation.Account, error) {
+	return []federation.Account{{UID: userUID}}, nil
+}
+
 // TestApprovalOfALeaseIsForOneAgentAndAccount: what security said of one agent's token and of one account is nothing for
 // another's, though the same server brings both.
 func TestApprovalOfALeaseIsForOneAgentAndAccount(t *testing.T) {

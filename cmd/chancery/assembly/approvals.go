@@ -30,9 +30,12 @@ func (d approvalsDesk) WaitingFor(ctx context.Context, who person.Person) ([]adm
 		if err != nil {
 			return nil, err
 		}
-		group, err := a.Asked(who, c.Owner)
-		if err != nil {
+		group, err := d.s.people.approvals.Asked(ctx, who, a, c.Owner)
+		switch {
+		case errors.Is(err, approval.ErrSubject), errors.Is(err, approval.ErrNotAsked), errors.Is(err, approval.ErrSettled):
 			continue
+		case err != nil:
+			return nil, err
 		}
 		one, err := d.tell(ctx, who.Tenant, a, c)
 		if err != nil {

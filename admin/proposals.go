@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -96,6 +97,9 @@ func (s *Server) getProposal(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := mayRead(c, change); err != nil {
+		return err
+	}
 	shown := s.show(p)
 	shown.Change = &change
 	if stands != nil {
@@ -104,6 +108,20 @@ func (s *Server) getProposal(c *gin.Context) error {
 		shown.Plan = &plan
 	}
 	c.JSON(http.StatusOK, shown)
+	return nil
+}
+
+// mayRead: who rules is not for everybody who reads, nor who is to. Whoever may allow it sees it.
+func mayRead(c *gin.Context, change object.Changeset) error {
+	const needed = Permission("rolebinding.read")
+	who := callerOf(c)
+	if who.role.May(needed) || who.role.May("proposal.decide") {
+		return nil
+	}
+	if slices.ContainsFunc(change.Objects, func(o object.Object) bool { return o.Kind == object.KindRoleBinding }) ||
+		slices.ContainsFunc(change.Deletes, func(b object.Base) bool { return b.Kind == object.KindRoleBinding }) {
+		return forbidden(who, needed)
+	}
 	return nil
 }
 

@@ -130,3 +130,32 @@ func TestProposalsByPersons(t *testing.T) {
 		t.Errorf("who tried is not recorded: %v", kept.events)
 	}
 }
+
+// Who is to rule is not for everybody who reads proposals, but for those who may read bindings, or allow it.
+func TestProposalsOfBindings(t *testing.T) {
+	kept := &shelf{}
+	var root tenant.UID
+	h := newHouse(t, peopled, func(c *admin.Config) {
+		root = c.Root
+		c.Proposals = &proposal.Desk{Shelf: proposal.Shelf{Store: kept, Now: c.Now}, Path: c.Objects, Standing: standing{}}
+	})
+	for id, change := range map[string]string{
+		"prop_made": `{"objects":[{"apiVersion":"chancery/v1","kind":"RoleBinding","metadata":{"name":"owners"},"spec":{"role":"owner","users":["mallory"]}}],"base":[{"kind":"RoleBinding","name":"owners","revision":0}]}`,
+		"prop_gone": `{"deletes":[{"kind":"RoleBinding","name":"owners","uid":"rlb_1","revision":1}]}`,
+		"prop_else": `{"deletes":[{"kind":"Policy","name":"notes","uid":"pol_1","revision":1}]}`,
+	} {
+		kept.kept = append(kept.kept, proposal.Proposal{
+			Tenant: root, ID: id, State: proposal.Dropped, Change: []byte(change), Hash: proposal.HashOf(root, "", []byte(change)),
+		})
+		for _, role := range []admin.Role{admin.RoleViewer, admin.RolePolicyAuthor, admin.RoleAdmin, admin.RolePolicyApprover, admin.RoleOwner} {
+			want := http.StatusOK
+			if id != "prop_else" && role != admin.RolePolicyApprover && role != admin.RoleOwner {
+				want = http.StatusForbidden
+			}
+			got := h.do(t, request{method: http.MethodGet, path: "/admin/v1/proposals/" + id, role: role})
+			if got.Code != want || want == http.StatusForbidden && strings.Contains(got.Body.String(), "owners") {
+				t.Errorf("%s to %s: %d %s", id, role, got.Code, got.Body)
+			}
+		}
+	}
+}

@@ -56,6 +56,7 @@ func TestRefusesToStart(t *testing.T) {
 		{"a policy that reaches the network", map[string]any{"objects": []any{file(t, "net.yaml", "apiVersion: chancery/v1\nkind: Policy\nmetadata: {name: p}\nspec: {role: grant, modules: {\"p.rego\": \"package chancery.authz\\ndecision := http.send({})\"}}\n")}}, nil, []string{"Policy p", "http.send"}},
 		{"a secret of an object missing", map[string]any{"objects": []any{file(t, "client.yaml", "apiVersion: chancery/v1\nkind: Client\nmetadata: {name: c}\nspec: {auth: {method: client_secret_post, secret: {env: NOT_THERE}}}\n")}}, nil, []string{"Client c", "NOT_THERE"}},
 	}
+	harness.Binary(t) // to build it takes longer than to refuse
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			w := harness.Prepare(t, harness.Options{Engine: harness.SQLite, Config: c.config, Env: c.env})

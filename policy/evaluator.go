@@ -26,11 +26,15 @@ func WithApprovals() Option { return func(e *InProcess) { e.approvals = true } }
 // WithFar says where isolated policies are evaluated; without it they deny.
 func WithFar(f Far) Option { return func(e *InProcess) { e.far = f } }
 
+// Beside says that no request waits for what is decided: elsewhere, requests go first.
+func Beside() Option { return func(e *InProcess) { e.beside = true } }
+
 // InProcess evaluates in this process all but the policies that are isolated.
 type InProcess struct {
 	budget    time.Duration
 	approvals bool
 	far       Far // nil: isolated policies deny
+	beside    bool
 	workers   *workers
 	close     func()
 }

@@ -27,6 +27,8 @@ type Question struct {
 	Wait   time.Duration // until it begins; compiling the policy there is apart
 	// Suspect is a policy whose last evaluation did not end in time.
 	Suspect bool
+	// Beside is a question that no request waits for: an explanation, a replay, a matrix, a draft.
+	Beside bool
 }
 
 // Said is an answer from elsewhere.
@@ -99,7 +101,7 @@ func (e *InProcess) Explain(ctx context.Context, c *Compiled, in *Input) ([]Rule
 	if err != nil {
 		return nil, err
 	}
-	return e.far.Explain(ctx, Question{Policy: c, Input: text, Budget: testBudget, Wait: testBudget})
+	return e.far.Explain(ctx, Question{Policy: c, Input: text, Budget: testBudget, Wait: besideWait, Beside: true})
 }
 
 // Say is what one policy alone says of an input, as Compiled.Say, wherever it is evaluated.
@@ -114,7 +116,7 @@ func (e *InProcess) Say(ctx context.Context, c *Compiled, in *Input) (json.RawMe
 	if err != nil {
 		return nil, err
 	}
-	said, err := e.far.Evaluate(ctx, Question{Policy: c, Input: text, Budget: testBudget, Wait: testBudget})
+	said, err := e.far.Evaluate(ctx, Question{Policy: c, Input: text, Budget: testBudget, Wait: besideWait, Beside: true})
 	if far, ok := errors.AsType[*FarError](err); ok && far.Code == CodeUndefined {
 		return nil, nil
 	}
@@ -174,7 +176,7 @@ func (e *InProcess) evaluateFar(ctx context.Context, set *Set, c *Compiled, inpu
 	if left <= 0 {
 		return nil, errTimeout
 	}
-	said, err := e.far.Evaluate(ctx, Question{Policy: c, Input: input, Budget: left, Wait: b.full * waitForTurn, Suspect: f.suspect.Load()})
+	said, err := e.far.Evaluate(ctx, Question{Policy: c, Input: input, Budget: left, Wait: b.full * waitForTurn, Suspect: f.suspect.Load(), Beside: e.beside})
 	b.spend(said.Took)
 	f.learn(err)
 	if err != nil {

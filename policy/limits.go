@@ -61,7 +61,9 @@ const (
 	maxIdleWorkers = 64
 	// testBudget bounds one test of the tests member, indexBudget the evaluation
 	// of an index package.
-	testBudget  = time.Second
+	testBudget = time.Second
+	// besideWait is how long what no request waits for waits for an evaluator elsewhere.
+	besideWait  = 5 * time.Second
 	indexBudget = 5 * time.Second
 )
 

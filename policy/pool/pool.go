@@ -67,6 +67,8 @@ type Pool struct {
 	// suspects is how many children policies may have whose last evaluation did not end in time: however many they are,
 	// others have the rest.
 	suspects chan struct{}
+	// besides is how many of those may be used by what no request waits for: an administrator may ask as often as he likes.
+	besides chan struct{}
 
 	mu      sync.Mutex
 	idle    []*child // the one that was used last comes last
@@ -96,7 +98,11 @@ func New(c Config) (*Pool, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Pool{config: c, starts: make(chan struct{}, startsPerChild*c.Size), suspects: make(chan struct{}, max(1, c.Size/2)), ending: make(chan struct{})}, nil
+	half := max(1, c.Size/2)
+	return &Pool{
+		config: c, starts: make(chan struct{}, startsPerChild*c.Size), ending: make(chan struct{}),
+		suspects: make(chan struct{}, half), besides: make(chan struct{}, max(1, half-1)),
+	}, nil
 }
 
 // Check starts one child, if there is none: whoever relies on the pool learns at once that it works.
@@ -167,16 +173,29 @@ func (p *Pool) ask(ctx context.Context, k kind, q policy.Question) (answered, er
 	return a, nil
 }
 
-// enter waits for a child. A suspect waits for its kind's first.
+// enter waits for a child. A suspect waits for its kind's first, and what no request waits for does too.
 func (p *Pool) enter(ctx context.Context, q policy.Question) (o *child, leave func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, q.Wait)
 	defer cancel()
-	leave = func() {}
-	if q.Suspect {
+	var turns []chan struct{}
+	if q.Beside {
+		turns = append(turns, p.besides)
+	}
+	if q.Suspect || q.Beside {
+		turns = append(turns, p.suspects)
+	}
+	taken := 0
+	leave = func() {
+		for _, turn := range turns[:taken] {
+			<-turn
+		}
+	}
+	for _, turn := range turns {
 		select {
-		case p.suspects <- struct{}{}:
-			leave = func() { <-p.suspects }
+		case turn <- struct{}{}:
+			taken++
 		case <-ctx.Done():
+			leave()
 			return nil, nil, policy.ErrBusy
 		}
 	}

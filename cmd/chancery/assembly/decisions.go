@@ -2,6 +2,7 @@ package assembly
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -82,7 +83,7 @@ func (s *Server) keepMatrix(ctx context.Context, one object.Stored) error {
 
 // unhurried decides as requests are decided, with more time for each: nobody waits for a token.
 func (s *Server) unhurried() (policy.Evaluator, func()) {
-	e := policy.NewInProcess(5*s.Config.Policy.TimeBudget, s.evaluation...)
+	e := policy.NewInProcess(5*s.Config.Policy.TimeBudget, append(slices.Clone(s.evaluation), policy.Beside())...)
 	return e, e.Close
 }
 

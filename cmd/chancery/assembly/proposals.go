@@ -2,6 +2,7 @@ package assembly
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/chancery-dev/chancery/admin"
@@ -13,6 +14,7 @@ import (
 	"github.com/chancery-dev/chancery/broker/revision"
 	"github.com/chancery-dev/chancery/broker/shadow"
 	"github.com/chancery-dev/chancery/broker/tenant"
+	"github.com/chancery-dev/chancery/policy"
 	"github.com/chancery-dev/chancery/policy/matrix"
 )
 
@@ -50,8 +52,10 @@ func (s *Server) changedAccess(ctx context.Context, t proposal.Tenant, draft []o
 func (s *Server) openDrafts(context.Context) error {
 	s.replica = id.New(id.Replica, s.Now())
 	var err error
+	beside := policy.NewInProcess(s.Config.Policy.TimeBudget, append(slices.Clone(s.evaluation), policy.Beside())...)
+	s.onClose(func(context.Context) error { beside.Close(); return nil })
 	s.drafts, err = shadow.New(shadow.Config{
-		Store: s.store.Shadows(), Proposals: s.store.Proposals(s.ledger), Policies: s.compiler, Policy: s.evaluator,
+		Store: s.store.Shadows(), Proposals: s.store.Proposals(s.ledger), Policies: s.compiler, Policy: beside,
 		Replica: s.replica, Now: s.Now, Log: s.Log,
 	})
 	return err

@@ -104,7 +104,15 @@ func (a Access) compute(ctx context.Context, t tenant.UID, name string, p panel,
 		defer done()
 		o.Evaluator = evaluator
 	}
-	return matrix.Compute(ctx, p.set, axes, o)
+	m, err := matrix.Compute(ctx, p.set, axes, o)
+	large, over := errors.AsType[*matrix.TooLargeError](err)
+	switch {
+	case over:
+		return m, unfit("", "matrix_too_large", large.Error())
+	case errors.Is(err, matrix.ErrTooSlow):
+		return m, unfit("", "matrix_too_slow", err.Error())
+	}
+	return m, err
 }
 
 // axes are the clients, resources and groups of the tenant's objects; those that are disabled get nothing and are left out.
@@ -119,7 +127,7 @@ func (a Access) axes(ctx context.Context, t tenant.UID, picture *snapshot.Tenant
 	}
 	visit := func(stored object.Stored) error {
 		if read++; read > maxAxis {
-			return fmt.Errorf("more than %d clients, users and IdPs: name the clients and resources that matter", maxAxis)
+			return unfit("", "matrix_too_large", fmt.Sprintf("the tenant has more than %d clients, users and IdPs", maxAxis))
 		}
 		parsed, err := object.ParseSpec(stored.Kind, stored.Spec)
 		if err != nil {

@@ -17,6 +17,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/chancery-dev/chancery/policy"
@@ -117,11 +118,17 @@ type Matrix struct {
 // TooLargeError is a matrix with more cells than are allowed.
 type TooLargeError struct{ Cells, Max int }
 
+// ErrTooSlow is a matrix of policies that ran out of time or memory again and again; it was given up.
+var ErrTooSlow = fmt.Errorf("the policies ran out of time or memory for %d cells; the matrix was given up", maxLate)
+
+// maxLate is how many cells may stay without an answer for that.
+const maxLate = 32
+
 func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("a matrix of %d cells; at most %d: name fewer clients, resources or groups", e.Cells, e.Max)
 }
 
-// Compute evaluates every cell. It answers a *TooLargeError, or the error of ctx.
+// Compute evaluates every cell. It answers a *TooLargeError, ErrTooSlow, or the error of ctx.
 func Compute(ctx context.Context, set *policy.Set, axes Axes, o Options) (Matrix, error) {
 	if set == nil {
 		return Matrix{}, errors.New("matrix without policies")
@@ -159,15 +166,22 @@ func Compute(ctx context.Context, set *policy.Set, axes Axes, o Options) (Matrix
 // evaluate fills the cells, each by one of several goroutines.
 func evaluate(ctx context.Context, set *policy.Set, requests []request, o Options, cells []Cell) error {
 	var workers sync.WaitGroup
+	var late atomic.Int32
 	n := runtime.GOMAXPROCS(0)
 	for start := range n {
 		workers.Go(func() {
-			for i := start; i < len(requests) && ctx.Err() == nil; i += n {
+			for i := start; i < len(requests) && ctx.Err() == nil && late.Load() < maxLate; i += n {
 				cells[i] = requests[i].cell(ctx, set, o)
+				if code := cells[i].Code; code == policy.CodeTimeout || code == policy.CodeMemory {
+					late.Add(1)
+				}
 			}
 		})
 	}
 	workers.Wait()
+	if ctx.Err() == nil && late.Load() >= maxLate {
+		return ErrTooSlow
+	}
 	return ctx.Err()
 }
 

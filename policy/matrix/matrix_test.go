@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -169,6 +170,34 @@ func TestAssumes(t *testing.T) {
 	var b bytes.Buffer
 	if err := m.WriteTable(&b); err != nil || !m.ReadsAll || !strings.Contains(b.String(), "may read anything") {
 		t.Errorf("%v: %s", err, b.String())
+	}
+}
+
+// late gives no answer in time.
+type late struct {
+	asked atomic.Int32
+	code  string
+}
+
+func (l *late) Decide(context.Context, *policy.Set, *policy.Input) policy.Decision {
+	l.asked.Add(1)
+	return policy.Decision{Code: l.code}
+}
+
+// Policies that do not answer are not asked for each of a hundred thousand cells.
+func TestPoliciesThatDoNotAnswerAreGivenUp(t *testing.T) {
+	many := axes()
+	for i := range 5000 {
+		many.Groups = append(many.Groups, fmt.Sprint(i))
+	}
+	for code, givenUp := range map[string]bool{policy.CodeTimeout: true, policy.CodeMemory: true, policy.CodeNone: false} {
+		l := &late{code: code}
+		o := options(t)
+		o.Evaluator = l
+		_, err := matrix.Compute(t.Context(), set(t, template()), many, o)
+		if asked := l.asked.Load(); errors.Is(err, matrix.ErrTooSlow) != givenUp || givenUp != (asked < 200) {
+			t.Errorf("%s: asked %d times, %v", code, asked, err)
+		}
 	}
 }
 

@@ -73,6 +73,9 @@ func (d *draft) needsOfUser(ctx context.Context, e entry, asked []Need) ([]Need,
 // letsAnotherIn tells whether a change lets one more account sign in as a user, or makes one whom several are. What the IdP says
 // of one of them would count for whoever came by the other.
 func (d *draft) letsAnotherIn(ctx context.Context, e entry) (bool, error) {
+	if d.request.By.Kind == "system" { // whoever signed in: by one account, or at both that he links
+		return false, nil
+	}
 	after, err := userSpec(e.after.Spec)
 	if err != nil {
 		return false, err

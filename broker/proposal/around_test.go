@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/chancery-dev/chancery/broker/audit"
 	"github.com/chancery-dev/chancery/broker/object"
 	"github.com/chancery-dev/chancery/broker/storetest"
 )
@@ -47,6 +48,11 @@ func TestAnotherAccountOfAnApprover(t *testing.T) {
 			}
 		}
 		h.apply(system, `{"apiVersion":"chancery/v1","kind":"IdentityProvider","metadata":{"name":"okta"},"spec":{"issuer":"https://okta.acme.test","domains":["acme.test"],"subject":{"match":["aud_sub","email"],"email_domains":["acme.test"]}}}`)
+		jit := h.request(nil)
+		jit.By, jit.Manager = audit.Principal{Kind: "system", Name: "sign-in"}, "sign-in"
+		if plan := h.apply(jit, linked("jit", `"email":"jit@acme.test","identities":[{"idp":"okta","sub":"00u5","sub_id":{"format":"opaque","id":"5"}}]`)); !plan.Applied {
+			t.Errorf("who signs in for the first time waits: %+v", plan)
+		}
 		h.proposes(h.request(human("alice")), linked("new", `"email":"carol@acme.test","identities":[{"idp":"okta","sub":"00u7"}]`))
 	})
 }

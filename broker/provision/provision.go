@@ -141,9 +141,12 @@ func identityOf(idp *federation.IdentityProvider, idpTenant, subject string, sub
 func (p *Provisioner) apply(ctx context.Context, t *snapshot.Tenant, name string, spec *object.UserSpec, labels map[string]string, r object.Request) error {
 	caller := session.CallerOf(ctx, p.Now())
 	r.By, r.Trace = audit.Principal{Kind: "system", Name: Manager}, caller.Trace
-	_, err := p.Path.Apply(ctx, t.Name, []object.Object{{
+	plan, err := p.Path.Apply(ctx, t.Name, []object.Object{{
 		APIVersion: object.APIVersion, Kind: object.KindUser, Metadata: object.Metadata{Name: name, Tenant: t.Name, Labels: labels}, Spec: spec,
 	}}, r)
+	if err == nil && len(plan.Pending) > 0 { // he is one who approves: nothing was made
+		return oauth.Refuse(oauth.CodeIdentityUnlinkable, "a user whose change a second person must allow", "a user who is changed by sign-in")
+	}
 	return err
 }
 

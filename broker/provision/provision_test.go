@@ -207,3 +207,25 @@ func TestNewNeedsItsParts(t *testing.T) {
 		t.Error("made of nothing")
 	}
 }
+
+// waiting is a path on which a second person must allow everything.
+type waiting struct{ provision.Path }
+
+func (waiting) Apply(context.Context, string, []object.Object, object.Request) (object.Plan, error) {
+	return object.Plan{Pending: []object.Pending{{Code: object.CodePending, Proposal: "prop_1"}}}, nil
+}
+
+// TestWaiting: a link that a second person must allow is none yet, and nobody is told that it is.
+func TestWaiting(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, d *storetest.Database) {
+		h := newHouse(t, d)
+		h.make(waiting{h.path})
+		alice, _ := h.user("alice")
+		picture := h.tenant()
+		closed := h.idp(picture, "closed")
+		h.refused(h.Link(t.Context(), picture, closed, alice.UID, federation.Identifiers{IdPUID: closed.UID, Subject: "c1"}), oauth.CodeIdentityUnlinkable)
+		if _, spec := h.user("alice"); len(spec.Identities) != 1 {
+			t.Errorf("%+v", spec.Identities)
+		}
+	})
+}

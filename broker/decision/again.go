@@ -34,7 +34,8 @@ type Again struct {
 	Remedies *remedy.Remedies `json:"remedies,omitempty"`
 }
 
-// Rule is a rule that was true. One that decided is shown with its text.
+// Rule is a rule that was true. One that decided is shown with its text, unless it is of a guard that tenant default lays on
+// others.
 type Rule struct {
 	Policy   string `json:"policy"`
 	Revision int64  `json:"revision"`
@@ -199,7 +200,9 @@ func (a *Again) rules(ctx context.Context, e policy.Evaluator, p panel, in *poli
 			continue
 		}
 		last := &a.Rules[decided]
-		last.Decided, last.Text = true, text(p.texts[i].Modules[last.File], last.Row)
+		if last.Decided = true; p.owns(i) {
+			last.Text = text(p.texts[i].Modules[last.File], last.Row)
+		}
 	}
 	return nil
 }
@@ -238,7 +241,7 @@ func meaning(p panel, r policy.Reason) Meaning {
 			m.Means = row.Text
 		}
 	}
-	for _, src := range p.texts {
+	for _, src := range p.sources() {
 		if r.Policy != "" && src.Name != r.Policy {
 			continue
 		}

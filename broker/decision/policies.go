@@ -60,9 +60,15 @@ type panel struct {
 	set      *policy.Set
 	compiled []*policy.Compiled
 	texts    []policy.Source // of each
+	own      int             // how many of them, the first, are the tenant's
 }
 
-func (p panel) sources() []policy.Source { return p.texts }
+// sources are the texts that the tenant's administrators may learn from: not those of the guards that tenant default lays on
+// it, whose words and data are the operator's.
+func (p panel) sources() []policy.Source { return p.texts[:p.own] }
+
+// owns tells whether a policy is the tenant's own.
+func (p panel) owns(i int) bool { return i < p.own }
 
 const listed = 500
 
@@ -131,7 +137,7 @@ func (c Compile) assemble(ctx context.Context, name string, own, inherited []pol
 	if err != nil {
 		return p, err
 	}
-	p.compiled = slices.Concat(mine, theirs)
+	p.compiled, p.own = slices.Concat(mine, theirs), len(mine)
 	p.set, err = policy.NewSet(mine, theirs)
 	return p, err
 }

@@ -137,6 +137,9 @@ func (c Court) Decide(ctx context.Context, t tenant.UID, d ledger.Decision) (Aga
 		}
 	}
 	now := evaluator.Decide(ctx, p.set, in)
+	if late(now) && now.Code != d.Code { // that says nothing of what is recorded
+		return Again{Problem: "its policies did not answer in time; ask again later", Masked: a.Masked}, ctx.Err()
+	}
 	if a.Differs = !alike(d.Result, now); a.Differs {
 		a.Result = &now
 	}
@@ -155,6 +158,9 @@ func (c Court) Decide(ctx context.Context, t tenant.UID, d ledger.Decision) (Aga
 	}
 	return a, nil
 }
+
+// late is a decision for want of time or memory.
+func late(d policy.Decision) bool { return d.Code == policy.CodeTimeout || d.Code == policy.CodeMemory }
 
 func resourceOf(in *policy.Input) string {
 	if in.Resource == nil {

@@ -1,6 +1,7 @@
 package decision_test
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -9,6 +10,23 @@ import (
 	"github.com/chancery-dev/chancery/broker/decision"
 	"github.com/chancery-dev/chancery/policy"
 )
+
+// busy has no evaluator to spare.
+type busy struct{}
+
+func (busy) Decide(context.Context, *policy.Set, *policy.Input) policy.Decision {
+	return policy.Decision{Code: policy.CodeTimeout}
+}
+
+// A machine that is busy is not a policy that says something else today.
+func TestWhatIsNotAnsweredDoesNotDiffer(t *testing.T) {
+	d := decided(t, masks(t), request(), grouped())
+	c := court(t, past{acme.String() + "pol_1": grouped()})
+	c.Evaluator = busy{}
+	if again, err := c.Decide(t.Context(), acme, d); err != nil || again.Differs || again.Result != nil || !strings.Contains(again.Problem, "in time") {
+		t.Errorf("%+v, %v", again, err)
+	}
+}
 
 // A guard of tenant default that binds all tells other tenants what it said, and where; its text and its data are the operator's.
 func TestGuardsOfTenantDefaultKeepTheirWords(t *testing.T) {

@@ -38,7 +38,7 @@ const (
 )
 
 // TypeAccessToken is what an access token is called in an exchange (RFC 8693 §3).
-const TypeAccessToken = "urn:ietf:params:oauth:token-type:access_token" //nolint:gosec // a name
+const TypeAccessToken = "urn:ietf:params:oauth:token-type:access_token"
 
 // Token types (RFC 6750, RFC 9449 §5).
 const (

@@ -89,7 +89,7 @@ func TestShadow(t *testing.T) {
 		begun, ended := window()
 		shots := load.Stop()
 		for _, s := range shots {
-			if s.Err != nil || s.Answer.Status != 200 || !strings.Contains(string(s.Answer.Body), "notes:write") {
+			if s.Err != nil || s.Answer.Status != 200 || !strings.Contains(s.Answer.Body, "notes:write") {
 				t.Fatalf("the draft decided: %d %s %v", s.Answer.Status, s.Answer.Body, s.Err)
 			}
 		}
@@ -108,7 +108,7 @@ func TestShadow(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 		answer := w.Redeem(w.IdP.IDJAG("alice")).Granted(t)
-		if strings.Contains(string(answer.Body), "notes:write") {
+		if strings.Contains(answer.Body, "notes:write") {
 			t.Errorf("what was published does not decide: %s", answer.Body)
 		}
 	})

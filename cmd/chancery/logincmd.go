@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -112,7 +113,11 @@ func (c *command) loginPlaces(issuer string) (server, at string, err error) {
 }
 
 func isLoopbackHost(host string) bool {
-	return host == "localhost" || host == "::1" || strings.HasPrefix(host, "127.")
+	if host == "localhost" {
+		return true
+	}
+	address, err := netip.ParseAddr(host) // 127.example.com is a name, and anybody's
+	return err == nil && address.IsLoopback()
 }
 
 // deviceWait is the answer of RFC 8628 §3.2.

@@ -23,7 +23,7 @@ const (
 
 // What an apply is refused for, besides *Invalid and the store's errors.
 var (
-	ErrReadOnly      = errors.New("managed by the configuration file, and read-only elsewhere")
+	ErrReadOnly      = errors.New("managed somewhere else, and read-only here")
 	ErrPrecondition  = errors.New("the object is not what If-Match says")
 	ErrTenantUnknown = errors.New("no such tenant")
 	ErrInUse         = errors.New("still in use")
@@ -262,7 +262,7 @@ func writable(stored Stored, r Request) error {
 		return err
 	}
 	if stored.ManagedBy == ManagerConfig && r.Manager != ManagerConfig {
-		return fmt.Errorf("%s %s: %w: change the file that the configuration's objects: names", stored.Kind, stored.Name, ErrReadOnly)
+		return fmt.Errorf("%s %s: %w: the configuration file keeps it; change what its objects: names", stored.Kind, stored.Name, ErrReadOnly)
 	}
 	// A pipeline that gave itself a name keeps its policies under review somewhere else.
 	if stored.Kind == KindPolicy && named(stored.ManagedBy) && r.Manager != stored.ManagedBy && r.Manager != ManagerConfig {

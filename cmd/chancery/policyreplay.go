@@ -151,7 +151,7 @@ func (c *command) replayed() (progress func(replay.Progress), done func()) {
 	progress = func(p replay.Progress) {
 		if p.Read-shown >= 1000 {
 			shown = p.Read
-			_, _ = fmt.Fprintf(f, "\r%d decisions, %d flips", p.Read, p.Flips)
+			_, _ = fmt.Fprintf(f, "\r%d decisions, %s ", p.Read, replay.Flipped(p.Flips))
 		}
 	}
 	return progress, func() {

@@ -46,7 +46,7 @@ func TestPolicyReplay(t *testing.T) {
 	if err := json.Unmarshal([]byte(got.stdout), &report); err != nil || report.Flips != 1 || report.Unreadable != 1 || !report.Complete || report.Policies[0].Revision != 4 {
 		t.Errorf("%v: %s", err, got.stdout)
 	}
-	has(t, s.pipe(exitDiffers, line+"nonsense\n", "policy", "replay", "--decisions", "-", "--draft", guarded, "--max-flips", "1").stderr, "1 flips and 1 unreadable records")
+	has(t, s.pipe(exitDiffers, line+"nonsense\n", "policy", "replay", "--decisions", "-", "--draft", guarded, "--max-flips", "1").stderr, "1 flip and 1 unreadable records")
 
 	// 4. What implies what is not known without the resource, and it says so.
 	policies := s.file("policies.yaml", groupsText)

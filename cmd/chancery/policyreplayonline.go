@@ -148,7 +148,7 @@ func (c *command) bar() (show func(decision.Job), done func()) {
 		step++
 		at := step % width
 		line := strings.Repeat(" ", at) + "==" + strings.Repeat(" ", width-at)
-		_, _ = fmt.Fprintf(f, "\r[%s] %d decisions, %d flips", line, job.Read, job.Flips)
+		_, _ = fmt.Fprintf(f, "\r[%s] %d decisions, %s ", line, job.Read, replay.Flipped(job.Flips))
 	}
 	return show, func() {
 		if step > 0 {

@@ -109,12 +109,20 @@ type Problem struct {
 	Error string `json:"error"`
 }
 
+// Flipped counts flips in words.
+func Flipped(n int) string {
+	if n == 1 {
+		return "1 flip"
+	}
+	return fmt.Sprintf("%d flips", n)
+}
+
 // ExceededError is a replay with more flips than are tolerated. What could not be compared counts too, but for what was
 // purged or had no answer: nobody knows what the draft would have done to it. So does what is masked where the draft reads.
 type ExceededError struct{ Flips, Unreadable, Foreign, Masked, Max int }
 
 func (e *ExceededError) Error() string {
-	text := fmt.Sprintf("%d flips", e.Flips)
+	text := Flipped(e.Flips)
 	if e.Unreadable > 0 {
 		text += fmt.Sprintf(" and %d unreadable records", e.Unreadable)
 	}

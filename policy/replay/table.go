@@ -33,7 +33,7 @@ func (r Report) WriteTable(w io.Writer) error {
 }
 
 func (r Report) head() []string {
-	text := fmt.Sprintf("%d decisions compared, %d flips", r.Compared, r.Flips)
+	text := fmt.Sprintf("%d decisions compared, %s", r.Compared, Flipped(r.Flips))
 	if r.Changed > r.Flips {
 		text += fmt.Sprintf(", %d more with another lifetime or other claims", r.Changed-r.Flips)
 	}

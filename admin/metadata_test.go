@@ -78,3 +78,30 @@ func TestMetadata(t *testing.T) {
 	idp.err = &federation.Refusal{Code: federation.CodeSAMLMetadata}
 	h.refused(t, request{method: "POST", path: at, role: admin.RoleIdPAdmin, body: `{"document":"<html/>"}`}, http.StatusUnprocessableEntity, "saml_metadata")
 }
+
+// TestMetadataOfTrustThatIsAsked: where a second person is asked about trust, here or by a tenant in which people of here decide,
+// a program takes over nothing that an IdP changed itself.
+func TestMetadataOfTrustThatIsAsked(t *testing.T) {
+	for name, documents := range map[string][][2]string{
+		"here": {{"/admin/v1/tenants/default", `{"apiVersion":"chancery/v1","kind":"Tenant","metadata":{"name":"default"},"spec":{"approval":{"trust":true}}}`}},
+		"elsewhere": {
+			{"/admin/v1/role-bindings/rulers", `{"apiVersion":"chancery/v1","kind":"RoleBinding","metadata":{"name":"rulers"},"spec":{"role":"owner","groups":["ops"],"tenants":"all"}}`},
+			{"/admin/v1/tenants/acme", `{"apiVersion":"chancery/v1","kind":"Tenant","metadata":{"name":"acme"},"spec":{"approval":{"trust":true}}}`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			idp := &said{}
+			h := newHouse(t, func(c *admin.Config) { c.IdPMetadata = idp })
+			h.ok(t, request{method: "PUT", path: "/admin/v1/identity-providers/okta", role: admin.RoleIdPAdmin, body: idpBody}, http.StatusCreated)
+			for _, d := range documents {
+				if w := h.do(t, request{method: "PUT", path: d[0], role: admin.RoleOwner, body: d[1]}); w.Code >= http.StatusBadRequest {
+					t.Fatalf("%d %s", w.Code, w.Body)
+				}
+			}
+			h.refused(t, request{method: "POST", path: "/admin/v1/identity-providers/okta/metadata/accept", role: admin.RoleIdPAdmin, body: `{"digest":"` + seenDigest + `"}`}, http.StatusForbidden, "approver_no_person")
+			if idp.asked != "" {
+				t.Errorf("asked %q", idp.asked)
+			}
+		})
+	}
+}

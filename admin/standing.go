@@ -86,15 +86,13 @@ func actorOf(c *gin.Context) proposal.Actor {
 // mayTrust: where a tenant asks a second person about trust, what an IdP changed itself is taken over by a person who may be
 // that one. The IdP is the first.
 func (s *Server) mayTrust(c *gin.Context, t tenant.UID) error {
-	o, err := s.Objects.Get(c.Request.Context(), tenantName(c), object.KindTenant, tenantName(c))
-	if err != nil {
+	of, asked, err := s.Objects.AsksOfIdPs(c.Request.Context(), tenantName(c))
+	switch {
+	case err != nil:
 		return err
-	}
-	spec, ok := o.Spec.(*object.TenantSpec)
-	if !ok || o.Metadata.UID != t.String() {
+	case of != t: // another tenant of the name, since
 		return object.ErrConflict
-	}
-	if !spec.Approval.Trust {
+	case len(asked) == 0:
 		return nil
 	}
 	h := humanOf(c)

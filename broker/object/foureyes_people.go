@@ -153,6 +153,21 @@ func (d *draft) askedOfIdPs(ctx context.Context, asked []Need) ([]Need, error) {
 	return d.askedOfPeople(ctx, asked)
 }
 
+// AsksOfIdPs is what a second person is asked about changes of a tenant's IdPs, also of those that they made themselves.
+func (p *Path) AsksOfIdPs(ctx context.Context, tenantName string) (tenant.UID, []Need, error) {
+	owner, err := p.tenant(ctx, tenantName)
+	if err != nil {
+		return tenant.UID{}, nil, err
+	}
+	d := p.newDraft(tenantName, owner.Tenant, Request{})
+	asked, err := asks(owner)
+	if err != nil {
+		return tenant.UID{}, nil, err
+	}
+	asked, err = d.askedOfIdPs(ctx, asked)
+	return owner.Tenant, among(asked, NeedTrust), err
+}
+
 // means finds whom the names in RoleBindings among the entries mean, but for users who are among them themselves.
 func (d *draft) means(ctx context.Context, entries []entry) ([]Base, error) {
 	var meant []Base

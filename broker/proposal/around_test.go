@@ -2,6 +2,7 @@ package proposal_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/chancery-dev/chancery/broker/audit"
@@ -119,10 +120,19 @@ func TestTrustOfThoseWhoRuleEverywhere(t *testing.T) {
 		idp := func(more string) string {
 			return `{"apiVersion":"chancery/v1","kind":"IdentityProvider","metadata":{"name":"okta"},"spec":{"issuer":"https://okta.acme.test","claims":{"groups":"` + more + `"}}}`
 		}
+		asks := func(name string, want ...object.Need) {
+			t.Helper()
+			if _, got, err := h.path.AsksOfIdPs(t.Context(), name); err != nil || !slices.Equal(got, want) {
+				t.Errorf("%s asks about %v, %v", name, got, err)
+			}
+		}
+		asks("default")
+		asks("acme", object.NeedTrust)
 		if plan := h.apply(h.request(human("alice")), idp("teams")); !plan.Applied {
 			t.Error("nobody rules everywhere, and it waits")
 		}
 		h.apply(system, `{"apiVersion":"chancery/v1","kind":"RoleBinding","metadata":{"name":"rulers"},"spec":{"role":"owner","groups":["ops"],"tenants":"all"}}`)
+		asks("default", object.NeedTrust)
 		if p := h.proposes(h.request(human("alice")), idp("roles")); len(p.Needs) != 1 || p.Needs[0] != object.NeedTrust {
 			t.Errorf("%v", p.Needs)
 		}

@@ -110,6 +110,7 @@ func rows() []row {
 		{decision.ErrNoCase, http.StatusUnprocessableEntity, "no_test"},
 		{decision.ErrReplayUnknown, http.StatusNotFound, "replay_unknown"},
 		{decision.ErrReplayBusy, http.StatusTooManyRequests, "replay_busy"},
+		{decision.ErrMatrixBusy, http.StatusTooManyRequests, "matrix_busy"},
 		{decision.ErrMatrixUnknown, http.StatusNotFound, "matrix_unknown"},
 		{capture.ErrGone, http.StatusNotFound, "capture_unknown"},
 		{object.ErrApprovalNeeded, http.StatusConflict, "approval_needed"},

@@ -23,6 +23,7 @@ type Desk struct {
 	Court   Court
 	Replays *Replays
 	Access  Access
+	Turns   *Turns // of matrices
 	Now     func() time.Time
 }
 
@@ -85,11 +86,21 @@ func (d Desk) StopReplay(ctx context.Context, t tenant.UID, job string) error {
 
 // Matrix is who gets what.
 func (d Desk) Matrix(ctx context.Context, t tenant.UID, name string, w Wanted) (matrix.Matrix, error) {
+	leave, err := d.Turns.take(t)
+	if err != nil {
+		return matrix.Matrix{}, err
+	}
+	defer leave()
 	return d.Access.Compute(ctx, t, name, w)
 }
 
 // MatrixDiff is what a draft would change.
 func (d Desk) MatrixDiff(ctx context.Context, t tenant.UID, name string, w Wanted) (matrix.Difference, error) {
+	leave, err := d.Turns.take(t)
+	if err != nil {
+		return matrix.Difference{}, err
+	}
+	defer leave()
 	before, after, err := d.Access.Draft(ctx, t, name, w)
 	return matrix.Diff(before, after), err
 }

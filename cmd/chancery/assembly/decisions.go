@@ -27,7 +27,7 @@ func (s *Server) openDecisions(context.Context) error {
 	evaluator, done := s.unhurried()
 	s.onClose(func(context.Context) error { done(); return nil })
 	s.decisions = decision.Desk{
-		Log: log, Purger: purger{s}, Now: s.Now, Replays: replays,
+		Log: log, Turns: &decision.Turns{}, Purger: purger{s}, Now: s.Now, Replays: replays,
 		Court:  decision.Court{Revisions: revision.Revisions{Store: s.store.Revisions()}, Root: s.root, Evaluator: evaluator, Compile: s.compiler.Compile, Tests: s.testElsewhere()},
 		Access: decision.Access{Objects: s.objects, Policies: policies, Pictures: s.source, Store: s.store.Replays(), Now: s.Now, Evaluator: s.unhurried},
 	}

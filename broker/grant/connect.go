@@ -132,14 +132,5 @@ func (g *Grants) recordConnect(ctx context.Context, c *call, q ConnectQuestion, 
 		event.Code = string(refusal.Code)
 	}
 	event.Detail = map[string]string{"action": string(policy.ActionConnect), "provider": q.Provider.Name}
-	err := g.commit(ctx, ledger.Entry{Tenant: c.Tenant.UID, Pictures: c.Tenant.Pictures(), Decision: c.decision, Event: event})
-	switch {
-	case errors.Is(err, ledger.ErrStale):
-		return ledger.ErrStale
-	case err != nil:
-		return &oauth.Error{Code: oauth.CodeLedgerUnavailable, Cause: err, RetryAfter: retryAfter}
-	case refusal != nil:
-		return refusal
-	}
-	return nil
+	return g.commitDecision(ctx, c, event, refusal)
 }

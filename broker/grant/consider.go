@@ -191,6 +191,11 @@ func (g *Grants) recordConsidered(ctx context.Context, c *call, scopes []string,
 	if refusal != nil {
 		event.Code, event.Detail = string(refusal.Code), detail(refusal)
 	}
+	return g.commitDecision(ctx, c, event, refusal)
+}
+
+// commitDecision makes a decision that gives no token durable, and answers its refusal, if it is one.
+func (g *Grants) commitDecision(ctx context.Context, c *call, event audit.Event, refusal *oauth.Error) error {
 	err := g.commit(ctx, ledger.Entry{Tenant: c.Tenant.UID, Pictures: c.Tenant.Pictures(), Decision: c.decision, Event: event})
 	switch {
 	case errors.Is(err, ledger.ErrStale):

@@ -16,15 +16,15 @@ type Compiler struct {
 // Where says which policies are evaluated in another process (policy/pool).
 type Where int
 
-// Where policies are evaluated.
+// Where policies are evaluated. What nobody decided is the strictest.
 const (
-	// Here is this process, for all of them: the modules of other tenants too.
-	Here Where = iota
+	// Elsewhere is another process, for all of them.
+	Elsewhere Where = iota
 	// OthersElsewhere is another process for modules of a tenant that is not the default one, and for a template's data with
 	// a schema of theirs: who wrote them is not who runs this server.
 	OthersElsewhere
-	// Elsewhere is another process, for all of them.
-	Elsewhere
+	// Here is this process, for all of them: the modules of other tenants too.
+	Here
 )
 
 // NewCompiler makes a Compiler whose policies share what is compiled.
@@ -34,8 +34,9 @@ func NewCompiler(where Where, shelf *policy.Shelf) *Compiler {
 
 // Compile prepares a policy of a tenant. What is evaluated elsewhere is not compiled here; of what is, tests are not looked at.
 func (c *Compiler) Compile(ctx context.Context, tenantName string, src policy.Source) (*policy.Compiled, error) {
-	if c.where == Elsewhere || c.where == OthersElsewhere && tenantName != tenant.DefaultName && worded(src.Template, nil, src.DataSchema) {
-		return c.shelf.Isolate(src)
+	others := tenantName != tenant.DefaultName && worded(src.Template, nil, src.DataSchema)
+	if c.where == Here || c.where == OthersElsewhere && !others {
+		return c.shelf.Compile(ctx, src)
 	}
-	return c.shelf.Compile(ctx, src)
+	return c.shelf.Isolate(src)
 }
